@@ -1,0 +1,1 @@
+"""Floor 0: errors, plug-in look-up, atomic files, events, seeds. Imports nothing from the rooms above."""

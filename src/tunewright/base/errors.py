@@ -1,0 +1,122 @@
+"""Every error that tunewright raises on purpose.
+
+    TunewrightError                 exit 3: our fault, or a broken machine
+    ├── InputError                  exit 2: wrong input, nothing was changed
+    │   ├── RecipeError             a recipe, or a value given with --set
+    │   ├── DataError               rows, files, columns, splits
+    │   ├── ModelError              a base model, an adapter, a download
+    │   ├── UnknownNameError        a name that is not registered ("did you mean")
+    │   ├── MissingExtraError       an optional package that is not installed
+    │   └── WorkspaceError          the workspace, an artifact, a run, a release
+    ├── DiskFullError               exit 2: no room left; what was finished is kept
+    ├── OutOfMemoryError            exit 2: the work does not fit in this machine's memory
+    ├── TrainingDivergedError       exit 3: a loss or gradient that is not a number
+    └── GateFailedError             exit 1: it ran, and the answer is no
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+SHOWN_FAULTS = 20
+
+
+class TunewrightError(Exception):
+    """What went wrong, where, and what to do about it.
+
+    Args:
+        what: One sentence, without a final full stop.
+        where: The place: `file:line`, a field, a name. Printed in front.
+        hint: What the user can do, one sentence or more. Printed behind.
+    """
+
+    exit_code = 3
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        self.what, self.where, self.hint = what, where, hint
+        place = f"{where}: " if where else ""
+        advice = f" {hint}" if hint else ""
+        super().__init__(f"{place}{what}.{advice}")
+
+    def as_json(self) -> dict[str, str]:
+        """The error as `--json` prints it."""
+        return {"type": type(self).__name__, "what": self.what, "where": self.where, "hint": self.hint}
+
+
+class InputError(TunewrightError):
+    """The user's input is wrong; nothing was changed."""
+
+    exit_code = 2
+
+
+class RecipeError(InputError):
+    """A recipe, or a value given with `--set`, is wrong."""
+
+
+class DataError(InputError):
+    """Rows, files, columns or splits are wrong."""
+
+
+class ModelError(InputError):
+    """A base model or adapter cannot be found, read or used."""
+
+
+class WorkspaceError(InputError):
+    """A workspace, artifact, run or release cannot be found, read or used."""
+
+
+class MissingExtraError(InputError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, package: str, *, extra: str, needed_for: str) -> None:
+        super().__init__(
+            f"{needed_for} needs the package '{package}', which is not installed",
+            hint=f"Install it with: pip install 'tunewright[{extra}]'.",
+        )
+
+
+class UnknownNameError(InputError):
+    """A name that nothing answers to; says what it may have meant."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "") -> None:
+        names = sorted(known)
+        super().__init__(
+            f"{kind} '{name}' is unknown", where=where, hint=f"{did_you_mean(name, names)}Known: {', '.join(names)}."
+        )
+
+
+class DiskFullError(TunewrightError):
+    """No room is left on the disk; finished work is kept."""
+
+    exit_code = 2
+
+
+class OutOfMemoryError(TunewrightError):
+    """The work does not fit in this machine's memory."""
+
+    exit_code = 2
+
+
+class TrainingDivergedError(TunewrightError):
+    """A loss or a gradient is not a finite number."""
+
+
+class GateFailedError(TunewrightError):
+    """Everything ran, and what the recipe calls success was not reached."""
+
+    exit_code = 1
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`"Did you mean 'x'? "` for the closest known name, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"Did you mean '{close[0]}'? " if close else ""
+
+
+def collect(faults: Sequence[str], *, total: int | None = None) -> str:
+    """Joins the first faults into one text, a line each, and says how many more there are."""
+    count = len(faults) if total is None else total
+    shown = "\n".join(f"  {fault}" for fault in faults[:SHOWN_FAULTS])
+    more = count - min(len(faults), SHOWN_FAULTS)
+    return f"{shown}\n  … and {more:,} more" if more > 0 else shown

@@ -1,0 +1,54 @@
+"""Keeps other libraries' warnings, logs and progress bars out of the user's terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+
+_CHATTY = ("transformers", "peft", "huggingface_hub", "gguf", "torch", "dateparser", "urllib3", "httpx", "alembic")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """While open, the libraries underneath say nothing short of an error.
+
+    Their loggers' levels and the warning filters are put back on leaving. Progress bars of transformers and
+    huggingface_hub are switched off through their own switches, when those libraries are loaded already or at
+    their first use inside the block.
+    """
+    loggers = [logging.getLogger(name) for name in _CHATTY]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            with _no_bars():
+                yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    # Importing these takes no torch; they are what every model or hub call loads anyway.
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from transformers.utils import logging as transformers_logging
+
+    hub_was_off = are_progress_bars_disabled()
+    bars_were_on = transformers_logging.is_progress_bar_enabled()
+    level = transformers_logging.get_verbosity()
+    disable_progress_bars()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars_were_on:
+            transformers_logging.enable_progress_bar()
+        if not hub_was_off:
+            enable_progress_bars()

@@ -1,0 +1,6 @@
+"""The recipe: one YAML file that says what to make, from what, and what counts as success."""
+
+from tunewright.recipe.load import load_recipe, recipe_from_mapping
+from tunewright.recipe.schema import Recipe
+
+__all__ = ["Recipe", "load_recipe", "recipe_from_mapping"]

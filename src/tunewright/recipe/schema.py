@@ -1,0 +1,216 @@
+"""What a recipe may say. Every field is frozen, checked, and described; units are in the names."""
+
+from __future__ import annotations
+
+import glob
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from tunewright.base.errors import did_you_mean
+from tunewright.base.plugins import METHODS, METRICS, OBJECTIVES, STEPS, PluginConfig, Plugins
+
+
+class FromCommandLine(str):
+    """A value given with `--set`: a path in it is relative to the working directory, not to the recipe."""
+
+
+def _resolve(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    base = Path.cwd() if isinstance(value, FromCommandLine) else Path((info.context or {}).get("folder", "."))
+    return str((base / Path(value).expanduser()).absolute())
+
+
+# A path or a glob; absolute once the recipe is loaded.
+DataPath = Annotated[str, BeforeValidator(_resolve)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _plugin(plugins: Plugins) -> Any:
+    """A field that holds one plug-in's settings: a bare name, or a mapping with `name` and its settings."""
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, PluginConfig):
+            return value
+        settings = {"name": value} if isinstance(value, str) else value
+        if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
+            raise ValueError(f"a {plugins.kind} is a name, or a mapping with the key 'name' (and its settings)")
+        config = plugins.config(settings["name"])
+        try:
+            return config.model_validate(settings)
+        except ValidationError as error:
+            raise ValueError("; ".join(_plugin_fault(fault, config) for fault in error.errors())) from error
+
+    return Annotated[SerializeAsAny[PluginConfig], BeforeValidator(resolve)]
+
+
+def _plugin_fault(fault: Any, config: type[PluginConfig]) -> str:
+    field = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "extra_forbidden":
+        known = sorted(config.model_fields)
+        return f"'{field}' is unknown. {did_you_mean(field, known)}Known: {', '.join(known)}"
+    return f"'{field}': {fault['msg']} (given: {fault['input']!r})"
+
+
+class Section(BaseModel):
+    """A part of a recipe: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(Section):
+    """Where rows come from, and how their fields are called here."""
+
+    path: DataPath = Field(description="A file or a glob: JSONL, JSON, CSV, TSV or Parquet.")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description=(
+            "New name: where it stands. A column, or a dotted path into nested values (`ticket.tags[0]`, "
+            "`messages[-1].content`). Empty: the file's own columns."
+        ),
+    )
+
+    def files(self) -> list[Path]:
+        """The files behind the path, sorted; empty if there are none."""
+        if glob.has_magic(self.path) and not Path(self.path).exists():
+            return sorted(Path(name) for name in glob.glob(self.path, recursive=True))
+        return [Path(self.path)] if Path(self.path).exists() else []
+
+
+def _sources(value: Any) -> Any:
+    items = value if isinstance(value, list | tuple) else [value]
+    return [{"path": item} if isinstance(item, str) else item for item in items]
+
+
+Sources = Annotated[tuple[Source, ...], BeforeValidator(_sources)]
+
+
+class Template(Section):
+    """How a row becomes a conversation. `{column}` stands for the row's value."""
+
+    system: str = Field("", description="The system message; empty for none.")
+    user: str = Field(description="The user's message, such as `{text}`.")
+    assistant: str | dict[str, str] = Field(
+        description="The answer to learn: a text such as `{label}`, or a mapping of JSON keys to columns, "
+        "such as `{intent: intent, order_id: order}`; a missing value becomes null."
+    )
+
+
+class Split(Section):
+    """Which rows are held out. Counts of one or more are rows; below one, a share of them."""
+
+    validation: float = Field(0.05, ge=0, description="Rows or share that training watches and never learns.")
+    test: float = Field(0.1, ge=0, description="Rows or share held out for the evaluation.")
+    minimum_test_rows: int = Field(200, ge=1, description="Fewer held-out rows than this is an error.")
+
+
+class Data(Section):
+    """From raw records to examples."""
+
+    train: Sources = Field(description="One path, or a list of paths or sources.")
+    validation: Sources = Field((), description="Rows for validation; empty: taken out of train.")
+    test: Sources = Field((), description="Rows for the evaluation; empty: taken out of train.")
+    format: Literal["auto", "template", "chat", "prompt_completion", "instruction", "sharegpt"] = Field(
+        "auto", description="What a row looks like; auto recognises it by its fields, or uses the template."
+    )
+    template: Template | None = Field(None, description="Makes conversations of any columns.")
+    answer: Literal["auto", "label", "json", "text"] = Field(
+        "auto", description="What an answer is, which decides how it is measured."
+    )
+    steps: tuple[_plugin(STEPS), ...] = Field((), description="Cleaning steps, in order.")  # type: ignore[valid-type]
+    split: Split = Field(default_factory=Split)
+    leakage: Literal["refuse", "report", "drop"] = Field(
+        "refuse",
+        description="When test rows stand in train but for white space and case: refuse to go on, report both "
+        "scores, or drop those rows from train.",
+    )
+    max_unusable_share: Share = Field(0.2, description="Stop when more of the rows than this cannot be used.")
+    max_length: int = Field(512, ge=8, description="Longest example, in tokens.")
+    too_long: Literal["drop", "error"] = Field("drop", description="What to do with longer ones; both are counted.")
+
+
+class Train(Section):
+    """How the adapter learns."""
+
+    objective: _plugin(OBJECTIVES) = Field("sft", validate_default=True)  # type: ignore[valid-type]
+    epochs: float = Field(1.0, gt=0, description="Passes over the training rows.")
+    batch_size: int = Field(16, ge=1, description="Examples in one optimiser step.")
+    learning_rate: float = Field(1e-3, gt=0, description="At its peak.")
+    schedule: Literal["cosine", "linear", "constant"] = Field("cosine")
+    warmup_share: Share = Field(0.05, description="Share of the steps in which the rate rises to its peak.")
+    final_rate_share: Share = Field(0.0, description="What is left of the rate in the end.")
+    weight_decay: float = Field(0.0, ge=0)
+    clip_norm: float = Field(1.0, gt=0, description="Longest gradient, over all trainable weights together.")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 where the processor computes in it, else float32."
+    )
+    node_budget: int = Field(2048, ge=8, description="Forest nodes in one micro-batch: bounds memory.")
+    validate_every: float = Field(
+        0.25, gt=0, description="Validate each so many epochs (below one) or steps (from one up)."
+    )
+    patience: int = Field(3, ge=1, description="Stop early after so many validations without a better loss.")
+    checkpoint_every_s: float = Field(60.0, gt=0, description="Longest time between two checkpoints, in seconds.")
+
+
+class Evaluate(Section):
+    """How the result is measured, and against what."""
+
+    systems: tuple[Literal["base", "base_few_shot", "bag_of_words"], ...] = Field(
+        ("base", "base_few_shot", "bag_of_words"), description="What the tuned model is held against."
+    )
+    metrics: tuple[_plugin(METRICS), ...] = Field(  # type: ignore[valid-type]
+        (), description="Empty: those that fit the kind of answer."
+    )
+    shots: int = Field(3, ge=1, description="Worked examples in the few-shot prompt.")
+    max_new_tokens: int = Field(128, ge=1, description="Longest answer, in tokens; longer ones are cut and counted.")
+    batch_size: int = Field(64, ge=1, description="Answers decoded side by side.")
+    limit: int | None = Field(None, ge=1, description="Only so many test rows, drawn with the seed; none: all.")
+    bootstrap_samples: int = Field(2000, ge=100)
+
+
+Condition = Annotated[str, StringConstraints(pattern=r"^\s*(>=|<=|>|<|==)\s*-?\d+(\.\d+)?\s*$")]
+
+
+class Recipe(Section):
+    """The whole of it: what to make, from what, how, and what counts as success."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] = Field(
+        description="The release's name: lower case, digits, dot, dash, underscore."
+    )
+    goal: str = Field(min_length=1, description="What the model is for, in a sentence.")
+    success: dict[str, Condition] = Field(
+        default_factory=dict, description='What counts as success: a metric of the tuned model and a bar, ">= 0.9".'
+    )
+    base: str = Field("smollm2-135m-instruct", description="A catalogue name, a hub id, a folder or a GGUF file.")
+    seed: int = Field(17, ge=0)
+    data: Data
+    method: _plugin(METHODS) = Field("lora", validate_default=True)  # type: ignore[valid-type]
+    train: Train = Field(default_factory=Train)
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+
+    @field_validator("base", mode="before")
+    @classmethod
+    def _base_path(cls, value: Any, info: ValidationInfo) -> Any:
+        # A value that looks like a path is one, relative to the recipe; anything else is a name.
+        looks_like_path = isinstance(value, str) and re.match(r"^(\.{1,2}/|/|~)|\.gguf$", value)
+        return _resolve(value, info) if looks_like_path else value
+
+    @model_validator(mode="after")
+    def _template_where_needed(self) -> Recipe:
+        if self.data.format == "template" and self.data.template is None:
+            raise ValueError("data.format is 'template', and data.template is missing")
+        return self
