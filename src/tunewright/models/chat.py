@@ -123,12 +123,13 @@ class ChatFormat:
 
     def _end_of_answer(self, answer: str, content: str) -> int:
         """Characters of `answer` (content, end marker, whatever follows) up to and with the end marker."""
-        tail = answer.find(content) + len(content) if content in answer else len(answer)
+        shown = content if content in answer else content.strip()  # some templates trim
+        tail = answer.find(shown) + len(shown) if shown in answer else 0
         for marker in self._end_markers():
             place = answer.find(marker, tail)
             if place >= 0:
                 return place + len(marker)
-        return tail
+        return tail or len(answer)
 
     def _end_markers(self) -> list[str]:
         return sorted(str(self._tokenizer.convert_ids_to_tokens(token)) for token in self.stop_ids)
