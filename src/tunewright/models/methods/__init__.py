@@ -1,0 +1,1 @@
+"""Ways to make a base model trainable, one file each."""

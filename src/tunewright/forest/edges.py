@@ -1,0 +1,124 @@
+"""Log-probabilities on edges, without ever holding all logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tunewright.base.errors import TunewrightError
+from tunewright.forest.forest import Forest
+
+CHUNK = 256  # sources whose logits are in memory at once
+
+
+class ShapeError(TunewrightError):
+    """An edge names a node that does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeScores:
+    """What the head says of each edge.
+
+    Args:
+        logp: Log-probability of the edge's target, in nats, float32, shape (E,).
+        hit: Whether the target is the most probable token, bool, shape (E,).
+    """
+
+    logp: Tensor
+    hit: Tensor
+
+
+def edge_scores(hidden_ND: Tensor, head: nn.Module, forest: Forest) -> EdgeScores:
+    """Log-probability of each edge's target token, differentiable in the hidden states and the head's weights.
+
+    The head runs on sources only, in chunks. Where its weights are frozen, a chunk's gradient with respect to its
+    hidden states is taken at once and kept (D numbers an edge in place of V), so that the backward pass neither
+    needs the logits nor computes them again.
+
+    Args:
+        hidden_ND: Final hidden states, shape (N, D).
+        head: Maps (M, D) to logits (M, V).
+        forest: Whose edges to score.
+    Raises:
+        ShapeError: If an edge names a node >= N.
+    """
+    device = hidden_ND.device
+    if len(forest.source) and int(forest.source.max()) >= len(hidden_ND):
+        raise ShapeError(f"An edge leaves node {int(forest.source.max())}, and there are {len(hidden_ND)}")
+    source_E = torch.tensor(forest.source, device=device)
+    target_E = torch.tensor(forest.target, device=device)
+    distinct_S, place_E = torch.unique_consecutive(source_E, return_inverse=True)
+    frozen = not any(weight.requires_grad for weight in head.parameters())
+    logps, hits = [], []
+    for start in range(0, len(distinct_S), CHUNK):
+        nodes_M = distinct_S[start : start + CHUNK]
+        inside = (place_E >= start) & (place_E < start + len(nodes_M))
+        row_e, target_e = place_E[inside] - start, target_E[inside]
+        hidden_MD = hidden_ND.index_select(0, nodes_M)
+        if not torch.is_grad_enabled():
+            logp_e, hit_e = _score(hidden_MD, head, row_e, target_e)
+        elif frozen and hidden_MD.requires_grad:
+            logp_e, hit_e = _FrozenHead.apply(hidden_MD, head, row_e, target_e)
+        else:
+            logp_e, hit_e = torch.utils.checkpoint.checkpoint(
+                _score, hidden_MD, head, row_e, target_e, use_reentrant=False
+            )
+        logps.append(logp_e)
+        hits.append(hit_e)
+    empty = torch.zeros(0, device=device)
+    return EdgeScores(logp=torch.cat([empty, *logps]), hit=torch.cat([empty.bool(), *hits]))
+
+
+def _score(hidden_MD: Tensor, head: nn.Module, row_e: Tensor, target_e: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores of the edges that leave some nodes: row `row_e[i]` must predict `target_e[i]`."""
+    logits_MV = head(hidden_MD).float()
+    lse_M = logits_MV.logsumexp(-1)
+    logit_e = logits_MV.view(-1).index_select(0, row_e * logits_MV.shape[1] + target_e)
+    hit_e = logits_MV.detach().argmax(-1).index_select(0, row_e) == target_e
+    return logit_e - lse_M.index_select(0, row_e), hit_e
+
+
+class _FrozenHead(torch.autograd.Function):
+    """`_score` for a head that is not trained: keeps each edge's gradient in place of the logits.
+
+    An edge's log-probability depends on its own source's hidden state alone, so one backward pass through the head
+    gives the gradients of one edge of every source. Sources with more edges take a pass over just those for each.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx, hidden_MD: Tensor, head: nn.Module, row_e: Tensor, target_e: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        turn_e = _turns(row_e)
+        logp_e = torch.empty(len(row_e), device=hidden_MD.device)
+        hit_e = torch.empty(len(row_e), dtype=torch.bool, device=hidden_MD.device)
+        gradient_eD = hidden_MD.new_empty(len(row_e), hidden_MD.shape[1])
+        for turn in range(int(turn_e.max()) + 1 if len(turn_e) else 0):
+            chosen = torch.nonzero(turn_e == turn).view(-1)
+            with torch.enable_grad():
+                leaf = hidden_MD.detach().index_select(0, row_e[chosen]).requires_grad_()
+                rows = torch.arange(len(chosen), device=leaf.device)
+                logp, hit = _score(leaf, head, rows, target_e[chosen])
+                (gradient,) = torch.autograd.grad(logp.sum(), leaf)
+            logp_e[chosen], hit_e[chosen], gradient_eD[chosen] = logp.detach(), hit, gradient
+        ctx.save_for_backward(row_e, gradient_eD)
+        ctx.rows = len(hidden_MD)  # type: ignore[attr-defined]
+        ctx.mark_non_differentiable(hit_e)
+        return logp_e, hit_e
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        row_e, gradient_eD = ctx.saved_tensors  # type: ignore[attr-defined]
+        weighted_eD = grads[0][:, None].to(gradient_eD.dtype) * gradient_eD
+        total_MD = weighted_eD.new_zeros(ctx.rows, weighted_eD.shape[1])  # type: ignore[attr-defined]
+        return total_MD.index_add_(0, row_e, weighted_eD), None, None, None
+
+
+def _turns(row_e: Tensor) -> Tensor:
+    """For sorted rows, how many earlier edges leave the same row: 0 for the first, 1 for the second, …"""
+    place = torch.arange(len(row_e), device=row_e.device)
+    _, inverse, counts = torch.unique_consecutive(row_e, return_inverse=True, return_counts=True)
+    first = torch.cumsum(counts, 0) - counts
+    return place - first.index_select(0, inverse)

@@ -1,0 +1,112 @@
+"""How a forest reaches a model's attention layers.
+
+transformers lets a model's attention be replaced by name. Ours hands every call to the layout that travels with the
+forward pass as the keyword argument `layout`; nothing is global, so recomputing a layer (activation checkpointing)
+meets the same layout again. The stock attentions never see a forest: they would read its falling positions as packed
+rows and cut branches from their prefix.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from tunewright.base.errors import ModelError, TunewrightError
+
+IMPLEMENTATION = "tunewright"
+
+# What stock attention functions are also told and we have no use for, beside what would change the result.
+_CHANGES_RESULT = ("softcap", "s_aux", "head_mask", "position_bias")
+
+
+class Layout(Protocol):
+    """Which keys each query sees, and how that is computed."""
+
+    def attend(self, layer: int, q_HND: Tensor, k_GND: Tensor, v_GND: Tensor, scaling: float, window: int) -> Tensor:
+        """Attention of N queries.
+
+        Args:
+            layer: Index of the calling layer.
+            q_HND: Queries, shape (batch, H, N, D).
+            k_GND: Keys, shape (batch, G, N, D); H is a multiple of G.
+            v_GND: Values, shape (batch, G, N, D).
+            scaling: Factor on the products of queries and keys.
+            window: A key farther than this behind its query is not seen; 0 for no such limit.
+        Returns:
+            Shape (batch, N, H, D).
+        """
+
+
+def attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    layout: Layout | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """The attention function that transformers calls under the name `tunewright`."""
+    if layout is None:
+        raise TunewrightError("A model prepared for forests was called without a layout")
+    for name in _CHANGES_RESULT:
+        if others.get(name) is not None:
+            raise ModelError(f"This model's attention uses '{name}', which forests do not compute")
+    if dropout:
+        raise ModelError("This model drops attention weights at random, which forests do not compute")
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    window = others.get("sliding_window") or 0
+    layer = int(getattr(module, "layer_idx", 0) or 0)
+    return layout.attend(layer, query, key, value, scale, window), None
+
+
+def adopt(model: nn.Module) -> None:
+    """Makes a transformers model compute attention through layouts from now on.
+
+    Raises:
+        ModelError: If the model's attention cannot be replaced by name.
+    """
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(IMPLEMENTATION, attention)
+    base = unwrap(model)
+    base.set_attn_implementation(IMPLEMENTATION)
+    if base.config._attn_implementation != IMPLEMENTATION:
+        raise ModelError(
+            f"The attention of {type(base).__name__} cannot be replaced",
+            hint="Use a causal decoder whose transformers code follows the attention interface.",
+        )
+
+
+def unwrap(model: nn.Module) -> Any:
+    """The transformers model inside an adapter's wrapper, or the model itself."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def backbone(model: nn.Module) -> Any:
+    """The part that maps tokens to hidden states."""
+    base = unwrap(model)
+    return getattr(base, base.base_model_prefix)
+
+
+def head(model: nn.Module) -> Any:
+    """The module that maps hidden states to logits; always called as a module, since it may carry an adapter."""
+    return unwrap(model).get_output_embeddings()
+
+
+def hidden_states(model: nn.Module, token_N: Tensor, depth_N: Tensor, layout: Layout) -> Tensor:
+    """Final hidden states of tokens at given positions, shape (N, D)."""
+    output = backbone(model)(
+        input_ids=token_N[None], position_ids=depth_N[None], attention_mask=None, use_cache=False, layout=layout
+    )
+    hidden: Tensor = output.last_hidden_state[0]
+    return hidden
+
+
+def to_tensor(array: Any, device: torch.device) -> Tensor:
+    """A numpy array as a tensor of its own on a device."""
+    return torch.tensor(array, device=device)

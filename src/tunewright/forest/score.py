@@ -1,0 +1,58 @@
+"""The model on a forest: states, edge scores, and path scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tunewright.base import events
+from tunewright.base.plugins import BACKENDS
+from tunewright.forest import layout as layouts
+from tunewright.forest.edges import EdgeScores, edge_scores
+from tunewright.forest.forest import Floats, Forest, Path, build, cut
+
+DEFAULT_BACKEND = "segments"
+
+
+def run(model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND) -> Tensor:
+    """Final hidden states of a forest's nodes, shape (N, D). The model must have been adopted (`layout.adopt`)."""
+    device = next(model.parameters()).device
+    layout: layouts.Layout = BACKENDS.call(backend, "build", forest, device)
+    token_N, depth_N = (layouts.to_tensor(array, device) for array in (forest.token, forest.depth))
+    return layouts.hidden_states(model, token_N, depth_N, layout)
+
+
+def score(model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND) -> EdgeScores:
+    """Scores of a forest's edges under a model."""
+    return edge_scores(run(model, forest, backend), layouts.head(model), forest)
+
+
+@torch.no_grad()
+def score_paths(
+    model: nn.Module,
+    paths: Sequence[Path],
+    *,
+    node_budget: int = 4096,
+    backend: str = DEFAULT_BACKEND,
+    listener: events.Listener = events.ignore,
+) -> Floats:
+    """Each path's weighted log-probability, in nats, in the order of `paths`, shape (len(paths),).
+
+    Reports progress as a stage "score", counted in paths.
+    """
+    numbered = [replace(path, row=index) for index, path in enumerate(paths)]
+    total = np.zeros(len(paths))
+    done = 0
+    for piece in cut(build(numbered), node_budget):
+        if piece.nodes:
+            logp = score(model, piece, backend).logp.double().cpu().numpy()
+            entries = logp[piece.path_edge] * piece.path_weight
+            sums = np.bincount(piece.path_of_entry(), weights=entries, minlength=len(piece.paths))
+            total[[path.row for path in piece.paths]] = sums
+        done += len(piece.paths)
+        listener(events.Stage("score", "progress", done, len(paths), "paths"))
+    return total
