@@ -35,7 +35,7 @@ def quiet() -> Iterator[None]:
 @contextlib.contextmanager
 def _no_bars() -> Iterator[None]:
     # Importing these takes no torch; they are what every model or hub call loads anyway.
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
     from transformers.utils import logging as transformers_logging
 
     hub_was_off = are_progress_bars_disabled()

@@ -60,7 +60,7 @@ def edge_scores(hidden_ND: Tensor, head: nn.Module, forest: Forest) -> EdgeScore
         if not torch.is_grad_enabled():
             logp_e, hit_e = _score(hidden_MD, head, row_e, target_e)
         elif frozen and hidden_MD.requires_grad:
-            logp_e, hit_e = _FrozenHead.apply(hidden_MD, head, row_e, target_e)
+            logp_e, hit_e = _FrozenHead.apply(hidden_MD, head, row_e, target_e)  # type: ignore[no-untyped-call]
         else:
             logp_e, hit_e = torch.utils.checkpoint.checkpoint(
                 _score, hidden_MD, head, row_e, target_e, use_reentrant=False
@@ -112,8 +112,9 @@ class _FrozenHead(torch.autograd.Function):
     def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         row_e, gradient_eD = ctx.saved_tensors  # type: ignore[attr-defined]
         weighted_eD = grads[0][:, None].to(gradient_eD.dtype) * gradient_eD
-        total_MD = weighted_eD.new_zeros(ctx.rows, weighted_eD.shape[1])  # type: ignore[attr-defined]
-        return total_MD.index_add_(0, row_e, weighted_eD), None, None, None
+        total_MD: Tensor = weighted_eD.new_zeros(ctx.rows, weighted_eD.shape[1])  # type: ignore[attr-defined]
+        total_MD.index_add_(0, row_e, weighted_eD)
+        return total_MD, None, None, None  # type: ignore[no-any-return]
 
 
 def _turns(row_e: Tensor) -> Tensor:

@@ -74,7 +74,8 @@ class Forest:
 
     def edge_weight(self) -> Floats:
         """Each edge's weights summed over the paths that list it, shape (E,)."""
-        return np.bincount(self.path_edge, weights=self.path_weight, minlength=len(self.source))
+        sums: Floats = np.bincount(self.path_edge, weights=self.path_weight, minlength=len(self.source)).astype(float)
+        return sums
 
     def path_of_entry(self) -> Ints:
         """For each entry of `path_edge` the path it belongs to, shape (L,)."""

@@ -82,7 +82,7 @@ def adopt(model: nn.Module) -> None:
         )
 
 
-def unwrap(model: nn.Module) -> Any:
+def unwrap(model: Any) -> Any:
     """The transformers model inside an adapter's wrapper, or the model itself."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
@@ -90,7 +90,7 @@ def unwrap(model: nn.Module) -> Any:
 def backbone(model: nn.Module) -> Any:
     """The part that maps tokens to hidden states."""
     base = unwrap(model)
-    return getattr(base, base.base_model_prefix)
+    return getattr(base, str(base.base_model_prefix))
 
 
 def head(model: nn.Module) -> Any:

@@ -1,0 +1,180 @@
+"""Greedy decoding in batches.
+
+The prompts of a batch are read as a forest, so that what they share is computed once; what all of them share is also
+kept once, as the trunk of the batch's key and value cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tunewright.base import events
+from tunewright.base.errors import DataError
+from tunewright.base.plugins import BACKENDS
+from tunewright.forest import Forest, Path, build
+from tunewright.forest import layout as layouts
+from tunewright.forest.score import DEFAULT_BACKEND
+from tunewright.generate.cache import Cache, Recorder
+
+OnToken = Callable[[int, int], None]  # row, token
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """An answer.
+
+    Args:
+        tokens: Its tokens, without the one that ended it.
+        stopped: Whether a stop token ended it; False where it was cut at the limit.
+        logprob: Sum of its tokens' log-probabilities, the stop token's included, in nats.
+    """
+
+    tokens: list[int]
+    stopped: bool
+    logprob: float
+
+
+@torch.no_grad()
+def generate(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    stop_ids: Collection[int],
+    batch_size: int = 64,
+    listener: events.Listener = events.ignore,
+    on_token: OnToken | None = None,
+) -> list[Generation]:
+    """The most probable next token, again and again, for each prompt.
+
+    Args:
+        model: An adopted model (`forest.layout.adopt`), in evaluation mode.
+        prompts: Token ids of each prompt, at least one token each.
+        max_new_tokens: Longest answer; a longer one is cut, and says so.
+        stop_ids: Tokens that end an answer.
+        batch_size: Prompts decoded side by side.
+        listener: Hears of progress as a stage "generate", counted in answers.
+        on_token: Called with the row and the token as soon as one is chosen.
+
+    Raises:
+        DataError: If a prompt is empty.
+    """
+    for row, prompt in enumerate(prompts):
+        if not len(prompt):
+            raise DataError("A prompt holds no token", where=f"prompt {row}")
+    # Alike prompts side by side share most; the order among them changes nothing in the answers.
+    order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row]), list(prompts[row])))
+    found: dict[int, Generation] = {}
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        batch = _Batch(model, [prompts[row] for row in rows], max_new_tokens, frozenset(stop_ids))
+        batch.decode(on_token and (lambda place, token, rows=rows: on_token(rows[place], token)))
+        found.update(zip(rows, batch.results(), strict=True))
+        listener(events.Stage("generate", "progress", len(found), len(prompts), "answers"))
+    return [found[row] for row in range(len(prompts))]
+
+
+class _Batch:
+    """Prompts that are decoded side by side; rows leave as they end."""
+
+    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], limit: int, stop_ids: frozenset[int]) -> None:
+        self._model, self._limit, self._stop_ids = model, limit, stop_ids
+        self._tokens: list[list[int]] = [[] for _ in prompts]
+        self._stopped = [False] * len(prompts)
+        self._logprob = [0.0] * len(prompts)
+        self._active = list(range(len(prompts)))
+        self._next_hidden, self._cache = _prefill(model, prompts, limit)
+
+    def results(self) -> list[Generation]:
+        """The answers, in the order of the prompts."""
+        return [Generation(*row) for row in zip(self._tokens, self._stopped, self._logprob, strict=True)]
+
+    def decode(self, on_token: OnToken | None) -> None:
+        """Chooses tokens until every row has ended."""
+        head, backbone = layouts.head(self._model), layouts.backbone(self._model)
+        hidden_BD = self._next_hidden
+        while True:
+            logit_BV = head(hidden_BD).float()
+            token_B = logit_BV.argmax(-1)
+            logp_B = logit_BV.gather(1, token_B[:, None])[:, 0] - logit_BV.logsumexp(-1)
+            alive = self._take(token_B.tolist(), logp_B.tolist(), on_token)
+            if not alive:
+                return
+            if len(alive) < len(token_B):
+                rows = torch.tensor(alive, device=token_B.device)
+                self._active = [self._active[place] for place in alive]
+                self._cache.keep(rows)
+                token_B = token_B[rows]
+            output = backbone(
+                input_ids=token_B[:, None],
+                position_ids=self._cache.position_B[:, None],
+                attention_mask=None,
+                use_cache=False,
+                layout=self._cache,
+            )
+            self._cache.advance()
+            hidden_BD = output.last_hidden_state[:, 0]
+
+    def _take(self, tokens: list[int], logps: list[float], on_token: OnToken | None) -> list[int]:
+        """Notes one token per active row; returns the places of those that go on."""
+        alive = []
+        for place, (row, token, logp) in enumerate(zip(self._active, tokens, logps, strict=True)):
+            self._logprob[row] += logp
+            if token in self._stop_ids:
+                self._stopped[row] = True
+                continue
+            self._tokens[row].append(token)
+            if on_token:
+                on_token(row, token)
+            if len(self._tokens[row]) < self._limit:
+                alive.append(place)
+        return alive
+
+
+def _prefill(model: Any, prompts: Sequence[Sequence[int]], room: int) -> tuple[Tensor, Cache]:
+    """Reads the prompts as one forest. Returns the hidden state of each one's last token, and the cache."""
+    device = next(model.parameters()).device
+    forest = build([_path(prompt, row) for row, prompt in enumerate(prompts)])
+    recorder = Recorder(BACKENDS.call(DEFAULT_BACKEND, "build", forest, device))
+    token_N, depth_N = (layouts.to_tensor(array, device) for array in (forest.token, forest.depth))
+    hidden_ND = layouts.hidden_states(model, token_N, depth_N, recorder)
+    lines = _lines(forest)
+    # The last token of a prompt stays out of the trunk, so that every row has something of its own.
+    shared = min(len(line) for line in lines) - 1
+    while shared and len({int(line[shared - 1]) for line in lines}) > 1:
+        shared -= 1
+    rests = [line[shared:] for line in lines]
+    rest_BL = np.zeros((len(rests), max(map(len, rests))), dtype=np.int64)
+    for row, rest in enumerate(rests):
+        rest_BL[row, : len(rest)] = rest
+    last_B = layouts.to_tensor([int(line[-1]) for line in lines], device)
+    cache = Cache(
+        recorder,
+        layouts.to_tensor(lines[0][:shared], device),
+        layouts.to_tensor(rest_BL, device),
+        layouts.to_tensor([len(rest) for rest in rests], device),
+        room,
+    )
+    return hidden_ND.index_select(0, last_B), cache
+
+
+def _path(prompt: Sequence[int], row: int) -> Path:
+    """A path whose nodes are the whole prompt: one more token is to be predicted, whichever it be."""
+    weights = np.zeros(len(prompt) + 1, dtype=np.float32)
+    weights[-1] = 1.0
+    return Path(np.array([*prompt, 0], dtype=np.int32), weights, group=row, row=row)
+
+
+def _lines(forest: Forest) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """Each prompt's nodes, root first, in the order of the prompts."""
+    lines = {
+        path.row: forest.ancestors(int(forest.source[forest.path_edge[start]]))
+        for path, start in zip(forest.paths, forest.path_start[:-1], strict=True)
+    }
+    return [lines[row] for row in range(len(lines))]

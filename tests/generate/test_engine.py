@@ -1,0 +1,87 @@
+"""Batched greedy decoding equals transformers' own, one prompt at a time."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import tiny_model
+from tunewright.base import events
+from tunewright.base.errors import DataError
+from tunewright.forest import Path, score_paths
+from tunewright.forest.layout import adopt
+from tunewright.generate import generate
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[object, object]:
+    stock = tiny_model(seed=4)
+    ours = copy.deepcopy(stock)
+    adopt(ours)
+    return stock, ours
+
+
+def some_prompts() -> list[list[int]]:
+    random = np.random.default_rng(0)
+    trunk = random.integers(3, 259, 12).tolist()
+    prompts = [[*trunk, *random.integers(3, 259, 1 + 5 * n).tolist()] for n in range(6)]
+    return [*prompts, trunk, prompts[2], [7]]
+
+
+def reference(model: object, prompt: list[int], stop: int, limit: int) -> list[int]:
+    out = model.generate(  # type: ignore[attr-defined]
+        input_ids=torch.tensor([prompt]), max_new_tokens=limit, do_sample=False, eos_token_id=stop, pad_token_id=0
+    )
+    return out[0, len(prompt) :].tolist()
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 64])
+def test_equals_transformers_one_by_one(pair: tuple[object, object], batch_size: int) -> None:
+    stock, ours = pair
+    prompts = some_prompts()
+    free = generate(ours, prompts, max_new_tokens=20, stop_ids=(), batch_size=batch_size)
+    stop = free[0].tokens[5]  # a token that does come up, so that some answers end early
+    found = generate(ours, prompts, max_new_tokens=20, stop_ids={stop}, batch_size=batch_size)
+    for prompt, answer in zip(prompts, found, strict=True):
+        expected = reference(stock, prompt, stop, 20)
+        assert answer.tokens + [stop] * answer.stopped == expected
+        assert answer.stopped == (expected[-1] == stop)
+    assert any(answer.stopped for answer in found)
+    assert not all(answer.stopped for answer in found)
+
+
+def test_logprob_is_that_of_scoring_the_answer(pair: tuple[object, object]) -> None:
+    _, ours = pair
+    prompts = some_prompts()
+    answers = generate(ours, prompts, max_new_tokens=6, stop_ids=())
+    paths = []
+    for row, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+        weights = [0.0] * len(prompt) + [1.0] * len(answer.tokens)
+        tokens = np.array([*prompt, *answer.tokens], dtype=np.int32)
+        paths.append(Path(tokens, np.array(weights, dtype=np.float32), row, row))
+    assert [a.logprob for a in answers] == pytest.approx(score_paths(ours, paths), abs=1e-4)  # type: ignore[arg-type]
+
+
+def test_tokens_are_told_as_they_come(pair: tuple[object, object]) -> None:
+    _, ours = pair
+    heard: dict[int, list[int]] = {}
+    progress: list[events.Event] = []
+    answers = generate(
+        ours,
+        some_prompts(),
+        max_new_tokens=4,
+        stop_ids=(),
+        batch_size=5,
+        listener=progress.append,
+        on_token=lambda row, token: heard.setdefault(row, []).append(token),
+    )
+    assert heard == {row: answer.tokens for row, answer in enumerate(answers)}
+    assert [(e.done, e.total) for e in progress if isinstance(e, events.Stage)] == [(5, 9), (9, 9)]
+
+
+def test_empty_prompt_is_refused(pair: tuple[object, object]) -> None:
+    with pytest.raises(DataError, match="prompt 1: A prompt holds no token"):
+        generate(pair[1], [[1], []], max_new_tokens=4, stop_ids=())
