@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -88,9 +89,7 @@ class _FrozenHead(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: torch.autograd.function.FunctionCtx, hidden_MD: Tensor, head: nn.Module, row_e: Tensor, target_e: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, hidden_MD: Tensor, head: nn.Module, row_e: Tensor, target_e: Tensor) -> tuple[Tensor, Tensor]:
         turn_e = _turns(row_e)
         logp_e = torch.empty(len(row_e), device=hidden_MD.device)
         hit_e = torch.empty(len(row_e), dtype=torch.bool, device=hidden_MD.device)
@@ -104,17 +103,19 @@ class _FrozenHead(torch.autograd.Function):
                 (gradient,) = torch.autograd.grad(logp.sum(), leaf)
             logp_e[chosen], hit_e[chosen], gradient_eD[chosen] = logp.detach(), hit, gradient
         ctx.save_for_backward(row_e, gradient_eD)
-        ctx.rows = len(hidden_MD)  # type: ignore[attr-defined]
+        ctx.rows = len(hidden_MD)
         ctx.mark_non_differentiable(hit_e)
         return logp_e, hit_e
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        row_e, gradient_eD = ctx.saved_tensors  # type: ignore[attr-defined]
-        weighted_eD = grads[0][:, None].to(gradient_eD.dtype) * gradient_eD
-        total_MD: Tensor = weighted_eD.new_zeros(ctx.rows, weighted_eD.shape[1])  # type: ignore[attr-defined]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        row_e: Tensor
+        gradient_eD: Tensor
+        row_e, gradient_eD = ctx.saved_tensors
+        weighted_eD: Tensor = grads[0][:, None].to(gradient_eD.dtype) * gradient_eD
+        total_MD: Tensor = weighted_eD.new_zeros(ctx.rows, weighted_eD.shape[1])
         total_MD.index_add_(0, row_e, weighted_eD)
-        return total_MD, None, None, None  # type: ignore[no-any-return]
+        return total_MD, None, None, None
 
 
 def _turns(row_e: Tensor) -> Tensor:

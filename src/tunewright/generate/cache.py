@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -80,8 +79,8 @@ class Cache:
             hidden_BK = hidden_BK | (behind_BK >= window)
         score_BGRK = torch.cat([far_BGRP, near_BGRL], dim=-1).masked_fill(hidden_BK[:, None, None], -torch.inf)
         share_BGRK = score_BGRK.softmax(-1, dtype=torch.float32).to(q_HND.dtype)
-        far, near = share_BGRK.split([self._trunk_length, longest], dim=-1)
-        out_BGRD = torch.einsum("bgrp,gpd->bgrd", far, trunk_v) + near @ own_v
+        far_BGRP, near_BGRL = share_BGRK[..., : self._trunk_length], share_BGRK[..., self._trunk_length :]
+        out_BGRD: Tensor = torch.einsum("bgrp,gpd->bgrd", far_BGRP, trunk_v) + near_BGRL @ own_v
         return out_BGRD.reshape(batch, 1, heads, -1)
 
 

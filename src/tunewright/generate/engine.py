@@ -74,10 +74,16 @@ def generate(
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         batch = _Batch(model, [prompts[row] for row in rows], max_new_tokens, frozenset(stop_ids))
-        batch.decode(on_token and (lambda place, token, rows=rows: on_token(rows[place], token)))
-        found.update(zip(rows, batch.results(), strict=True))
+        found.update(zip(rows, batch.decode(_renamed(on_token, rows)), strict=True))
         listener(events.Stage("generate", "progress", len(found), len(prompts), "answers"))
     return [found[row] for row in range(len(prompts))]
+
+
+def _renamed(on_token: OnToken | None, rows: Sequence[int]) -> OnToken | None:
+    """`on_token` for a batch whose places stand for these rows."""
+    if on_token is None:
+        return None
+    return lambda place, token: on_token(rows[place], token)
 
 
 class _Batch:
@@ -91,12 +97,8 @@ class _Batch:
         self._active = list(range(len(prompts)))
         self._next_hidden, self._cache = _prefill(model, prompts, limit)
 
-    def results(self) -> list[Generation]:
-        """The answers, in the order of the prompts."""
-        return [Generation(*row) for row in zip(self._tokens, self._stopped, self._logprob, strict=True)]
-
-    def decode(self, on_token: OnToken | None) -> None:
-        """Chooses tokens until every row has ended."""
+    def decode(self, on_token: OnToken | None) -> list[Generation]:
+        """Chooses tokens until every row has ended; the answers, in the order of the prompts."""
         head, backbone = layouts.head(self._model), layouts.backbone(self._model)
         hidden_BD = self._next_hidden
         while True:
@@ -105,7 +107,7 @@ class _Batch:
             logp_B = logit_BV.gather(1, token_B[:, None])[:, 0] - logit_BV.logsumexp(-1)
             alive = self._take(token_B.tolist(), logp_B.tolist(), on_token)
             if not alive:
-                return
+                return [Generation(*row) for row in zip(self._tokens, self._stopped, self._logprob, strict=True)]
             if len(alive) < len(token_B):
                 rows = torch.tensor(alive, device=token_B.device)
                 self._active = [self._active[place] for place in alive]

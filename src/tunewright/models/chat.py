@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from tunewright.base.errors import DataError, ModelError
+from tunewright.base.files import hash_value
 
 
 class ChatMessage(Protocol):
@@ -67,6 +69,11 @@ class ChatFormat:
     def template(self) -> str:
         """The chat template's text; its hash belongs beside every score."""
         return str(self._tokenizer.chat_template)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all that decides which tokens a conversation becomes: the template and the tokenizer."""
+        return hash_value([self.template, self._tokenizer.backend_tokenizer.to_str()])
 
     def prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
         """Tokens of a conversation up to where the next answer begins."""

@@ -1,0 +1,112 @@
+"""Checkpoints that are whole or absent, and checked before they are used."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tunewright.base import events
+from tunewright.base.errors import WorkspaceError
+from tunewright.base.files import atomic_directory, hash_file, read_json, write_json
+
+KEPT = 2  # the newest, and one to fall back on should it be damaged
+
+
+@dataclass
+class Progress:
+    """All of a run that is not a tensor.
+
+    Args:
+        step: Steps done.
+        best_step: The step whose validation loss is the best so far; 0 before the first.
+        best_loss: That loss, in nats a token.
+        waited: Validations since then.
+        train: One entry a step: step, loss, learning rate, gradient norm.
+        validation: One entry a validation: step, loss.
+    """
+
+    step: int = 0
+    best_step: int = 0
+    best_loss: float | None = None
+    waited: int = 0
+    train: list[tuple[int, float, float, float]] = field(default_factory=list)
+    validation: list[tuple[int, float]] = field(default_factory=list)
+
+
+def save(folder: Path, progress: Progress, tensors: Mapping[str, Mapping[str, Any]], fingerprint: str) -> None:
+    """Writes a checkpoint and removes all but the newest two.
+
+    Args:
+        tensors: File name (without suffix) to named tensors: weights, optimiser, random states, best weights.
+        fingerprint: What the run is about; a resume with another one is refused.
+    """
+    from safetensors.torch import save_file
+
+    place = folder / f"step-{progress.step:08d}"
+    if not place.exists():
+        with atomic_directory(place) as temporary:
+            for name, group in tensors.items():
+                save_file({key: value.contiguous() for key, value in group.items()}, temporary / f"{name}.safetensors")
+            hashes = {file.name: hash_file(file) for file in sorted(temporary.iterdir())}
+            state = {"progress": asdict(progress), "fingerprint": fingerprint, "hashes": hashes}
+            write_json(temporary / "state.json", state)
+    for old in _newest_first(folder)[KEPT:]:
+        shutil.rmtree(old)
+
+
+def latest(
+    folder: Path, fingerprint: str, listener: events.Listener = events.ignore
+) -> tuple[Progress, dict[str, dict[str, Any]]] | None:
+    """The newest checkpoint that is undamaged, or None where there is none at all.
+
+    Raises:
+        WorkspaceError: If it belongs to another recipe, or if there are only damaged ones.
+    """
+    places = _newest_first(folder)
+    for place in places:
+        fault = _fault(place)
+        if fault:
+            listener(events.Message(f"Checkpoint {place.name} is damaged ({fault}); trying the one before.", "warning"))
+            continue
+        state = read_json(place / "state.json")
+        if state["fingerprint"] != fingerprint:
+            raise WorkspaceError(
+                "This run's checkpoint was made with another recipe, dataset or base model",
+                where=str(place),
+                hint="Resume with what the run was started with, or start a new run.",
+            )
+        return _read(place, state)
+    if places:
+        raise WorkspaceError(
+            f"All {len(places)} checkpoints of this run are damaged", where=str(folder), hint="Start a new run."
+        )
+    return None
+
+
+def _read(place: Path, state: dict[str, Any]) -> tuple[Progress, dict[str, dict[str, Any]]]:
+    from safetensors.torch import load_file
+
+    values = state["progress"]
+    values["train"] = [tuple(row) for row in values["train"]]
+    values["validation"] = [tuple(row) for row in values["validation"]]
+    tensors = {Path(name).stem: load_file(place / name) for name in state["hashes"]}
+    return Progress(**values), tensors
+
+
+def _fault(place: Path) -> str:
+    """What is wrong with a checkpoint's files; empty if nothing is."""
+    try:
+        state = read_json(place / "state.json")
+        for name, expected in state["hashes"].items():
+            if hash_file(place / name) != expected:
+                return f"{name} has changed"
+    except (OSError, ValueError, KeyError) as error:
+        return str(error)
+    return ""
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*"), reverse=True)
