@@ -1,0 +1,72 @@
+"""The command line: `tunewright VERB …`. Each verb parses, calls one function below, and renders what comes back."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from tunewright import __version__
+from tunewright.cli import chat, data, models, recipes, runs, work
+from tunewright.cli.faults import listen_for_termination, print_json
+
+app = typer.Typer(
+    name="tunewright",
+    help="From raw records to a measured, servable language model of your own.",
+    epilog="Start with: tunewright demo — or: tunewright init --from YOUR.csv",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tunewright {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """From raw records to a measured, servable language model of your own."""
+
+
+work.register(app)
+recipes.register(app)
+data.register(app)
+chat.register(app)
+models.register(app)
+runs.register(app)
+
+# What the parser raises for a wrong option; the class is public only through its children.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+def main() -> None:
+    """The entry point of the `tunewright` command."""
+    # Read by the tokenizers library at its first use; said here, before anything can fork or load it.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    listen_for_termination()
+    if "--json" not in sys.argv:
+        app()
+        return
+    try:
+        code = app(standalone_mode=False)
+    except _UsageError as error:
+        message = error.format_message()  # type: ignore[attr-defined]
+        sys.stderr.write(f"Error: {message}\n")
+        fault = {"type": "UsageError", "what": message, "where": "command line", "hint": "Add --help.", "exit_code": 2}
+        print_json({"error": fault})
+        code = 2
+    sys.exit(code or 0)
+
+
+if __name__ == "__main__":
+    main()

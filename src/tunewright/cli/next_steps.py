@@ -1,0 +1,62 @@
+"""Commands that work when pasted: right for this folder, this workspace, and an environment that is not activated."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def command(*words: str | Path, workspace: Path | None = None) -> str:
+    """A `tunewright` command line for the user's shell, starting in the current folder.
+
+    Args:
+        words: Verb and arguments; paths are written relative to the current folder where they lie below it.
+        workspace: The workspace the command must use; left out where it would be found anyway.
+    """
+    line = [_executable(), *(_short(word) if isinstance(word, Path) else word for word in words)]
+    if workspace is not None and not _is_found_anyway(workspace):
+        line += ["--workspace", _short(workspace)]
+    return shlex.join(line)
+
+
+def show_next(steps: Sequence[tuple[str, str]]) -> None:
+    """Prints the next commands to try, each under what it is for."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    console.print(Text("\nNext:", style="bold"))
+    for purpose, line in steps:
+        console.print(Text(f"  # {purpose}", style="dim"))
+        console.print(Text(f"  {line}"), soft_wrap=True)  # never broken, or pasting would run half of it
+
+
+def _executable() -> str:
+    """`tunewright` if the shell finds this very one, else the path it was started by."""
+    started = Path(sys.argv[0])
+    if started.name != "tunewright" or not started.exists():
+        beside = Path(sys.executable).parent / "tunewright"
+        started = beside if beside.exists() else started
+    found = shutil.which("tunewright")
+    if found and started.exists() and os.path.samefile(found, started):
+        return "tunewright"
+    return _short(started)
+
+
+def _short(path: Path) -> str:
+    # Not resolve(): an environment's links must stay as they are.
+    absolute, here = Path(os.path.abspath(path)), Path.cwd()
+    if not absolute.is_relative_to(here):
+        return str(absolute)
+    relative = str(absolute.relative_to(here))
+    return relative if os.sep in relative or not os.access(absolute, os.X_OK) else f".{os.sep}{relative}"
+
+
+def _is_found_anyway(workspace: Path) -> bool:
+    from tunewright.store import Workspace
+
+    return Path(Workspace.open(None).root).resolve() == Path(workspace).resolve()

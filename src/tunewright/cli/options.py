@@ -1,0 +1,35 @@
+"""The options that several verbs share, so that they read and behave alike everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe: one YAML file.", show_default=False)]
+ReleaseName = Annotated[
+    str, typer.Argument(metavar="NAME", help="A release: its name, or name@version.", show_default=False)
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the recipe; as often as needed."),
+]
+WorkspacePath = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        metavar="FOLDER",
+        help="Where everything is kept. Default: $TUNEWRIGHT_HOME, or the nearest .tunewright upward.",
+    ),
+]
+JsonOutput = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, for machines.")]
+Resume = Annotated[
+    str | None,
+    typer.Option(
+        "--resume",
+        metavar="[RUN]",
+        help="Go on with an unfinished run: the latest of this recipe's name, or the one named.",
+    ),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="TUNEWRIGHT_DEBUG")]
