@@ -51,10 +51,7 @@ def apply(frame: pl.DataFrame, config: Config) -> StepResult:
     keys = keys.with_columns(
         (pl.col("filled") & (pl.col("answer").n_unique().over("text") > 1)).alias("conflict"),
         pl.col("answer").n_unique().over("text").cast(pl.String).alias("answers"),
-        # One row is kept for each text, or, where conflicting answers may stay, for each text and answer.
-        pl.first(ROW_ID, "place")
-        .over("text", *(["answer"] if config.conflicts == "keep" else []))
-        .name.prefix("kept_"),
+        pl.first(ROW_ID, "place").over(*group).name.prefix("kept_"),
     )
     later = pl.col("filled") & (pl.col(ROW_ID) != pl.col(f"kept_{ROW_ID}"))
     if config.conflicts == "keep":
@@ -64,9 +61,7 @@ def apply(frame: pl.DataFrame, config: Config) -> StepResult:
         repeats = later & ~pl.col("conflict")
     against = pl.col("answers") + " different answers to this text, first at " + pl.col("kept_place")
     reason = pl.when(contradicts).then(against).otherwise(pl.when(repeats).then("repeats " + pl.col("kept_place")))
-    told = keys.select(
-        "text", "conflict", reason.alias("reason"), repeats.alias("repeats"), contradicts.alias("against")
-    )
+    told = keys.select("text", "conflict", reason.alias("reason"), repeats.alias("repeats"), contradicts.alias("gone"))
     kept, edits = drop(frame, told["reason"])
     findings = {
         "duplicates": int(told["repeats"].sum()),
