@@ -123,4 +123,5 @@ def _turns(row_e: Tensor) -> Tensor:
     place = torch.arange(len(row_e), device=row_e.device)
     _, inverse, counts = torch.unique_consecutive(row_e, return_inverse=True, return_counts=True)
     first = torch.cumsum(counts, 0) - counts
-    return place - first.index_select(0, inverse)
+    turn_e: Tensor = place - first.index_select(0, inverse)
+    return turn_e

@@ -56,11 +56,12 @@ def load_adapter(base: Base, folder: Path) -> Any:
     if not (folder / "adapter_config.json").exists():
         raise ModelError("There is no adapter in this folder", where=str(folder))
     if (folder / MANIFEST).exists():
-        trained_on = read_json(folder / MANIFEST)
-        if trained_on["base_weights_hash"] != base.files.weights_hash:
+        manifest = read_json(folder / MANIFEST)
+        known, at_hand = manifest["base_weights_hash"], base.files.weights_hash
+        if known != at_hand:
             raise ModelError(
-                f"This adapter was trained on {trained_on['base']} with weights {trained_on['base_weights_hash'][:12]}, "
-                f"and the base at hand is {base.files.name} with weights {base.files.weights_hash[:12]}",
+                f"This adapter was trained on {manifest['base']} with weights {known[:12]}, "
+                f"and the base at hand is {base.files.name} with weights {at_hand[:12]}",
                 where=str(folder),
                 hint="Load it on the base it was trained on; the same name from another source may hold other weights.",
             )

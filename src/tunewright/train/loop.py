@@ -295,12 +295,12 @@ def _load(weights: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
 @contextmanager
 def _deterministic() -> Iterator[None]:
     """Deterministic kernels while training, so that the same run gives the same bits."""
-    before = torch.are_deterministic_algorithms_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    switches: Any = torch.utils.deterministic
+    before, fill = torch.are_deterministic_algorithms_enabled(), switches.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and only hides bugs
+    switches.fill_uninitialized_memory = False  # costs time, and only hides bugs
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
-        torch.utils.deterministic.fill_uninitialized_memory = fill
+        switches.fill_uninitialized_memory = fill

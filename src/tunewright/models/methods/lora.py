@@ -11,6 +11,7 @@ from pydantic import Field
 
 from tunewright.base.errors import ModelError
 from tunewright.base.plugins import PluginConfig
+from tunewright.base.quiet import quiet
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,7 +38,7 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
     import torch
     from peft import LoraConfig, get_peft_model
 
-    targets = config.targets if isinstance(config.targets, str) else list(config.targets)
+    targets = linear_layers(model) if config.targets == "all-linear" else list(config.targets)
     settings = LoraConfig(
         r=config.rank,
         lora_alpha=2 * config.rank if config.alpha is None else config.alpha,
@@ -47,7 +48,7 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
         task_type="CAUSAL_LM",
     )
     try:
-        with torch.random.fork_rng():
+        with quiet(), torch.random.fork_rng():
             torch.manual_seed(seed)
             return get_peft_model(model, settings)
     except ValueError as error:
@@ -56,3 +57,12 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
             where="method.targets",
             hint="Use 'all-linear', or endings of the names of its linear layers, such as q_proj.",
         ) from error
+
+
+def linear_layers(model: Any) -> list[str]:
+    """The last parts of the names of all linear layers but the head, sorted."""
+    from torch import nn
+
+    head = model.get_output_embeddings()
+    found = (name for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head)
+    return sorted({name.rpartition(".")[2] for name in found})

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tunewright.recipe.schema import Train
+from tunewright.train.schedule import Order, learning_rate, validation_steps
+
+
+def test_each_epoch_holds_every_row_once_in_another_order() -> None:
+    order = Order(rows=10, batch_size=4, epochs=2, seed=1)
+    drawn = [row for step in range(order.steps) for row in order.of_step(step)]
+    assert order.steps == 5
+    assert sorted(drawn[:10]) == sorted(drawn[10:]) == list(range(10))
+    assert drawn[:10] != drawn[10:]
+
+
+def test_last_step_may_be_short_and_epochs_need_not_be_whole() -> None:
+    order = Order(rows=10, batch_size=4, epochs=0.5, seed=1)
+    assert [len(order.of_step(step)) for step in range(order.steps)] == [4, 1]
+
+
+def test_order_follows_the_seed() -> None:
+    assert Order(50, 50, 1, seed=1).of_step(0) == Order(50, 50, 1, seed=1).of_step(0)
+    assert Order(50, 50, 1, seed=1).of_step(0) != Order(50, 50, 1, seed=2).of_step(0)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "middle"), [("cosine", 0.5 * (1 + math.cos(math.pi * 0.5))), ("linear", 0.5), ("constant", 1.0)]
+)
+def test_rate_rises_then_follows_the_schedule(schedule: str, middle: float) -> None:
+    config = Train(learning_rate=1.0, warmup_share=0.2, schedule=schedule)  # type: ignore[arg-type]
+    rates = [learning_rate(step, 10, config) for step in range(10)]
+    assert rates[:2] == [0.5, 1.0]
+    assert rates[6] == pytest.approx(middle)  # 4 of the 8 steps after the warm-up are gone
+
+
+def test_rate_ends_at_its_final_share() -> None:
+    config = Train(learning_rate=2.0, warmup_share=0, schedule="linear", final_rate_share=0.25)
+    assert learning_rate(100, 100, config) == pytest.approx(0.5)
+
+
+def test_validation_is_always_after_the_last_step() -> None:
+    order = Order(rows=100, batch_size=10, epochs=2, seed=0)
+    assert sorted(validation_steps(order, 0.5)) == [5, 10, 15, 20]
+    assert sorted(validation_steps(order, 7)) == [7, 14, 20]
+    assert sorted(validation_steps(order, 1000)) == [20]
