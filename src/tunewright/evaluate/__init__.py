@@ -1,0 +1,23 @@
+"""Evaluation: systems answer the held-out rows, and their answers become numbers with intervals and paired tests."""
+
+from tunewright.evaluate.answer import Answers, answer_examples, choose_shots
+from tunewright.evaluate.bag_of_words import bag_of_words
+from tunewright.evaluate.evaluate import Evaluation, evaluate
+from tunewright.evaluate.statistics import Interval, Paired
+from tunewright.evaluate.stored import load_answers, store_answers
+from tunewright.evaluate.success import Verdict, check_success
+
+__all__ = [
+    "Answers",
+    "Evaluation",
+    "Interval",
+    "Paired",
+    "Verdict",
+    "answer_examples",
+    "bag_of_words",
+    "check_success",
+    "choose_shots",
+    "evaluate",
+    "load_answers",
+    "store_answers",
+]

@@ -1,0 +1,174 @@
+"""A model answers the held-out rows: its own words, and how likely it finds the right ones."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunewright.base import events
+from tunewright.base.errors import InputError
+from tunewright.base.seeds import derive
+from tunewright.data.example import Example, Message
+from tunewright.forest import Path
+from tunewright.metrics import Answer
+from tunewright.metrics._records import read_record
+
+if TYPE_CHECKING:
+    from tunewright.models.base import Base
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One system's answers to the held-out rows.
+
+    Args:
+        system: Whose answers they are, such as `tuned`.
+        answers: One per row.
+        seconds: Time taken to give them, without scoring the references.
+        tokens: Tokens generated.
+        not_covered: Fields of the reference records that the system does not answer, and is not measured on.
+    """
+
+    system: str
+    answers: tuple[Answer, ...]
+    seconds: float
+    tokens: int = 0
+    not_covered: tuple[str, ...] = ()
+
+    @property
+    def cut(self) -> int:
+        """Answers that were cut at the length limit."""
+        return sum(not answer.stopped for answer in self.answers)
+
+
+def answer_examples(
+    model: Any,
+    base: Base,
+    examples: Sequence[Example],
+    *,
+    max_new_tokens: int,
+    batch_size: int,
+    system: str = "tuned",
+    shots: Sequence[Example] = (),
+    node_budget: int = 2048,
+    listener: events.Listener = events.ignore,
+) -> Answers:
+    """Lets a model answer examples greedily, and scores their reference answers.
+
+    Args:
+        model: The base's model, or the base with an adapter; adopted (`forest.layout.adopt`), in any mode.
+        base: How it reads conversations.
+        examples: What to answer; the last answer of each is the reference.
+        max_new_tokens: Longest answer; longer ones are cut and counted.
+        batch_size: Answers decoded side by side.
+        system: What to call the system.
+        shots: Worked examples shown in front of each question, behind the system message.
+        node_budget: Forest nodes scored at once: bounds memory.
+        listener: Hears the progress of decoding and scoring.
+
+    Raises:
+        InputError: If there are no examples.
+    """
+    from tunewright.forest import score_paths
+    from tunewright.generate import generate
+
+    if not examples:
+        raise InputError("There are no examples to answer", where=system)
+    asked = [_with_shots(example.prompt, shots) for example in examples]
+    with _evaluation_mode(model):
+        started = time.perf_counter()
+        generations = generate(
+            model,
+            [base.chat.prompt(messages) for messages in asked],
+            max_new_tokens=max_new_tokens,
+            stop_ids=base.chat.stop_ids,
+            batch_size=batch_size,
+            listener=listener,
+        )
+        seconds = time.perf_counter() - started
+        paths = _reference_paths(base, asked, examples)
+        logp = score_paths(model, paths, node_budget=node_budget, listener=listener)
+    answers = tuple(
+        Answer(
+            id=example.id,
+            reference=example.answer,
+            prediction=base.chat.decode(generation.tokens),
+            stopped=generation.stopped,
+            nats=-float(logp[row]),
+            tokens=int(np.count_nonzero(paths[row].weights)),
+        )
+        for row, (example, generation) in enumerate(zip(examples, generations, strict=True))
+    )
+    return Answers(system, answers, seconds, tokens=sum(len(generation.tokens) for generation in generations))
+
+
+def choose_shots(train: Sequence[Example], n: int, seed: int) -> list[Example]:
+    """Picks worked examples for a few-shot prompt: from the shorter half, each as unlike the ones before as can be.
+
+    Unlike means: another label, or, for JSON answers, as many field values as possible that were not shown yet.
+
+    Raises:
+        InputError: If there are fewer training examples than shots.
+    """
+    if len(train) < n:
+        raise InputError(
+            f"{n} worked examples are asked for, and there are {len(train)} training examples",
+            where="evaluate.shots",
+            hint="Lower evaluate.shots, or leave base_few_shot out of evaluate.systems.",
+        )
+    lengths = [sum(len(message.content) for message in example.messages) for example in train]
+    middle = statistics.median(lengths)
+    order = random.Random(derive(seed, "shots")).sample(range(len(train)), len(train))
+    # Stable: the shorter half keeps its random order, and the rest follows only where that half is too small.
+    candidates = sorted(order, key=lambda row: lengths[row] > middle)[: max(n, (len(train) + 1) // 2)]
+    traits = {row: _traits(train[row].answer) for row in candidates}
+    shown: set[str] = set()
+    chosen: list[Example] = []
+    for _ in range(n):
+        best = max(traits, key=lambda row: len(traits[row] - shown))  # the first of the best, in random order
+        shown |= traits.pop(best)
+        chosen.append(train[best])
+    return chosen
+
+
+def _traits(answer: str) -> frozenset[str]:
+    record = read_record(answer)
+    if record is None:
+        return frozenset([answer.strip()])
+    return frozenset(f"{field}={value!r}" for field, value in record.items())
+
+
+def _with_shots(prompt: Sequence[Message], shots: Sequence[Example]) -> list[Message]:
+    """The prompt with the shots' turns between its system message and its question; nothing in it is learned."""
+    begin = [message for message in prompt if message.role == "system"]
+    rest = [message for message in prompt if message.role != "system"]
+    turns = [turn for shot in shots for turn in shot.messages if turn.role != "system"]
+    return [Message(message.role, message.content, 0) for message in [*begin, *turns, *rest]]
+
+
+def _reference_paths(base: Base, asked: Sequence[Sequence[Message]], examples: Sequence[Example]) -> list[Path]:
+    """Each reference answer, its end token included, behind the prompt that was asked; the answer alone has weight."""
+    paths = []
+    for row, (messages, example) in enumerate(zip(asked, examples, strict=True)):
+        rendered = base.chat.render([*messages, Message("assistant", example.answer, 1)])
+        tokens = np.array(rendered.tokens, dtype=np.int32)
+        paths.append(Path(tokens, np.array(rendered.learned, dtype=np.float32), group=row, row=row))
+    return paths
+
+
+@contextlib.contextmanager
+def _evaluation_mode(model: Any) -> Iterator[None]:
+    """Switches dropout off while open: a model fresh from training would answer at random."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

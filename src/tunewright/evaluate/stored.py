@@ -1,0 +1,78 @@
+"""Answers on disk: one Parquet file, so that every evaluation can be looked at and measured again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from tunewright.base.errors import DataError
+from tunewright.base.files import atomic_file
+from tunewright.evaluate.answer import Answers
+from tunewright.metrics import Answer
+
+_FILE = "answers.parquet"
+_SYSTEMS = b"tunewright.systems"
+
+
+def store_answers(answers: Mapping[str, Answers], folder: Path) -> Path:
+    """Writes all systems' answers as `answers.parquet`, a row per system and example.
+
+    Columns: id, system, reference, prediction, stopped, nats, tokens. What belongs to a system as a whole (seconds,
+    tokens generated, fields not covered) stands in the file's metadata. Returns the file's path.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema(
+        [
+            ("id", pa.string()),
+            ("system", pa.string()),
+            ("reference", pa.string()),
+            ("prediction", pa.string()),
+            ("stopped", pa.bool_()),
+            ("nats", pa.float64()),
+            ("tokens", pa.int64()),
+        ],
+        metadata={_SYSTEMS: json.dumps({system: _about(given) for system, given in answers.items()})},
+    )
+    rows = [asdict(answer) | {"system": system} for system, given in answers.items() for answer in given.answers]
+    path = folder / _FILE
+    with atomic_file(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary, compression="zstd")
+    return path
+
+
+def load_answers(folder: Path) -> dict[str, Answers]:
+    """Reads back what `store_answers` wrote.
+
+    Raises:
+        DataError: If the folder holds no answers, or they cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / _FILE
+    try:
+        table = pq.read_table(path)
+        systems = json.loads(table.schema.metadata[_SYSTEMS])
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
+        raise DataError("No stored answers can be read here", where=str(path), hint="Evaluate again.") from error
+    rows: dict[str, list[Answer]] = {system: [] for system in systems}
+    for row in table.to_pylist():
+        rows[row.pop("system")].append(Answer(**row))
+    return {
+        system: Answers(
+            system,
+            tuple(rows[system]),
+            seconds=about["seconds"],
+            tokens=about["tokens"],
+            not_covered=tuple(about["not_covered"]),
+        )
+        for system, about in systems.items()
+    }
+
+
+def _about(answers: Answers) -> dict[str, object]:
+    return {"seconds": answers.seconds, "tokens": answers.tokens, "not_covered": list(answers.not_covered)}

@@ -1,0 +1,88 @@
+"""What metrics are given, and what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunewright.base.errors import InputError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_NAMED_IDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One system's answer to one example.
+
+    Args:
+        id: The example's id.
+        reference: The right answer.
+        prediction: The given answer.
+        stopped: Whether the answer ended by itself; False where it was cut at the length limit.
+        nats: Negative log-likelihood of the reference answer, summed over its tokens; None where the system gives none.
+        tokens: Reference tokens scored.
+    """
+
+    id: str
+    reference: str
+    prediction: str
+    stopped: bool = True
+    nats: float | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measure:
+    """A metric's value for each example, and how any resample of them becomes one number.
+
+    Args:
+        name: The metric's name in reports and under `success`.
+        values: One number for each answer, in their order, shape (n,).
+        reduction: Takes example numbers, shape (..., m), and gives one value for each resample, shape (...). None:
+            the mean of their values.
+    """
+
+    name: str
+    values: Floats
+    reduction: Callable[[Ints], Floats] | None = None
+
+    def reduce(self, rows: Ints) -> Floats:
+        """The metric over resamples of example numbers: shape (..., m) becomes shape (...)."""
+        if self.reduction is not None:
+            return self.reduction(rows)
+        means: Floats = np.asarray(self.values[rows].mean(axis=-1))
+        return means
+
+    @property
+    def value(self) -> float:
+        """The metric over all examples."""
+        return float(self.reduce(np.arange(len(self.values))))
+
+
+def share(name: str, hits: Sequence[bool]) -> Measure:
+    """A measure of the share of examples for which something is true."""
+    return Measure(name, np.array(hits, dtype=np.float64))
+
+
+def require_answers(metric: str, answers: Sequence[Answer]) -> None:
+    """Refuses an empty list of answers: a share of nothing is not a number.
+
+    Raises:
+        InputError: If there are no answers.
+    """
+    if not answers:
+        raise InputError(
+            "There are no answers to measure", where=metric, hint="Hold out at least one row for the test."
+        )
+
+
+def name_ids(ids: Sequence[str]) -> str:
+    """The first few ids, and how many more there are, for an error."""
+    more = f" and {len(ids) - _NAMED_IDS:,} more" if len(ids) > _NAMED_IDS else ""
+    return ", ".join(ids[:_NAMED_IDS]) + more
