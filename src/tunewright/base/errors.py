@@ -1,17 +1,17 @@
 """Every error that tunewright raises on purpose.
 
-    TunewrightError                 exit 3: our fault, or a broken machine
-    ├── InputError                  exit 2: wrong input, nothing was changed
-    │   ├── RecipeError             a recipe, or a value given with --set
-    │   ├── DataError               rows, files, columns, splits
-    │   ├── ModelError              a base model, an adapter, a download
-    │   ├── UnknownNameError        a name that is not registered ("did you mean")
-    │   ├── MissingExtraError       an optional package that is not installed
-    │   └── WorkspaceError          the workspace, an artifact, a run, a release
-    ├── DiskFullError               exit 2: no room left; what was finished is kept
-    ├── OutOfMemoryError            exit 2: the work does not fit in this machine's memory
-    ├── TrainingDivergedError       exit 3: a loss or gradient that is not a number
-    └── GateFailedError             exit 1: it ran, and the answer is no
+TunewrightError                 exit 3: our fault, or a broken machine
+├── InputError                  exit 2: wrong input, nothing was changed
+│   ├── RecipeError             a recipe, or a value given with --set
+│   ├── DataError               rows, files, columns, splits
+│   ├── ModelError              a base model, an adapter, a download
+│   ├── UnknownNameError        a name that is not registered ("did you mean")
+│   ├── MissingExtraError       an optional package that is not installed
+│   └── WorkspaceError          the workspace, an artifact, a run, a release
+├── DiskFullError               exit 2: no room left; what was finished is kept
+├── OutOfMemoryError            exit 2: the work does not fit in this machine's memory
+├── TrainingDivergedError       exit 3: a loss or gradient that is not a number
+└── GateFailedError             exit 1: it ran, and the answer is no
 """
 
 from __future__ import annotations

@@ -7,9 +7,11 @@ JSON-ready, so that a run can append them to the workspace as they are.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from tunewright.base.errors import UnknownNameError
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,16 @@ def ignore(event: Event) -> None:
 def as_json(event: Event) -> dict[str, Any]:
     """The event as a JSON object, `kind` included."""
     return dataclasses.asdict(event)
+
+
+def from_json(value: Mapping[str, Any]) -> Event:
+    """The event behind a JSON object that `as_json` made.
+
+    Raises:
+        UnknownNameError: If its kind is not one of the four.
+    """
+    kinds = {"message": Message, "stage": Stage, "metrics": Metrics, "artifact": Artifact}
+    if value["kind"] not in kinds:
+        raise UnknownNameError("event kind", value["kind"], kinds)
+    event: Event = kinds[value["kind"]](**value)
+    return event
