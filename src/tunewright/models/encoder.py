@@ -1,0 +1,82 @@
+"""Sentences as vectors: the embedded text encoder, computed as sentence-transformers defines it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunewright.base.errors import ModelError
+from tunewright.base.quiet import quiet
+from tunewright.models.base import load_tokenizer
+from tunewright.models.files import BaseFiles
+
+
+class Encoder:
+    """A text encoder in memory. Make one with `Encoder.load(files)`."""
+
+    def __init__(self, model: Any, tokenizer: Any, max_tokens: int) -> None:
+        self._model, self._tokenizer, self._max_tokens = model, tokenizer, max_tokens
+
+    @classmethod
+    def load(cls, files: BaseFiles) -> Encoder:
+        """Loads the encoder, in float32.
+
+        Raises:
+            ModelError: If the model is no text encoder or cannot be loaded.
+        """
+        if files.kind != "text-encoder":
+            raise ModelError("This model is no text encoder", where=files.name, hint="Use all-minilm-l6-v2.")
+        tokenizer = load_tokenizer(files)
+        with quiet():
+            import torch
+            from transformers import AutoModel
+
+            model = AutoModel.from_pretrained(
+                files.folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+            )
+        return cls(model.eval().requires_grad_(False), tokenizer, files.context_length)
+
+    @property
+    def width(self) -> int:
+        """Numbers in one vector."""
+        return int(self._model.config.hidden_size)
+
+    def encode(self, texts: Sequence[str], batch_size: int = 64) -> NDArray[np.float32]:
+        """One vector of unit length for each text; the dot product of two is their cosine.
+
+        The mean of the last hidden states over a text's tokens, divided by its length. Text beyond the encoder's
+        limit (256 tokens for all-minilm-l6-v2) is not read.
+        Source: Reimers and Gurevych, Sentence-BERT, https://arxiv.org/abs/1908.10084
+
+        Args:
+            batch_size: Texts computed together; changes no result beyond rounding.
+        Returns:
+            Shape (n, width), float32.
+        """
+        import torch
+
+        vectors = np.empty((len(texts), self.width), dtype=np.float32)
+        # Texts of like length together: less padding, so less work.
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            batch = self._tokenizer(
+                [texts[index] for index in chosen],
+                padding=True,
+                truncation=True,
+                max_length=self._max_tokens,
+                return_tensors="pt",
+            )
+            with torch.inference_mode():
+                hidden_BTD = self._model(**batch).last_hidden_state
+                mask_BT1 = batch["attention_mask"].unsqueeze(-1).to(hidden_BTD.dtype)
+                mean_BD = (hidden_BTD * mask_BT1).sum(1) / mask_BT1.sum(1).clamp(min=1e-9)
+                vectors[chosen] = torch.nn.functional.normalize(mean_BD, dim=-1).numpy()
+        return vectors
