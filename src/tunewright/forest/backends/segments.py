@@ -6,8 +6,10 @@ values of that root path are gathered; segments of like size are padded to one s
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -36,8 +38,7 @@ def build(forest: Forest, device: torch.device) -> Layout:
 class _Bucket:
     """Segments of like size, padded to one shape (S segments, Q queries, K keys)."""
 
-    query_SQ: Tensor  # node of each query; padding repeats node 0
-    key_SK: Tensor  # node of each key; likewise
+    shape: tuple[int, int, int]
     visible_SQK: Tensor
     distance_SQK: Tensor  # how far the key lies behind the query, for windows
 
@@ -46,57 +47,140 @@ class _Segments:
     def __init__(self, forest: Forest, device: torch.device) -> None:
         import torch
 
-        segments = split_segments(forest)
-        self._buckets = []
-        places = np.empty(forest.nodes, dtype=np.int64)  # where each node's answer stands among all buckets' rows
-        rows = 0
-        for members in bucket(segments):
-            queries = max(end - start for start, end in members)
-            keys = max(int(forest.depth[end - 1]) + 1 for _, end in members)
-            query_SQ = np.zeros((len(members), queries), dtype=np.int64)
-            key_SK = np.zeros((len(members), keys), dtype=np.int64)
-            at_SQ = np.full((len(members), queries), -1, dtype=np.int64)
-            for s, (start, end) in enumerate(members):
-                length = end - start
-                query_SQ[s, :length] = np.arange(start, end)
-                at_SQ[s, :length] = forest.depth[start:end]
-                line = forest.ancestors(end - 1)
-                key_SK[s, : len(line)] = line
-                places[start:end] = rows + s * queries + np.arange(length)
-            rows += query_SQ.size
-            distance_SQK = at_SQ[:, :, None] - np.arange(keys)
+        self._buckets, queries, keys = [], [], []
+        for members in bucket(split_segments(forest)):
+            query_SQ, key_SK, at_SQ = _padded(forest, members)
+            distance_SQK = at_SQ[:, :, None] - np.arange(key_SK.shape[1])
             # Padding queries see the first key, so that no softmax is over nothing; their answers are never read.
-            visible_SQK = (distance_SQK >= 0) | ((at_SQ < 0)[:, :, None] & (np.arange(keys) == 0))
-            self._buckets.append(
-                _Bucket(*(torch.tensor(x, device=device) for x in (query_SQ, key_SK, visible_SQK, distance_SQK)))
-            )
-        self._places = torch.tensor(places, device=device)
+            padding_SQK = (at_SQ < 0)[:, :, None] & (np.arange(key_SK.shape[1]) == 0)
+            shape = (*query_SQ.shape, key_SK.shape[1])
+            masks = (torch.tensor(x, device=device) for x in ((distance_SQK >= 0) | padding_SQK, distance_SQK))
+            self._buckets.append(_Bucket(shape, *masks))
+            queries.append(np.where(at_SQ < 0, -1, query_SQ).reshape(-1))
+            keys.append(key_SK.reshape(-1))
+        self._queries = Gather(np.concatenate(queries), forest.nodes, device)
+        self._keys = Gather(np.concatenate(keys), forest.nodes, device)
 
     def attend(self, layer: int, q_HND: Tensor, k_GND: Tensor, v_GND: Tensor, scaling: float, window: int) -> Tensor:
         import torch
         from torch.nn.functional import scaled_dot_product_attention
 
-        q_NHD, k_NGD, v_NGD = (x[0].transpose(0, 1) for x in (q_HND, k_GND, v_GND))
-        heads, groups, width = q_NHD.shape[1], k_NGD.shape[1], q_NHD.shape[2]
-        answers = []
+        (heads, nodes, width), groups = q_HND.shape[1:], k_GND.shape[1]
+        q_row = self._queries.spread(q_HND[0].transpose(0, 1).reshape(nodes, -1))
+        kv_NX = torch.cat([x[0].transpose(0, 1).reshape(nodes, -1) for x in (k_GND, v_GND)], dim=1)
+        kv_row = self._keys.spread(kv_NX)
+        answers, query, key = [], 0, 0
         for part in self._buckets:
+            segments, queries, keys = part.shape
+            q_SHQD = q_row[query : query + segments * queries].view(segments, queries, heads, width).transpose(1, 2)
+            kv_SKX = kv_row[key : key + segments * keys].view(segments, keys, -1)
+            k_SGKD = kv_SKX[..., : groups * width].view(segments, keys, groups, width).transpose(1, 2)
+            v_SGKD = kv_SKX[..., groups * width :].view(segments, keys, groups, -1).transpose(1, 2)
             visible_SQK = part.visible_SQK & (part.distance_SQK < window) if window else part.visible_SQK
-            # index_select, because plain indexing has a backward that is not deterministic on several threads
-            q_SHQD = q_NHD.index_select(0, part.query_SQ.view(-1)).view(*part.query_SQ.shape, heads, width)
-            k_SGKD, v_SGKD = (
-                x.index_select(0, part.key_SK.view(-1)).view(*part.key_SK.shape, groups, -1).transpose(1, 2)
-                for x in (k_NGD, v_NGD)
-            )
             out_SHQD = scaled_dot_product_attention(
-                q_SHQD.transpose(1, 2),
-                k_SGKD,
-                v_SGKD,
-                attn_mask=visible_SQK[:, None],
-                scale=scaling,
-                enable_gqa=heads != groups,
+                q_SHQD, k_SGKD, v_SGKD, attn_mask=visible_SQK[:, None], scale=scaling, enable_gqa=heads != groups
             )
-            answers.append(out_SHQD.transpose(1, 2).reshape(-1, heads, v_SGKD.shape[-1]))
-        return torch.cat(answers).index_select(0, self._places)[None]
+            answers.append(out_SHQD.transpose(1, 2).reshape(segments * queries, -1))
+            query, key = query + segments * queries, key + segments * keys
+        return self._queries.collect(torch.cat(answers)).view(1, nodes, heads, -1)
+
+
+class Gather:
+    """Copies nodes' rows to places, and sums places' rows back into nodes: each is the other's gradient.
+
+    Both ways are matrix products with a fixed sparse matrix or plain copies, so they are quick and give the same
+    bits each time; the library's own gradient of an index adds in an order of its own.
+
+    Args:
+        node: Which node each place shows; -1 for padding, shape (R,).
+        nodes: Number of nodes, N.
+    """
+
+    def __init__(self, node: Ints, nodes: int, device: torch.device) -> None:
+        import torch
+
+        real = np.flatnonzero(node >= 0)
+        order = real[np.argsort(node[real], kind="stable")]
+        uses = np.bincount(node[real], minlength=nodes)
+        self.node_R = torch.tensor(np.maximum(node, 0), device=device)
+        self.padding_R = torch.tensor(node < 0, device=device) if len(real) < len(node) else None
+        # One place for each node: the sum back is a copy.
+        self.place_N = torch.tensor(order, device=device) if (uses == 1).all() else None
+        self._starts, self._order, self._shape = np.cumsum([0, *uses]), order, (nodes, len(node))
+        self._sums: dict[torch.dtype, Tensor] = {}
+
+    def spread(self, row_NX: Tensor) -> Tensor:
+        """Nodes' rows at their places, shape (R, X). Padding shows node 0."""
+        return _functions()[0].apply(row_NX, self)  # type: ignore[no-any-return]
+
+    def collect(self, row_RX: Tensor) -> Tensor:
+        """Sum of the places' rows of each node, shape (N, X). Padding is left out."""
+        return _functions()[1].apply(row_RX, self)  # type: ignore[no-any-return]
+
+    def sums(self, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """The sparse (N, R) matrix of ones that adds places up."""
+        import torch
+
+        if dtype not in self._sums:
+            starts, order = (torch.tensor(x, device=device) for x in (self._starts, self._order))
+            ones = torch.ones(len(order), dtype=dtype, device=device)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # "sparse CSR tensors are in beta"
+                self._sums[dtype] = torch.sparse_csr_tensor(starts, order, ones, self._shape)
+        return self._sums[dtype]
+
+
+@cache
+def _functions() -> tuple[Any, Any]:
+    """Autograd's two functions; made at first use, since plug-ins import no torch."""
+    import torch
+
+    def spread(row_NX: Tensor, gather: Gather) -> Tensor:
+        return row_NX.index_select(0, gather.node_R)
+
+    def collect(row_RX: Tensor, gather: Gather) -> Tensor:
+        if gather.place_N is not None:
+            return row_RX.index_select(0, gather.place_N)
+        return gather.sums(row_RX.dtype, row_RX.device) @ row_RX
+
+    class Spread(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, row_NX: Tensor, gather: Gather) -> Tensor:
+            ctx.gather = gather
+            return spread(row_NX, gather)
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+            return collect(grads[0].contiguous(), ctx.gather), None
+
+    class Collect(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, row_RX: Tensor, gather: Gather) -> Tensor:
+            ctx.gather = gather
+            return collect(row_RX, gather)
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+            row_RX = spread(grads[0], ctx.gather)
+            padding_R = ctx.gather.padding_R
+            return (row_RX if padding_R is None else row_RX.masked_fill_(padding_R[:, None], 0.0)), None
+
+    return Spread, Collect
+
+
+def _padded(forest: Forest, members: list[tuple[int, int]]) -> tuple[Ints, Ints, Ints]:
+    """Nodes of a bucket's queries and keys, padded with node 0, and the queries' depths, padded with -1."""
+    queries = max(end - start for start, end in members)
+    keys = max(int(forest.depth[end - 1]) + 1 for _, end in members)
+    query_SQ = np.zeros((len(members), queries), dtype=np.int64)
+    key_SK = np.zeros((len(members), keys), dtype=np.int64)
+    at_SQ = np.full((len(members), queries), -1, dtype=np.int64)
+    for s, (start, end) in enumerate(members):
+        query_SQ[s, : end - start] = np.arange(start, end)
+        at_SQ[s, : end - start] = forest.depth[start:end]
+        line = forest.ancestors(end - 1)
+        key_SK[s, : len(line)] = line
+    return query_SQ, key_SK, at_SQ
 
 
 def split_segments(forest: Forest) -> list[tuple[int, int]]:
