@@ -19,8 +19,8 @@ from tunewright.metrics._records import canonical, fields_of, read_references
 
 SYSTEM = "bag_of_words"
 
-# Rows seen while fitting, in at least so many passes: on Banking77 (10,003 rows, 77 labels) 8 passes give 0.91 accuracy,
-# and more of them less than half a point.
+# Rows seen while fitting, in at least and at most so many passes: on Banking77 (10,003 rows, 77 labels) 8 passes give
+# 0.91 accuracy, and more of them less than half a point.
 _ROWS_SEEN = 80_000
 _PASSES = (8, 100)
 _INVERSE_REGULARISATION = 10.0
