@@ -1,0 +1,170 @@
+"""The page: facts made ready by the other modules, put into the templates beside this file."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
+
+from tunewright.lifecycle.report import answers, charts, material, scores, words
+from tunewright.lifecycle.report.facts import ReportFacts
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_WIDE_PX = 996
+_WIDE_PAIR_PX = 478
+_NARROW_PX = 358  # a phone of 390 px less the page's margins
+
+
+def render_report(facts: ReportFacts) -> str:
+    """One run's report: a whole HTML document that needs no other file, no script and no network.
+
+    Whatever is absent from the facts is absent from the page, and the page says so. All texts are escaped.
+    """
+    from tunewright import __version__
+
+    loss = _loss(facts)
+    view: dict[str, Any] = {
+        "facts": facts,
+        "version": __version__,
+        "created": words.moment(facts.created_at) if facts.created_at else "",
+        "verdict": scores.verdict(facts),
+        "keys": scores.key_numbers(facts),
+        "sources": material.sources(facts.dataset),
+        "stages": material.stages(facts.dataset),
+        "steps": material.steps(facts.dataset),
+        "edits": material.edits(facts.dataset),
+        "refused": material.refused(facts.dataset),
+        "split": material.split(facts.dataset),
+        "split_note": str(facts.dataset.get("split_note") or ""),
+        "leakage": material.leakage(facts.dataset),
+        "leaked_scores": scores.leakage_rows(facts.evaluation),
+        "preflight": material.preflight(facts.preflight),
+        "loss": loss,
+        "loss_caption": _loss_caption(facts),
+        "intervals": _intervals(facts),
+        "table": scores.table(facts.evaluation),
+        "comparisons": scores.comparison_rows(facts.evaluation),
+        "fields": _fields(facts),
+        "confusion": _confusion(facts),
+        "examples": answers.pairs(facts.examples),
+        "tally": answers.tally(facts.examples),
+        "timings": material.timings(facts.timings),
+        "total_time": words.duration(sum(seconds for _, seconds in facts.timings)),
+        "environment": material.environment(facts.environment),
+        "versions": dict(facts.environment.get("versions") or {}),
+        "commands": _commands(facts),
+    }
+    view["contents"] = _contents(errors=bool(view["fields"] or view["confusion"]))
+    return _templates().get_template("page.html.j2").render(view).strip() + "\n"
+
+
+@functools.cache
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    templates = Environment(
+        loader=PackageLoader("tunewright.lifecycle", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {
+        "count": words.count,
+        "size": words.size,
+        "system_name": words.system_name,
+        "metric_name": words.metric_name,
+        "spaced": lambda text: str(text).replace("_", " "),
+        "breakable": _breakable,
+    }
+    return templates
+
+
+def _breakable(text: str) -> Markup:
+    """A label that may be broken behind its underscores, so that long ones fit a phone."""
+    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
+
+
+def _contents(*, errors: bool) -> list[tuple[str, str]]:
+    return [
+        ("sources", "What went in"),
+        ("cleaning", "Cleaned"),
+        ("refused", "Refused"),
+        ("split", "Split"),
+        ("training", "Training"),
+        ("scores", "Before and after"),
+        *([("errors", "Right and wrong")] if errors else []),
+        ("answers", "Answers"),
+        ("recipe", "Recipe"),
+        ("cost", "Time and memory"),
+        ("lineage", "Lineage"),
+        ("reproduce", "Do it again"),
+    ]
+
+
+def _loss(facts: ReportFacts) -> dict[str, Markup] | None:
+    curves = charts.Curves(
+        charts.finite(facts.train_curve),
+        charts.finite(facts.validation_curve),
+        charts.finite(facts.learning_rates),
+        facts.best_step,
+    )
+    if not curves.train and not curves.validation:
+        return None
+    return {
+        "wide": charts.loss_chart(curves, width=_WIDE_PX, name="loss-wide"),
+        "narrow": charts.loss_chart(curves, width=_NARROW_PX, name="loss-narrow"),
+    }
+
+
+def _loss_caption(facts: ReportFacts) -> str:
+    parts = []
+    lost = len(facts.train_curve) - len(charts.finite(facts.train_curve))
+    if facts.train_curve:
+        parts.append("The faint line is the loss of each step, the strong one its moving average.")
+    if not facts.validation_curve:
+        parts.append("No validation loss was measured.")
+    if lost:
+        parts.append(f"{words.count(lost)} losses were no finite number and are not drawn.")
+    return " ".join(parts)
+
+
+def _intervals(facts: ReportFacts) -> dict[str, Markup] | None:
+    groups = scores.interval_groups(facts)
+    if not groups:
+        return None
+    return {
+        "wide": charts.interval_chart(groups, width=_WIDE_PX, name="intervals-wide"),
+        "narrow": charts.interval_chart(groups, width=_NARROW_PX, name="intervals-narrow"),
+    }
+
+
+def _fields(facts: ReportFacts) -> dict[str, Markup] | None:
+    groups = scores.field_groups(facts)
+    if not groups:
+        return None
+    return {
+        "wide": charts.bar_chart(groups, width=_WIDE_PX, name="fields-wide"),
+        "narrow": charts.bar_chart(groups, width=_NARROW_PX, name="fields-narrow"),
+    }
+
+
+def _confusion(facts: ReportFacts) -> dict[str, Any] | None:
+    found = scores.confusion(facts.evaluation)
+    if found is None:
+        return None
+    labels, counts = found["labels"], found["counts"]
+    drawn = {
+        "wide": charts.confusion_chart(labels, counts, width=_WIDE_PAIR_PX, name="confusion-wide"),
+        "narrow": charts.confusion_chart(labels, counts, width=_NARROW_PX, name="confusion-narrow"),
+    }
+    caption = "The tuned model on the held-out rows. On the diagonal (blue) it is right; off it (orange) it is wrong."
+    return {**found, "drawn": drawn, "caption": caption}
+
+
+def _commands(facts: ReportFacts) -> str:
+    lines = [facts.command or "tunewright run recipe.yaml", f"tunewright models show {facts.release or facts.name}"]
+    return "\n".join([*lines, f"tunewright chat {facts.release or facts.name}"])
