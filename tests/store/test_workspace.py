@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,8 +81,16 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
             Workspace.open(path)
 
 
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "read-only"
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that any user may look into, as pytest's own are not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(open_folder: Path) -> None:
+    folder = open_folder / "read-only"
     Workspace.open(folder).close()
     code = """
     import os, sys

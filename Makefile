@@ -1,0 +1,62 @@
+# make demo     the whole loop on the embedded model, from nothing
+# make test     the tests, from nothing
+# make check    style, types, floors and tests: what a change must pass
+# make setup    the environment alone, in .venv
+# make models   the two embedded models alone
+# make lint     style and types alone
+# make clean    removes what tools have left behind; keeps .venv and the workspace
+
+PYTHON ?= python3
+# Processes that run the tests side by side.
+WORKERS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test check setup models lint clean
+.DEFAULT_GOAL := check
+
+setup: $(INSTALLED)
+
+models: $(INSTALLED)
+	@$(BIN)/tunewright models pull embedded
+
+demo: models
+	@$(BIN)/tunewright demo
+
+# One thread of arithmetic for each process, so that they do not fight over the cores.
+test: models
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "tunewright: '$(PYTHON)' was not found. Install Python 3.11 or newer, or name it: make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "tunewright needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1 | cut -d' ' -f2)." \
+	       "Install a newer one, or name it: make PYTHON=python3.12" >&2; exit 2; }
+	@echo "Making the environment $(VENV) with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "tunewright: '$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt install python3-venv" >&2; exit 2; }
+
+# pip's own output goes to a log; of it, only the large downloads are shown, and its end if it fails.
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing tunewright and what it needs (once, some minutes; the log is $(VENV)/install.log)"
+	@{ $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[dev]' 2>&1; \
+	   echo $$? > $(VENV)/install.status; } | tee $(VENV)/install.log | awk \
+	  '/(Downloading|Using cached) .*\([0-9.]+ [MG]B\)/ { sub(/^ */, "  "); print; fflush() } \
+	   /^Installing collected packages/ { print "  Unpacking all of it"; fflush() }'
+	@test "$$(cat $(VENV)/install.status)" = 0 || { tail -n 20 $(VENV)/install.log >&2; \
+	  echo "tunewright: the installation failed; its whole log is $(VENV)/install.log" >&2; exit 3; }
+	@touch $@
