@@ -124,10 +124,9 @@ def choose_shots(train: Sequence[Example], n: int, seed: int) -> list[Example]:
             hint="Lower evaluate.shots, or leave base_few_shot out of evaluate.systems.",
         )
     lengths = [sum(len(message.content) for message in example.messages) for example in train]
-    middle = statistics.median(lengths)
+    longest = max(statistics.median(lengths), sorted(lengths)[n - 1])
     order = random.Random(derive(seed, "shots")).sample(range(len(train)), len(train))
-    # Stable: the shorter half keeps its random order, and the rest follows only where that half is too small.
-    candidates = sorted(order, key=lambda row: lengths[row] > middle)[: max(n, (len(train) + 1) // 2)]
+    candidates = [row for row in order if lengths[row] <= longest]
     traits = {row: _traits(train[row].answer) for row in candidates}
     shown: set[str] = set()
     chosen: list[Example] = []
