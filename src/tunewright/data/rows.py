@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from tunewright.base.errors import DataError, did_you_mean
@@ -45,12 +46,9 @@ Path = tuple[str | int, ...]
 _PART = re.compile(r"\[(-?\d+)\]|\.?([^.\[\]]+)")
 
 
+@lru_cache(maxsize=1024)
 def parse_path(text: str) -> Path:
-    """`ticket.tags[-1]` as `("ticket", "tags", -1)`.
-
-    Raises:
-        DataError: If the text is not a path.
-    """
+    """`ticket.tags[-1]` as `("ticket", "tags", -1)`; a text that spells no path, such as `Sum [EUR]`, is one name."""
     parts: list[str | int] = []
     at = 0
     while at < len(text):
@@ -61,7 +59,7 @@ def parse_path(text: str) -> Path:
         parts.append(int(index) if index is not None else name)
         at = found.end()
     if not parts or at < len(text) or isinstance(parts[0], int):
-        raise DataError(f"'{text}' is not a path into a row", hint="As in: ticket.tags[0] or messages[-1].content.")
+        return (text,)
     return tuple(parts)
 
 
@@ -97,7 +95,7 @@ def as_text(value: Any) -> str | None:
         return value.isoformat()
     if isinstance(value, bytes):
         raise DataError("A value is raw bytes, and not text")
-    return compact_json(value)
+    return compact_json(value) if isinstance(value, Mapping | list | tuple) else str(value)
 
 
 def compact_json(value: Any) -> str:

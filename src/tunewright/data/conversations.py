@@ -1,0 +1,135 @@
+"""From cleaned columns to conversations, and what kind of answers they end in."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import polars as pl
+
+from tunewright.base.errors import DataError
+from tunewright.data.folding import text_key
+from tunewright.data.formats import Format
+from tunewright.data.frame import LINE, ROW_ID, SOURCE
+from tunewright.data.rows import as_text
+from tunewright.data.table import REFUSED
+
+AnswerKind = Literal["label", "json", "text"]
+
+_CHUNK_ROWS = 20_000
+_MOST_LABELS = 200
+_LEAST_USES = 2
+_LONGEST_LABEL_CHARACTERS = 100
+
+EXAMPLES: dict[str, Any] = {
+    "id": pl.String,
+    "source": pl.String,
+    "line": pl.Int64,
+    "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String, "weight": pl.Float64})),
+    "answer": pl.String,
+    "prompt_key": pl.String,
+}
+
+
+def converse(frame: pl.DataFrame, format: Format, declared: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Makes a conversation of each row.
+
+    Args:
+        frame: Cleaned rows.
+        format: How columns become messages.
+        declared: What the recipe says an answer is; with `json`, other answers are refused.
+
+    Returns:
+        The examples (`id, source, line, messages, answer, prompt_key`), and the rows refused. Rows whose prompts are
+        the same but for white space and case share their `prompt_key`.
+    """
+    parts = [pl.DataFrame(schema=EXAMPLES)]
+    refused: list[dict[str, Any]] = []
+    for chunk in frame.iter_slices(_CHUNK_ROWS):
+        rows = []
+        for cells in chunk.iter_rows(named=True):
+            place = {"source": cells[SOURCE], "line": cells[LINE]}
+            try:
+                rows.append({"id": cells[ROW_ID], **place, **_conversation(cells, format, declared)})
+            except DataError as error:
+                refused.append({"row_id": cells[ROW_ID], **place, "stage": "conversation", "reason": error.what})
+        parts.append(pl.DataFrame(rows, schema=EXAMPLES))
+    return pl.concat(parts, rechunk=True), pl.DataFrame(refused, schema=REFUSED)
+
+
+def _conversation(cells: dict[str, Any], format: Format, declared: str) -> dict[str, Any]:
+    messages = format.messages(cells)
+    last = max(index for index, message in enumerate(messages) if message.role == "assistant")
+    answer = messages[last].content
+    if declared == "json" and answer_fields(answer) is None:
+        raise DataError("the answer is not a JSON object")
+    return {
+        "messages": [{"role": m.role, "content": m.content, "weight": m.weight} for m in messages],
+        "answer": answer,
+        "prompt_key": text_key(message.content for message in messages[:last]),
+    }
+
+
+def answer_fields(answer: str) -> dict[str, str | None] | None:
+    """The fields of an answer that is a JSON object, as text; None where it is none."""
+    if not answer.lstrip().startswith("{"):
+        return None
+    try:
+        value = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    return {key: as_text(item) for key, item in value.items()} if isinstance(value, dict) else None
+
+
+def answer_kind(answers: pl.Series, declared: str) -> AnswerKind:
+    """What the answers are: as the recipe declares, else found out from all of them.
+
+    `json` when each is a JSON object; `label` when they are short and few (at most 200, used twice or more on
+    average); else `text`.
+
+    Raises:
+        DataError: If labels are declared or found, and all rows have the same one.
+    """
+    kind = _found_kind(answers) if declared == "auto" else declared
+    if kind == "label" and answers.n_unique() == 1:
+        raise DataError(
+            f"All {len(answers):,} rows have the same answer, '{answers[0]}'; there is nothing to tell apart",
+            where="data.train",
+            hint="A label set needs two labels or more; set data.answer to 'text' if one fixed answer is meant.",
+        )
+    assert kind in ("label", "json", "text")
+    return kind  # type: ignore[return-value]
+
+
+def _found_kind(answers: pl.Series) -> AnswerKind:
+    if all(answer_fields(answer) is not None for answer in answers):
+        return "json"
+    distinct = answers.unique()
+    few = len(distinct) <= _MOST_LABELS and len(distinct) * _LEAST_USES <= len(answers)
+    short = all(len(answer) <= _LONGEST_LABEL_CHARACTERS and "\n" not in answer for answer in distinct)
+    return "label" if few and short else "text"
+
+
+def strata(answers: pl.Series, kind: AnswerKind) -> list[str]:
+    """What to keep in proportion when rows are held out: the label; for JSON its first field of few values."""
+    if kind == "label":
+        return answers.to_list()
+    if kind == "json":
+        fields = [answer_fields(answer) or {} for answer in answers]
+        for name in fields[0] if fields else ():
+            values = [str(field.get(name)) for field in fields]
+            if _is_few(values):
+                return values
+    return [""] * len(answers)
+
+
+def _is_few(values: Sequence[str]) -> bool:
+    distinct = len(set(values))
+    return 1 < distinct <= _MOST_LABELS and distinct * _LEAST_USES <= len(values)
+
+
+def count_labels(answers: Iterable[str]) -> dict[str, int]:
+    """How often each label stands there, sorted by label."""
+    return dict(sorted(Counter(answers).items()))

@@ -1,0 +1,96 @@
+"""A prepared dataset: examples in three parts, and the record of how they came to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import polars as pl
+
+from tunewright.base.errors import DataError
+from tunewright.base.files import read_json
+from tunewright.data.conversations import AnswerKind, answer_fields
+from tunewright.data.example import Example, Message
+
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+MANIFEST = "dataset.json"
+
+
+class StoredPayload(Protocol):
+    """What the store gives for an artifact, as far as a dataset needs it."""
+
+    @property
+    def hash(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def manifest(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset artifact.
+
+    Args:
+        hash: The artifact's hash.
+        path: Its folder: `train.parquet`, `validation.parquet`, `test.parquet` (the examples), `edits.parquet` (each
+            changed cell and dropped row), `refused.parquet` (each record that could not be used), `dataset.json`.
+        manifest: What was read, cleaned, refused, split and found, and for which recipe; plain JSON.
+    """
+
+    hash: str
+    path: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, stored: StoredPayload) -> Dataset:
+        """The dataset in a stored artifact.
+
+        Raises:
+            DataError: If the artifact is no dataset.
+        """
+        try:
+            content = read_json(stored.path / MANIFEST)
+        except FileNotFoundError:
+            raise DataError("This artifact is no dataset", where=str(stored.path)) from None
+        return cls(stored.hash, stored.path, {**stored.manifest, **content, "hash": stored.hash})
+
+    @property
+    def answer_kind(self) -> AnswerKind:
+        """What an answer is: `label`, `json` or `text`."""
+        kind: AnswerKind = self.manifest["answer_kind"]
+        return kind
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, sorted; empty unless the answers are labels."""
+        return tuple(self.manifest["labels"])
+
+    @property
+    def leaked(self) -> frozenset[str]:
+        """Ids of the test and validation rows whose text also stands in the training data."""
+        held = pl.concat([self.table(part).filter("leaked")["id"] for part in PARTS[1:]])
+        return frozenset(held)
+
+    def table(self, part: Part) -> pl.DataFrame:
+        """The rows of a part: `id, source, line, messages, answer, leaked`."""
+        if part not in PARTS:
+            raise DataError(f"'{part}' is no part of a dataset", hint=f"Known: {', '.join(PARTS)}.")
+        return pl.read_parquet(self.path / f"{part}.parquet")
+
+    def examples(self, part: Part) -> list[Example]:
+        """The examples of a part, in the order of their sources."""
+        with_fields = self.answer_kind == "json"
+        columns = self.table(part).select("id", "messages", "answer", "source", "line")
+        return [
+            Example(
+                id=row_id,
+                messages=tuple(Message(m["role"], m["content"], m["weight"]) for m in messages),
+                fields=(answer_fields(answer) or {}) if with_fields else {},
+                source=source,
+                line=line,
+            )
+            for row_id, messages, answer, source, line in columns.iter_rows()
+        ]
