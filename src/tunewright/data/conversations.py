@@ -10,6 +10,7 @@ from typing import Any, Literal
 import polars as pl
 
 from tunewright.base.errors import DataError
+from tunewright.base.events import Listener, Stage, ignore
 from tunewright.data.folding import text_key
 from tunewright.data.formats import Format
 from tunewright.data.frame import LINE, ROW_ID, SOURCE
@@ -33,13 +34,16 @@ EXAMPLES: dict[str, Any] = {
 }
 
 
-def converse(frame: pl.DataFrame, format: Format, declared: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def converse(
+    frame: pl.DataFrame, format: Format, declared: str, *, listener: Listener = ignore
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Makes a conversation of each row.
 
     Args:
         frame: Cleaned rows.
         format: How columns become messages.
         declared: What the recipe says an answer is; with `json`, other answers are refused.
+        listener: Hears how many rows are done.
 
     Returns:
         The examples (`id, source, line, messages, answer, prompt_key`), and the rows refused. Rows whose prompts are
@@ -47,6 +51,7 @@ def converse(frame: pl.DataFrame, format: Format, declared: str) -> tuple[pl.Dat
     """
     parts = [pl.DataFrame(schema=EXAMPLES)]
     refused: list[dict[str, Any]] = []
+    done = 0
     for chunk in frame.iter_slices(_CHUNK_ROWS):
         rows = []
         for cells in chunk.iter_rows(named=True):
@@ -56,6 +61,8 @@ def converse(frame: pl.DataFrame, format: Format, declared: str) -> tuple[pl.Dat
             except DataError as error:
                 refused.append({"row_id": cells[ROW_ID], **place, "stage": "conversation", "reason": error.what})
         parts.append(pl.DataFrame(rows, schema=EXAMPLES))
+        done += chunk.height
+        listener(Stage("data", "progress", done=done, total=frame.height, unit="rows", note="making conversations"))
     return pl.concat(parts, rechunk=True), pl.DataFrame(refused, schema=REFUSED)
 
 

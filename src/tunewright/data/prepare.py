@@ -76,7 +76,7 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
     listener(Stage("data", "started"))
     format = choose_format(recipe.data)
     read = _read(recipe.data, format, listener)
-    rows = {part: _make_examples(part, table, recipe.data, format) for part, table in read.items()}
+    rows = {part: _make_examples(part, table, recipe.data, format, listener) for part, table in read.items()}
     answers = pl.concat([part.examples["answer"] for part in rows.values()])
     kind = answer_kind(answers, recipe.data.answer)
     parts = _split({part: each.examples for part, each in rows.items()}, recipe, kind)
@@ -124,11 +124,12 @@ def _read(data: Data, format: Format, listener: Listener) -> dict[Part, Table]:
     return {part: replace(tables[part], frame=frame) for part, frame in zip(tables, frames, strict=True)}
 
 
-def _make_examples(part: Part, table: Table, data: Data, format: Format) -> _Rows:
+def _make_examples(part: Part, table: Table, data: Data, format: Format, listener: Listener) -> _Rows:
     """Cleans the rows of a part and makes conversations of them; stops where too many cannot be used."""
     _check_usable(part, table.total, table.refused, data.max_unusable_share)
+    listener(Stage("data", "progress", total=table.frame.height, unit="rows", note=f"cleaning {part}"))
     cleaned = clean(table.frame, cast(tuple[StepConfig, ...], data.steps), format, held_out=part != "train")
-    examples, misfits = converse(cleaned.frame, format, data.answer)
+    examples, misfits = converse(cleaned.frame, format, data.answer, listener=listener)
     refused = pl.concat([table.refused, cleaned.refused, misfits])
     _check_usable(part, table.total, refused, data.max_unusable_share)
     if not examples.height:

@@ -99,7 +99,8 @@ def read_table(
         if len(flat) == _CHUNK_ROWS:
             frames.append(_frame(flat))
             flat = []
-            listener(Stage("read", "progress", done=sum(total for total, _ in counts.values()), unit="rows"))
+            done = sum(total for total, _ in counts.values())
+            listener(Stage("data", "progress", done=done, unit="rows", note="reading"))
     frames.append(_frame(flat))
     paths = dict.fromkeys(file for source in sources for file in find_files(source))
     files = tuple(SourceFile(names[file], hash_file(file), file.stat().st_size, *counts[names[file]]) for file in paths)
