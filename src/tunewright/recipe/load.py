@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from tunewright.base.errors import RecipeError, UnknownNameError, collect, did_you_mean
+from tunewright.base.errors import RecipeError, collect
+from tunewright.recipe.faults import Location, faults
 from tunewright.recipe.schema import FromCommandLine, Recipe
 
-Location = tuple[str | int, ...]
+_START = "Write one with: tunewright init --from YOUR.csv."
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -27,17 +28,19 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
+        raise RecipeError("This recipe does not exist", where=str(path), hint=_START) from None
+    except UnicodeDecodeError as error:
         raise RecipeError(
-            "This recipe does not exist", where=str(path), hint="Write one with: tunewright init --from YOUR.csv."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"This recipe cannot be read ({error})", where=str(path)) from error
-    mapping, lines = _parse(text, str(path))
+            f"This recipe is not UTF-8 (byte {error.start})", where=str(path), hint="Save it as UTF-8."
+        ) from error
+    except OSError as error:
+        raise RecipeError(f"This recipe cannot be read ({error.strerror})", where=str(path)) from error
+    mapping, places = _parse(text, str(path))
     for override in overrides:
-        _override(mapping, override)
-    return recipe_from_mapping(mapping, folder=file.parent, where=str(path), lines=lines)
+        _override(mapping, override, places)
+    return recipe_from_mapping(mapping, folder=file.parent, where=str(path), places=places)
 
 
 def recipe_from_mapping(
@@ -45,25 +48,25 @@ def recipe_from_mapping(
     *,
     folder: str | Path = ".",
     where: str = "recipe",
-    lines: Mapping[Location, int] | None = None,
+    places: Mapping[Location, str] | None = None,
 ) -> Recipe:
     """Checks a recipe that is already a mapping; paths in it are relative to `folder`.
 
     Raises:
-        RecipeError: Lists every fault, each with its field and, where `lines` knows it, its line.
+        RecipeError: Lists every fault, each with its field and its place, if `places` knows it, else `where`.
     """
+    given = dict(mapping)
     try:
-        return Recipe.model_validate(dict(mapping), context={"folder": str(Path(folder).absolute())})
-    except UnknownNameError as error:
-        raise RecipeError(error.what, where=where, hint=error.hint) from error
+        return Recipe.model_validate(given, context={"folder": str(Path(folder).absolute())})
     except ValidationError as error:
-        faults = [_fault(fault, where, lines or {}) for fault in error.errors()]
-        if len(faults) == 1:
-            raise RecipeError(faults[0].rstrip(".")) from error
-        raise RecipeError(f"{where}: {len(faults)} faults\n{collect(faults)}") from error
+        found = faults(error, Recipe, given, where, places or {})
+        if len(found) == 1:
+            raise RecipeError(found[0][1].removesuffix("."), where=found[0][0]) from error
+        listed = collect([f"{place}: {sentence}" for place, sentence in found])
+        raise RecipeError(f"There are {len(found)} faults\n{listed.removesuffix('.')}", where=where) from error
 
 
-def _parse(text: str, where: str) -> tuple[dict[str, Any], dict[Location, int]]:
+def _parse(text: str, where: str) -> tuple[dict[str, Any], dict[Location, str]]:
     try:
         value = yaml.safe_load(text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -73,46 +76,63 @@ def _parse(text: str, where: str) -> tuple[dict[str, Any], dict[Location, int]]:
         problem = getattr(error, "problem", None) or str(error)
         raise RecipeError(f"This is not valid YAML: {problem}", where=f"{where}{line}") from error
     if not isinstance(value, dict) or node is None:
-        raise RecipeError(
-            "A recipe is a mapping with the keys name, goal and data",
-            where=where,
-            hint="Write one with: tunewright init --from YOUR.csv.",
-        )
-    lines: dict[Location, int] = {}
-    _walk(node, (), lines)
-    return value, lines
+        raise RecipeError("A recipe is a mapping with the keys name, goal and data", where=where, hint=_START)
+    places: dict[Location, str] = {}
+    _walk(node, (), where, places)
+    return value, places
 
 
-def _walk(node: yaml.Node, at: Location, lines: dict[Location, int]) -> None:
-    """Notes the line of every key and item."""
-    lines.setdefault(at, node.start_mark.line + 1)
+def _walk(
+    node: yaml.Node, at: Location, where: str, places: dict[Location, str], open_: frozenset[int] = frozenset()
+) -> None:
+    """Notes where every key and item stands; refuses a key that stands twice, since YAML would drop the first."""
+    places.setdefault(at, f"{where}:{node.start_mark.line + 1}")
+    if id(node) in open_:
+        raise RecipeError("An alias here holds itself", where=places[at])
+    inside = open_ | {id(node)}
     if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
         for key, value in node.value:
+            line = f"{where}:{key.start_mark.line + 1}"
             place = (*at, key.value)
-            lines[place] = key.start_mark.line + 1
-            _walk(value, place, lines)
+            if not isinstance(key, yaml.ScalarNode):
+                raise RecipeError("A key is a word, not a list or a mapping", where=line)
+            if key.value in seen:
+                raise RecipeError(
+                    f"'{'.'.join(map(str, place))}' is given twice", where=line, hint="Take one of them out."
+                )
+            seen.add(key.value)
+            places[place] = line
+            _walk(value, place, where, places, inside)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            _walk(item, (*at, index), lines)
+            _walk(item, (*at, index), where, places, inside)
 
 
-def _override(mapping: dict[str, Any], override: str) -> None:
+def _override(mapping: dict[str, Any], override: str, places: dict[Location, str]) -> None:
+    where = f"--set {override}"
     name, equals, text = override.partition("=")
-    if not equals or not name.strip():
-        raise RecipeError("An override reads a.b=value", where=f"--set {override}", hint="As in: --set train.epochs=3.")
+    keys = tuple(name.strip().split("."))
+    if not equals or not all(keys):
+        raise RecipeError("An override reads a.b=value", where=where, hint="As in: --set train.epochs=3.")
     try:
         value = _from_command_line(yaml.safe_load(text))
     except yaml.YAMLError as error:
-        raise RecipeError(f"The value is not valid YAML ({error})", where=f"--set {override}") from error
-    *parents, last = name.strip().split(".")
+        problem = getattr(error, "problem", None) or str(error)
+        raise RecipeError(f"The value is not valid YAML: {problem}", where=where) from error
     place: Any = mapping
-    for parent in parents:
-        if isinstance(place.get(parent), str):
-            place[parent] = {"name": place[parent]}  # `method: lora` and `--set method.rank=8`
-        place = place.setdefault(parent, {})
+    for key in keys[:-1]:
+        if isinstance(place.get(key), str):
+            place[key] = {"name": place[key]}  # `method: lora` and `--set method.rank=8`
+        if place.get(key) is None:
+            place[key] = {}  # absent, or a section whose lines are all comments
+        place = place[key]
         if not isinstance(place, dict):
-            raise RecipeError(f"'{parent}' holds no fields that could be set", where=f"--set {override}")
-    place[last] = value
+            raise RecipeError(f"'{key}' holds no fields that could be set", where=where)
+    place[keys[-1]] = value
+    for at in [at for at in places if at[: len(keys)] == keys]:
+        del places[at]
+    places[keys] = where
 
 
 def _from_command_line(value: Any) -> Any:
@@ -123,29 +143,3 @@ def _from_command_line(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _from_command_line(item) for key, item in value.items()}
     return value
-
-
-def _fault(fault: Any, where: str, lines: Mapping[Location, int]) -> str:
-    at: Location = fault["loc"]
-    line = next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), None)
-    place = f"{where}:{line}" if line else where
-    field = ".".join(map(str, at)) or "recipe"
-    if fault["type"] == "extra_forbidden":
-        known = _fields_at(Recipe, at[:-1])
-        return f"{place}: '{field}' is unknown. {did_you_mean(str(at[-1]), known)}Known: {', '.join(sorted(known))}."
-    if fault["type"] == "missing":
-        return f"{place}: '{field}' is missing."
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    given = "" if isinstance(fault["input"], dict | list) else f" (given: {fault['input']!r})"
-    return f"{place}: '{field}': {message}{given}."
-
-
-def _fields_at(model: type[BaseModel], at: Location) -> list[str]:
-    """The fields a section knows, following a location through nested models."""
-    for key in at:
-        found = model.model_fields.get(str(key))
-        nested = found.annotation if found else None
-        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
-            return []
-        model = nested
-    return list(model.model_fields)

@@ -12,16 +12,17 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    SerializeAsAny,
+    GetJsonSchemaHandler,
     StringConstraints,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from tunewright.base.errors import did_you_mean
-from tunewright.base.plugins import METHODS, METRICS, OBJECTIVES, STEPS, PluginConfig, Plugins
+from tunewright.base.plugins import METHODS, METRICS, OBJECTIVES, STEPS
+from tunewright.recipe.plugin import plugin_field
 
 
 class FromCommandLine(str):
@@ -38,32 +39,6 @@ def _resolve(value: Any, info: ValidationInfo) -> Any:
 # A path or a glob; absolute once the recipe is loaded.
 DataPath = Annotated[str, BeforeValidator(_resolve)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-def _plugin(plugins: Plugins) -> Any:
-    """A field that holds one plug-in's settings: a bare name, or a mapping with `name` and its settings."""
-
-    def resolve(value: Any) -> Any:
-        if isinstance(value, PluginConfig):
-            return value
-        settings = {"name": value} if isinstance(value, str) else value
-        if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
-            raise ValueError(f"a {plugins.kind} is a name, or a mapping with the key 'name' (and its settings)")
-        config = plugins.config(settings["name"])
-        try:
-            return config.model_validate(settings)
-        except ValidationError as error:
-            raise ValueError("; ".join(_plugin_fault(fault, config) for fault in error.errors())) from error
-
-    return Annotated[SerializeAsAny[PluginConfig], BeforeValidator(resolve)]
-
-
-def _plugin_fault(fault: Any, config: type[PluginConfig]) -> str:
-    field = ".".join(map(str, fault["loc"]))
-    if fault["type"] == "extra_forbidden":
-        known = sorted(config.model_fields)
-        return f"'{field}' is unknown. {did_you_mean(field, known)}Known: {', '.join(known)}"
-    return f"'{field}': {fault['msg']} (given: {fault['input']!r})"
 
 
 class Section(BaseModel):
@@ -87,7 +62,8 @@ class Source(Section):
     def files(self) -> list[Path]:
         """The files behind the path, sorted; empty if there are none."""
         if glob.has_magic(self.path) and not Path(self.path).exists():
-            return sorted(Path(name) for name in glob.glob(self.path, recursive=True))
+            # Not Path.glob: that takes no absolute pattern.
+            return sorted(Path(name) for name in glob.glob(self.path, recursive=True))  # noqa: PTH207
         return [Path(self.path)] if Path(self.path).exists() else []
 
 
@@ -96,7 +72,15 @@ def _sources(value: Any) -> Any:
     return [{"path": item} if isinstance(item, str) else item for item in items]
 
 
-Sources = Annotated[tuple[Source, ...], BeforeValidator(_sources)]
+class _SourcesJsonSchema:
+    """Says that one path, one source, and a list of either will do."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        one = [{"type": "string"}, handler(schema)["items"]]
+        return {"anyOf": [*one, {"type": "array", "items": {"anyOf": one}}]}
+
+
+Sources = Annotated[tuple[Source, ...], BeforeValidator(_sources), _SourcesJsonSchema()]
 
 
 class Template(Section):
@@ -131,7 +115,7 @@ class Data(Section):
     answer: Literal["auto", "label", "json", "text"] = Field(
         "auto", description="What an answer is, which decides how it is measured."
     )
-    steps: tuple[_plugin(STEPS), ...] = Field((), description="Cleaning steps, in order.")  # type: ignore[valid-type]
+    steps: tuple[plugin_field(STEPS), ...] = Field((), description="Cleaning steps, in order.")  # type: ignore[valid-type]
     split: Split = Field(default_factory=Split)
     leakage: Literal["refuse", "report", "drop"] = Field(
         "refuse",
@@ -146,7 +130,7 @@ class Data(Section):
 class Train(Section):
     """How the adapter learns."""
 
-    objective: _plugin(OBJECTIVES) = Field("sft", validate_default=True)  # type: ignore[valid-type]
+    objective: plugin_field(OBJECTIVES, "sft") = Field("sft", validate_default=True)  # type: ignore[valid-type]
     epochs: float = Field(1.0, gt=0, description="Passes over the training rows.")
     batch_size: int = Field(16, ge=1, description="Examples in one optimiser step.")
     learning_rate: float = Field(1e-3, gt=0, description="At its peak.")
@@ -172,7 +156,7 @@ class Evaluate(Section):
     systems: tuple[Literal["base", "base_few_shot", "bag_of_words"], ...] = Field(
         ("base", "base_few_shot", "bag_of_words"), description="What the tuned model is held against."
     )
-    metrics: tuple[_plugin(METRICS), ...] = Field(  # type: ignore[valid-type]
+    metrics: tuple[plugin_field(METRICS), ...] = Field(  # type: ignore[valid-type]
         (), description="Empty: those that fit the kind of answer."
     )
     shots: int = Field(3, ge=1, description="Worked examples in the few-shot prompt.")
@@ -182,15 +166,31 @@ class Evaluate(Section):
     bootstrap_samples: int = Field(2000, ge=100)
 
 
-Condition = Annotated[str, StringConstraints(pattern=r"^\s*(>=|<=|>|<|==)\s*-?\d+(\.\d+)?\s*$")]
+_CONDITION = r"^\s*(>=|<=|>|<|==)\s*-?\d+(\.\d+)?\s*$"
+_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+
+def _condition(value: Any) -> Any:
+    if not isinstance(value, str) or not re.match(_CONDITION, value):
+        raise ValueError('a bar reads ">= 0.9", with one of >=, <=, >, <, ==')
+    return value
+
+
+def _name(value: Any) -> Any:
+    if not isinstance(value, str) or not re.match(_NAME, value):
+        raise ValueError("a name is 1 to 64 lower case letters, digits, dots, dashes and underscores")
+    return value
+
+
+# Each pattern is checked twice: once with a message for people, once for the JSON Schema.
+Condition = Annotated[str, StringConstraints(pattern=_CONDITION), BeforeValidator(_condition)]
+Name = Annotated[str, StringConstraints(pattern=_NAME), BeforeValidator(_name)]
 
 
 class Recipe(Section):
     """The whole of it: what to make, from what, how, and what counts as success."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] = Field(
-        description="The release's name: lower case, digits, dot, dash, underscore."
-    )
+    name: Name = Field(description="The release's name: lower case, digits, dot, dash, underscore.")
     goal: str = Field(min_length=1, description="What the model is for, in a sentence.")
     success: dict[str, Condition] = Field(
         default_factory=dict, description='What counts as success: a metric of the tuned model and a bar, ">= 0.9".'
@@ -198,7 +198,7 @@ class Recipe(Section):
     base: str = Field("smollm2-135m-instruct", description="A catalogue name, a hub id, a folder or a GGUF file.")
     seed: int = Field(17, ge=0)
     data: Data
-    method: _plugin(METHODS) = Field("lora", validate_default=True)  # type: ignore[valid-type]
+    method: plugin_field(METHODS, "lora") = Field("lora", validate_default=True)  # type: ignore[valid-type]
     train: Train = Field(default_factory=Train)
     evaluate: Evaluate = Field(default_factory=Evaluate)
 
