@@ -74,10 +74,8 @@ def _support_systems() -> dict[str, Any]:
         "base_few_shot": (0.071, 0.93, 0.38, 0.55, 0.61, 0.22, 0.41),
         "tuned": (0.8708, 1.0, 0.9542, 0.9875, 0.9917, 0.9458, 0.9333),
     }
-    names = (
-        "record_exact_match json_valid intent_accuracy product_accuracy order_id_accuracy date_accuracy "
-        "urgency_accuracy"
-    ).split()
+    fields = ("intent", "product", "order_id", "date", "urgency")
+    names = ["record_exact_match", "json_valid", *(f"{field}_accuracy" for field in fields)]
     systems: dict[str, Any] = {
         system: {
             **{name: score(value, n) for name, value in zip(names, values, strict=True)},
@@ -111,25 +109,44 @@ def _record(intent: str, product: str | None, order: str | None, date: str | Non
 
 def _support_examples() -> list[dict[str, Any]]:
     right = [
-        ("My Brewly leaks since the second day, order AB-10293 from 3rd of March. I need this sorted today!!",
-         _record("defect", "Brewly", "AB-10293", "2026-03-03", "high")),
-        ("hi, where's my parcel? ordered the Vento on 2026-02-11, nr. KX-55120", 
-         _record("delivery", "Vento", "KX-55120", "2026-02-11", "normal")),
-        ("Please send the invoice for GL-77310 again, the pdf will not open.",
-         _record("billing", None, "GL-77310", None, "normal")),
-        ("I'd like my money back for the <b>Sonaro</b> speaker, it is too quiet. Order QT-40018.",
-         _record("refund", "Sonaro", "QT-40018", None, "low")),
-        ("can't log in any more since yesterday & the reset mail never comes",
-         _record("account", None, None, None, "high")),
-        ("Cancel MN-20934 please, bought the wrong kettle on 14 Jan 2026.",
-         _record("cancel", "Kettlo", "MN-20934", "2026-01-14", "normal")),
-    ]  # fmt: skip
+        (
+            "My Brewly leaks since the second day, order AB-10293 from 3rd of March. I need this sorted today!!",
+            _record("defect", "Brewly", "AB-10293", "2026-03-03", "high"),
+        ),
+        (
+            "hi, where's my parcel? ordered the Vento on 2026-02-11, nr. KX-55120",
+            _record("delivery", "Vento", "KX-55120", "2026-02-11", "normal"),
+        ),
+        (
+            "Please send the invoice for GL-77310 again, the pdf will not open.",
+            _record("billing", None, "GL-77310", None, "normal"),
+        ),
+        (
+            "I'd like my money back for the <b>Sonaro</b> speaker, it is too quiet. Order QT-40018.",
+            _record("refund", "Sonaro", "QT-40018", None, "low"),
+        ),
+        (
+            "can't log in any more since yesterday & the reset mail never comes",
+            _record("account", None, None, None, "high"),
+        ),
+        (
+            "Cancel MN-20934 please, bought the wrong kettle on 14 Jan 2026.",
+            _record("cancel", "Kettlo", "MN-20934", "2026-01-14", "normal"),
+        ),
+    ]
     rambling = (
         "Sure! I'd be happy to help you with that. Based on the message, here is the information you asked for:\n\n"
         "- The customer has a problem with their product.\n- They want it to be resolved as soon as possible.\n\n"
         "Is there anything else I can help you with? If so, please let me know and I will do my best to help."
     )
-    befores = [rambling, _record("parcel", "Vento", "KX-55120", "11 February", "high"), rambling, "{\"intent\": \"refund\"", "", _record("cancel", "kettle", None, None, "normal")]  # fmt: skip
+    befores = [
+        rambling,
+        _record("parcel", "Vento", "KX-55120", "11 February", "high"),
+        rambling,
+        '{"intent": "refund"',
+        "",
+        _record("cancel", "kettle", None, None, "normal"),
+    ]
     examples = [
         {"prompt": prompt, "reference": answer, "before": before, "after": answer, "before_ok": False, "after_ok": True}
         for (prompt, answer), before in zip(right, befores, strict=True)
@@ -141,9 +158,15 @@ def _support_examples() -> list[dict[str, Any]]:
     )
     examples.insert(
         3,
-        {"prompt": wrong[0], "reference": wrong[1], "before": rambling, "after": wrong[2], "before_ok": False,
-         "after_ok": False},
-    )  # fmt: skip
+        {
+            "prompt": wrong[0],
+            "reference": wrong[1],
+            "before": rambling,
+            "after": wrong[2],
+            "before_ok": False,
+            "after_ok": False,
+        },
+    )
     return examples
 
 
@@ -178,8 +201,14 @@ def support_desk() -> ReportFacts:
         validation_curve=[(step, 0.05 + 1.6 * math.exp(-9 * step / 282)) for step in range(24, 283, 24)],
         learning_rates=cosine(282, 1e-3),
         best_step=264,
-        training={"Base model": "smollm2-135m-instruct", "Method": "LoRA, rank 16", "Trained weights": "4,884,480",
-                  "Epochs": "3", "Steps": "282", "Examples a step": "16"},  # fmt: skip
+        training={
+            "Base model": "smollm2-135m-instruct",
+            "Method": "LoRA, rank 16",
+            "Trained weights": "4,884,480",
+            "Epochs": "3",
+            "Steps": "282",
+            "Examples a step": "16",
+        },
         evaluation={
             "n": 240,
             "seed": 17,
@@ -193,16 +222,41 @@ def support_desk() -> ReportFacts:
             "confusion": _support_confusion(),
         },
         examples=_support_examples(),
-        timings=[("prepare", 6.4), ("load base", 8.1), ("tokenize", 2.2), ("train", 203.7), ("evaluate: base", 48.2),
-                 ("evaluate: base, few-shot", 71.9), ("evaluate: tuned", 21.4), ("release", 0.9)],  # fmt: skip
+        timings=[
+            ("prepare", 6.4),
+            ("load base", 8.1),
+            ("tokenize", 2.2),
+            ("train", 203.7),
+            ("evaluate: base", 48.2),
+            ("evaluate: base, few-shot", 71.9),
+            ("evaluate: tuned", 21.4),
+            ("release", 0.9),
+        ],
         peak_memory_bytes=2_470_000_000,
         environment={
-            "processor": "Xeon, 2.6 GHz", "cores": 2, "memory_bytes": 8_320_000_000, "system": "Linux 6.1",
-            "python": "3.11.9", "dtype": "bfloat16", "seed": 17, "threads": 2,
+            "processor": "Xeon, 2.6 GHz",
+            "cores": 2,
+            "memory_bytes": 8_320_000_000,
+            "system": "Linux 6.1",
+            "python": "3.11.9",
+            "dtype": "bfloat16",
+            "seed": 17,
+            "threads": 2,
             "versions": {"tunewright": "0.1.0", "torch": "2.13.0", "transformers": "5.17.0", "peft": "0.19.1"},
-        },  # fmt: skip
-        lineage=[(what, sha256()) for what in ("source tickets.csv", "source portal.jsonl", "source chats.jsonl",
-                 "dataset", "base model", "run", "adapter")] + [("release", "support-desk@1")],  # fmt: skip
+        },
+        lineage=[
+            (what, sha256())
+            for what in (
+                "source tickets.csv",
+                "source portal.jsonl",
+                "source chats.jsonl",
+                "dataset",
+                "base model",
+                "run",
+                "adapter",
+            )
+        ]
+        + [("release", "support-desk@1")],
     )
 
 
@@ -217,48 +271,120 @@ def _support_dataset() -> dict[str, Any]:
         ],
         "counts": {"read": 2013, "usable": 2001, "clean": 1561, "kept": 1561},
         "steps": [
-            {"name": "unicode", "rows_in": 2001, "rows_out": 2001, "changed": 143, "dropped": 0,
-             "findings": {"non-breaking space": 88, "smart quote": 55}},
+            {
+                "name": "unicode",
+                "rows_in": 2001,
+                "rows_out": 2001,
+                "changed": 143,
+                "dropped": 0,
+                "findings": {"non-breaking space": 88, "smart quote": 55},
+            },
             {"name": "whitespace", "rows_in": 2001, "rows_out": 2001, "changed": 302, "dropped": 0, "findings": {}},
-            {"name": "duplicates", "rows_in": 2001, "rows_out": 1561, "changed": 0, "dropped": 440,
-             "findings": {"clusters": 211, "conflicting_labels": 9}},
-            {"name": "iso_dates", "rows_in": 1561, "rows_out": 1561, "changed": 812, "dropped": 0,
-             "findings": {"ambiguous": 31, "day first": 402, "in words": 379}},
-            {"name": "redact", "rows_in": 1561, "rows_out": 1561, "changed": 298, "dropped": 0,
-             "findings": {"EMAIL": 210, "PHONE": 88}},
+            {
+                "name": "duplicates",
+                "rows_in": 2001,
+                "rows_out": 1561,
+                "changed": 0,
+                "dropped": 440,
+                "findings": {"clusters": 211, "conflicting_labels": 9},
+            },
+            {
+                "name": "iso_dates",
+                "rows_in": 1561,
+                "rows_out": 1561,
+                "changed": 812,
+                "dropped": 0,
+                "findings": {"ambiguous": 31, "day first": 402, "in words": 379},
+            },
+            {
+                "name": "redact",
+                "rows_in": 1561,
+                "rows_out": 1561,
+                "changed": 298,
+                "dropped": 0,
+                "findings": {"EMAIL": 210, "PHONE": 88},
+            },
         ],
         "edits": [
-            {"row": "tickets.csv:17", "step": "redact", "field": "message",
-             "before": "reach me at j.doe@example.com or +44 20 7946 0958", "after": "reach me at [EMAIL] or [PHONE]",
-             "reason": "e-mail address, phone number"},
-            {"row": "portal.jsonl:230", "step": "iso_dates", "field": "date", "before": "3 March 2026",
-             "after": "2026-03-03", "reason": "date in words"},
-            {"row": "tickets.csv:404", "step": "whitespace", "field": "message",
-             "before": "  where is  my\torder? ", "after": "where is my order?", "reason": "white space"},
-            {"row": "chats.jsonl:88", "step": "duplicates", "field": None,
-             "before": '{"message": "Cancel my order please", "intent": "cancel"}', "after": None,
-             "reason": "the same as tickets.csv:12"},
+            {
+                "row": "tickets.csv:17",
+                "step": "redact",
+                "field": "message",
+                "before": "reach me at j.doe@example.com or +44 20 7946 0958",
+                "after": "reach me at [EMAIL] or [PHONE]",
+                "reason": "e-mail address, phone number",
+            },
+            {
+                "row": "portal.jsonl:230",
+                "step": "iso_dates",
+                "field": "date",
+                "before": "3 March 2026",
+                "after": "2026-03-03",
+                "reason": "date in words",
+            },
+            {
+                "row": "tickets.csv:404",
+                "step": "whitespace",
+                "field": "message",
+                "before": "  where is  my\torder? ",
+                "after": "where is my order?",
+                "reason": "white space",
+            },
+            {
+                "row": "chats.jsonl:88",
+                "step": "duplicates",
+                "field": None,
+                "before": '{"message": "Cancel my order please", "intent": "cancel"}',
+                "after": None,
+                "reason": "the same as tickets.csv:12",
+            },
         ],
         "refused": [
-            {"reason": "the field 'intent' is empty", "count": 9,
-             "places": ["portal.jsonl:41", "portal.jsonl:77", "tickets.csv:1003"]},
-            {"reason": "not valid JSON: Expecting ',' delimiter", "count": 3,
-             "places": ["portal.jsonl:417", "portal.jsonl:418", "chats.jsonl:9"]},
+            {
+                "reason": "the field 'intent' is empty",
+                "count": 9,
+                "places": ["portal.jsonl:41", "portal.jsonl:77", "tickets.csv:1003"],
+            },
+            {
+                "reason": "not valid JSON: Expecting ',' delimiter",
+                "count": 3,
+                "places": ["portal.jsonl:417", "portal.jsonl:418", "chats.jsonl:9"],
+            },
         ],
         "splits": {"train": 1501, "validation": 60, "test": 240},
         "split_note": "Clusters of duplicates stay together; the test file's phrasings share no template with train.",
         "leakage": {"policy": "refuse", "rows": 0, "examples": []},
-    }  # fmt: skip
+    }
 
 
 def banking(labels: int = 77, per_label: int = 40) -> ReportFacts:
     """A label run that missed one of its bars, with leaked rows and without few-shot, edits, memory or rates."""
     dice = random.Random(3)
     names = [
-        f"{a}_{b}" for a in ("card", "top_up", "transfer", "cash_withdrawal", "exchange_rate", "pending_payment",
-        "verify_my_identity", "refund") for b in ("arrival", "not_working", "declined", "charge", "limits", "failed",
-        "not_received_by_recipient", "lost_or_stolen", "wrong_amount", "fee")
-    ][:labels]  # fmt: skip
+        f"{a}_{b}"
+        for a in (
+            "card",
+            "top_up",
+            "transfer",
+            "cash_withdrawal",
+            "exchange_rate",
+            "pending_payment",
+            "verify_my_identity",
+            "refund",
+        )
+        for b in (
+            "arrival",
+            "not_working",
+            "declined",
+            "charge",
+            "limits",
+            "failed",
+            "not_received_by_recipient",
+            "lost_or_stolen",
+            "wrong_amount",
+            "fee",
+        )
+    ][:labels]
     counts = [[0] * len(names) for _ in names]
     for row in range(len(names)):
         for _ in range(per_label):
@@ -303,15 +429,20 @@ def banking(labels: int = 77, per_label: int = 40) -> ReportFacts:
             "without_leaked": {"n": n - 7, "tuned": {"accuracy": score(tuned - 0.0002, n - 7)}},
         },
         examples=[
-            {"prompt": f"Question {i}: why was I charged twice?", "reference": "card_charge",
-             "before": "I am sorry to hear that.", "after": "card_charge" if i % 4 else "card_fee",
-             "before_ok": False, "after_ok": bool(i % 4)}
+            {
+                "prompt": f"Question {i}: why was I charged twice?",
+                "reference": "card_charge",
+                "before": "I am sorry to hear that.",
+                "after": "card_charge" if i % 4 else "card_fee",
+                "before_ok": False,
+                "after_ok": bool(i % 4),
+            }
             for i in range(4)
         ],
         timings=[("prepare", 2.0), ("train", 1212.0), ("evaluate", 540.2)],
         environment={"cores": 2},
         lineage=[("dataset", sha256())],
-    )  # fmt: skip
+    )
 
 
 def main(folder: str) -> None:

@@ -68,7 +68,7 @@ def _pair(each: Mapping[str, Any]) -> dict[str, Any]:
 def _record(text: str) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # a model that loops may write a thousand brackets
         return None
     return value if isinstance(value, dict) else None
 

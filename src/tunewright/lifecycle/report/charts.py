@@ -7,6 +7,7 @@ drawing for the desktop and one for the phone with letters of the same size. Col
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,16 +62,17 @@ class _Box:
     bottom: float
 
 
-def smooth(points: Sequence[Point], span: float | None = None) -> list[Point]:
-    """Exponential moving average, corrected for its start. `span` is in points; by default a 25th of them."""
-    span = max(1.0, len(points) / 25) if span is None else span
-    keep = 1 - 1 / span
-    total = weight = 0.0
+def smooth(points: Sequence[Point], reach: int | None = None) -> list[Point]:
+    """Mean over each point and its neighbours, `reach` to either side, or as many as there are.
+
+    Centred, so that the smoothed curve does not lag behind the raw one. By default `reach` is a fortieth of the points.
+    """
+    reach = len(points) // 40 if reach is None else reach
+    sums = [0.0, *itertools.accumulate(y for _, y in points)]
     out = []
-    for x, y in points:
-        total = keep * total + y
-        weight = keep * weight + 1
-        out.append((x, total / weight))
+    for index, (x, _) in enumerate(points):
+        first, last = max(0, index - reach), min(len(points), index + reach + 1)
+        out.append((x, (sums[last] - sums[first]) / (last - first)))
     return out
 
 
@@ -101,7 +103,8 @@ def loss_chart(curves: Curves, *, width: int, name: str) -> Markup:
     every = [*smoothed, *curves.validation] or list(curves.train)
     narrow = width < 500
     height = 220 if narrow else 300
-    box = _Box(52, width - 14, 34, 34 + height)
+    top = 46 if narrow else 34
+    box = _Box(52, width - 14, top, top + height)
     rates_box = _Box(box.left, box.right, box.bottom + 28, box.bottom + 28 + 52)
     has_rates = len(curves.rates) > 1
     floor = rates_box.bottom if has_rates else box.bottom
@@ -139,6 +142,7 @@ def interval_chart(groups: Sequence[Group], *, width: int, name: str) -> Markup:
     for group in groups:
         parts.append(svg.text(0, top + 18, group.label, "group"))
         top += 28
+        parts += _columns(x, top - 2, top + 22 * len(group.marks))
         for mark in group.marks:
             middle = top + 10
             parts.append(svg.text(0, middle + 4, mark.label, "label"))
@@ -148,13 +152,9 @@ def interval_chart(groups: Sequence[Group], *, width: int, name: str) -> Markup:
             parts.append(svg.text(width - 2, middle + 4, texts[id(mark)], "value end"))
             top += 22
         top += 8
-    frame = _Box(box.left, box.right, 26, top)
-    grid = [svg.line(x(at), frame.top, x(at), top, "grid") for at in (0, 0.25, 0.5, 0.75, 1)]
-    axis = _percent_axis(x, top, frame, narrow=narrow)
+    axis = _percent_axis(x, top, box, narrow=narrow)
     described = "; ".join(f"{group.label}: {_list_marks(group)}" for group in groups)
-    return svg.document(
-        (width, top + 42), name, "Each system's scores with 95% intervals", described, [*grid, *parts, *axis]
-    )
+    return svg.document((width, top + 42), name, "Each system's scores with 95% intervals", described, [*parts, *axis])
 
 
 def bar_chart(groups: Sequence[Group], *, width: int, name: str) -> Markup:
@@ -175,6 +175,7 @@ def bar_chart(groups: Sequence[Group], *, width: int, name: str) -> Markup:
         else:
             parts.append(svg.text(0, top + 8 + block / 2 + 4, group.label, "group"))
             top += 8
+        parts += _columns(x, top, top + block)
         for mark in group.marks:
             wide = max(0.0, x(_clip(mark.value)) - box.left)
             hint = f"{group.label}, {mark.label}: {_mark_text(mark, short=False)}"
@@ -183,10 +184,9 @@ def bar_chart(groups: Sequence[Group], *, width: int, name: str) -> Markup:
             parts.append(svg.text(width - 2, top + 11, f"{100 * mark.value:.1f}%", "value end"))
             top += 15
         top += 6
-    grid = [svg.line(x(at), 24, x(at), top, "grid") for at in (0, 0.25, 0.5, 0.75, 1)]
-    axis = _percent_axis(x, top, _Box(box.left, box.right, 24, top), narrow=narrow, label="Share of rows with it right")
+    axis = _percent_axis(x, top, box, narrow=narrow, label="Share of rows with it right")
     described = "; ".join(f"{group.label}: {_list_marks(group)}" for group in groups)
-    return svg.document((width, top + 42), name, "Share right, per field", described, [*grid, *parts, *axis])
+    return svg.document((width, top + 42), name, "Share right, per field", described, [*parts, *axis])
 
 
 def confusion_chart(labels: Sequence[str], counts: Sequence[Sequence[int]], *, width: int, name: str) -> Markup:
@@ -199,10 +199,10 @@ def confusion_chart(labels: Sequence[str], counts: Sequence[Sequence[int]], *, w
     columns = max((len(row) for row in counts), default=len(labels))
     letters = max((len(label) for label in labels), default=0)
     narrow = width < 500
-    left = min((letters + 4) * _LETTER, 130.0 if narrow else 240.0) if small else 46.0
+    left = min((letters + 4) * _LETTER + 8, 130.0 if narrow else 240.0) if small else 46.0
     cell = min((width - left - 4) / max(1, columns), 46.0)
     box = _Box(left, left + cell * columns, 40, 40 + cell * len(labels))
-    parts = [svg.text(box.left, 12, "Answered →", "axis-title"), svg.text(0, 12, "Expected ↓", "axis-title")]
+    parts = [svg.text(box.right, 12, "Answered →", "axis-title end"), svg.text(0, 12, "Expected ↓", "axis-title")]
     parts += _matrix_names(labels, columns, box, cell) if small else _matrix_numbers(len(labels), box, cell)
     parts.append(svg.shape("rect", "matrix", x=box.left, y=box.top, width=cell * columns, height=cell * len(labels)))
     for row, label in enumerate(labels):
@@ -260,6 +260,10 @@ def _axis_x(ticks: Sequence[float], x: Scale, y: float, label: str, box: _Box) -
     for tick in ticks:
         parts += [svg.line(x(tick), y, x(tick), y + 4, "axis"), svg.text(x(tick), y + 18, f"{tick:,g}", "tick middle")]
     return [*parts, svg.text((box.left + box.right) / 2, y + 38, label, "axis-title middle")]
+
+
+def _columns(x: Scale, top: float, bottom: float) -> list[Markup]:
+    return [svg.line(x(at), top, x(at), bottom, "grid") for at in (0, 0.25, 0.5, 0.75, 1)]
 
 
 def _percent_axis(
@@ -328,9 +332,13 @@ def _whisker(mark: Mark, x: Scale, y: float, *, over_bar: bool = False) -> list[
     if mark.low is None or mark.high is None:
         return []
     left, right = x(_clip(mark.low)), x(_clip(mark.high))
-    style = "whisker ink" if over_bar else f"whisker {mark.style}"
-    ends = [svg.line(at, y - 4, at, y + 4, style) for at in (left, right)]
-    return [svg.line(left, y, right, y, style), *ends]
+    # Half a whisker lies on its bar: without a pale edge it would not be seen there.
+    styles = ["whisker halo", "whisker ink"] if over_bar else [f"whisker {mark.style}"]
+    return [
+        svg.line(*ends, style)
+        for style in styles
+        for ends in ((left, y, right, y), (left, y - 4, left, y + 4), (right, y - 4, right, y + 4))
+    ]
 
 
 def _shape(x: float, y: float, style: str) -> Markup:
@@ -380,7 +388,7 @@ def _matrix_numbers(length: int, box: _Box, cell: float) -> list[Markup]:
 
 
 def _cell(at: Point, side: float, found: tuple[int, int], *, hit: bool, hint: str, counted: bool) -> Markup:
-    share = found[0] / found[1]
+    share = math.sqrt(found[0] / found[1])  # the root: a single confusion in forty must still be seen
     # Under a number the fill stays pale enough for the text's contrast; alone it may use the whole range.
     strength = 0.1 + 0.4 * share if counted else 0.25 + 0.75 * share
     gap = 0.5 if side > 3 else 0.0

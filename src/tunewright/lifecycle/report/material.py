@@ -11,7 +11,7 @@ from typing import Any
 from tunewright.lifecycle.report import words
 
 _SHORT_HASH = 12
-_LENGTH_NAMES = {"min": "shortest", "p50": "half are up to", "p90": "90% up to", "p99": "99% up to", "max": "longest"}
+_LENGTH_NAMES = {"min": "Shortest", "p50": "Half up to", "p90": "90% up to", "p99": "99% up to", "max": "Longest"}
 _POLICIES = {
     "refuse": "The recipe refuses to go on if a test row stands in train.",
     "report": "The recipe reports such rows and gives both scores, with and without them.",
@@ -96,8 +96,11 @@ def visible(text: Any) -> str:
     letters = (
         shown.get(letter) or (letter if letter.isprintable() else f"[U+{ord(letter):04X}]") for letter in str(text)
     )
-    # A run of spaces would be drawn as one; middle dots make it countable.
-    return "".join(letters).replace("  ", "··")
+    # Runs of spaces, and those at the ends, would not be seen; middle dots make them countable.
+    drawn = "".join(letters).replace("  ", "··")
+    inner = drawn.strip(" ")
+    before = len(drawn) - len(drawn.lstrip(" "))
+    return "·" * before + inner + "·" * (len(drawn) - len(inner) - before)
 
 
 def refused(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:

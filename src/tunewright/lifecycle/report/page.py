@@ -48,7 +48,7 @@ def render_report(facts: ReportFacts) -> str:
         "table": scores.table(facts.evaluation),
         "comparisons": scores.comparison_rows(facts.evaluation),
         "fields": _fields(facts),
-        "confusion": _confusion(facts),
+        "confusions": _confusions(facts),
         "examples": answers.pairs(facts.examples),
         "tally": answers.tally(facts.examples),
         "timings": material.timings(facts.timings),
@@ -57,8 +57,10 @@ def render_report(facts: ReportFacts) -> str:
         "versions": dict(facts.environment.get("versions") or {}),
         "commands": _commands(facts),
     }
-    view["contents"] = _contents(errors=bool(view["fields"] or view["confusion"]))
-    return _templates().get_template("page.html.j2").render(view).strip() + "\n"
+    view["contents"] = _contents(errors=bool(view["fields"] or view["confusions"]))
+    page = _templates().get_template("page.html.j2").render(view).strip() + "\n"
+    # Half a surrogate pair, which a model may well write, cannot be saved as UTF-8: it is shown by its number.
+    return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @functools.cache
@@ -90,18 +92,18 @@ def _breakable(text: str) -> Markup:
 
 def _contents(*, errors: bool) -> list[tuple[str, str]]:
     return [
-        ("sources", "What went in"),
-        ("cleaning", "Cleaned"),
+        ("sources", "Sources"),
+        ("cleaning", "Cleaning"),
         ("refused", "Refused"),
         ("split", "Split"),
         ("training", "Training"),
-        ("scores", "Before and after"),
-        *([("errors", "Right and wrong")] if errors else []),
+        ("scores", "Scores"),
+        *([("errors", "Errors")] if errors else []),
         ("answers", "Answers"),
         ("recipe", "Recipe"),
-        ("cost", "Time and memory"),
+        ("cost", "Cost"),
         ("lineage", "Lineage"),
-        ("reproduce", "Do it again"),
+        ("reproduce", "Reproduce"),
     ]
 
 
@@ -152,17 +154,19 @@ def _fields(facts: ReportFacts) -> dict[str, Markup] | None:
     }
 
 
-def _confusion(facts: ReportFacts) -> dict[str, Any] | None:
-    found = scores.confusion(facts.evaluation)
-    if found is None:
-        return None
-    labels, counts = found["labels"], found["counts"]
-    drawn = {
-        "wide": charts.confusion_chart(labels, counts, width=_WIDE_PAIR_PX, name="confusion-wide"),
-        "narrow": charts.confusion_chart(labels, counts, width=_NARROW_PX, name="confusion-narrow"),
-    }
-    caption = "The tuned model on the held-out rows. On the diagonal (blue) it is right; off it (orange) it is wrong."
-    return {**found, "drawn": drawn, "caption": caption}
+def _confusions(facts: ReportFacts) -> list[dict[str, Any]]:
+    return [
+        {
+            **found,
+            "drawn": {
+                form: charts.confusion_chart(
+                    found["labels"], found["counts"], width=width, name=f"confusion-{at}-{form}"
+                )
+                for form, width in (("wide", _WIDE_PAIR_PX), ("narrow", _NARROW_PX))
+            },
+        }
+        for at, found in enumerate(scores.confusions(facts.evaluation))
+    ]
 
 
 def _commands(facts: ReportFacts) -> str:

@@ -74,8 +74,9 @@ def key_numbers(facts: ReportFacts) -> list[dict[str, Any]]:
 
 def table(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """The before/after table: `systems`, and a row per metric with one cell (or None) per system."""
-    measured = systems(evaluation)
-    names = list(measured)
+    # The tuned model beside the base: on a phone these two columns are the ones that are seen at once.
+    names = sorted(systems(evaluation), key=lambda name: {"base": 0, "tuned": 1}.get(name, 2))
+    measured = {name: systems(evaluation)[name] for name in names}
     lines = [_table_line(metric, measured) for metric in metric_names(measured)]
     costs = []
     for key, label, form in (("cut", "Answers cut at the length limit", _cut), ("seconds", "Time to answer", _seconds)):
@@ -131,11 +132,17 @@ def field_groups(facts: ReportFacts) -> list[Group]:
     return [_group(metric, words.field_of(metric), measured, chosen) for metric in fields]
 
 
-def confusion(evaluation: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The tuned model's matrix: `of` (a field, or empty), `labels`, `counts`, `rows`, `wrong`, the `worst` pairs."""
-    of, matrix = _find_matrix(evaluation.get("confusion"))
-    if matrix is None:
-        return None
+def confusions(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The tuned model's matrices, the one with most wrong rows first.
+
+    Each has `of` (a field, or empty), `labels`, `counts`, `rows`, `wrong`, the `worst` pairs and how many `pairs`
+    there are.
+    """
+    found = [_confusion(of, matrix) for of, matrix in _matrices(evaluation.get("confusion"))]
+    return sorted(found, key=lambda each: -each["wrong"])
+
+
+def _confusion(of: str, matrix: Mapping[str, Any]) -> dict[str, Any]:
     labels = [str(label) for label in matrix["labels"]]
     counts = [[int(found) for found in row] for row in matrix["counts"]]
     while labels and len(labels) == len(counts) and labels[-1] in ("(other)", "other") and not sum(counts[-1]):
@@ -226,37 +233,41 @@ def _key_number(
     share = is_share(metric, measured)
     tuned, base = measured["tuned"][metric], measured.get("base", {}).get(metric)
     sentences = []
-    if base and _spread(base):
-        sentences.append(f"Base, 95% interval: {words.interval(base['low'], base['high'], share=share)}.")
     sentences += [
         each["sentence"]
         for each in comparisons
         if each["metric"] == metric and (each["a"], each["b"]) == ("tuned", "base")
     ]
-    sentences += [
-        _beside(words.system_name(name), scores[metric]["value"], tuned["value"], metric, share=share)
+    beside = [
+        _beside(_in_sentence(name), scores[metric]["value"], tuned["value"], metric, share=share)
         for name, scores in measured.items()
         if name not in ("base", "tuned") and metric in scores
     ]
+    if beside:
+        sentences.append(f"For comparison: {'; '.join(beside)}.")
     return {
         "metric": metric,
         "name": words.metric_name(metric),
         "meaning": words.metric_meaning(metric),
         "base": words.score(base["value"], share=share) if base else "",
         "tuned": words.score(tuned["value"], share=share),
-        "interval": words.interval(tuned["low"], tuned["high"], share=share) if _spread(tuned) else "",
+        "intervals": [
+            f"{label} {words.interval(each['low'], each['high'], share=share)}"
+            for label, each in (("base", base), ("tuned", tuned))
+            if each and _spread(each)
+        ],
         "n": tuned.get("n"),
         "sentences": sentences,
     }
 
 
 def _beside(name: str, value: float, tuned: float, metric: str, *, share: bool) -> str:
-    """One sentence on another system, which says so plainly where that system is the better one."""
-    text = f"{name}: {words.score(value, share=share)}"
+    """A clause on another system, which says so plainly where that system is the better one."""
+    text = f"{name} {words.score(value, share=share)}"
     if value == tuned:
-        return f"{text}, the same."
+        return f"{text}, the same"
     better = value < tuned if words.less_is_better(metric) else value > tuned
-    return f"{text}, better than the tuned model." if better else f"{text}."
+    return f"{text}, better than the tuned model" if better else text
 
 
 def _paired_sentence(names: tuple[str, str], only: tuple[int, int], p: float) -> str:
@@ -325,15 +336,15 @@ def _mark(system: str, score: Score) -> Mark:
     return Mark(words.system_name(system), style, float(score["value"]), low, high)
 
 
-def _find_matrix(found: Any) -> tuple[str, Mapping[str, Any] | None]:
-    """A matrix given directly, or under the tuned model's or a field's name, and that field's name."""
-    if not isinstance(found, Mapping) or not found:
-        return "", None
+def _matrices(found: Any, of: str = "") -> list[tuple[str, Mapping[str, Any]]]:
+    """Matrices given directly, or by field, or under the tuned model's name; each with its field's name."""
+    if not isinstance(found, Mapping):
+        return []
     if "labels" in found and "counts" in found:
-        return "", found if found["labels"] else None
-    name = "tuned" if "tuned" in found else next(iter(found))
-    of, matrix = _find_matrix(found[name])
-    return of or ("" if name == "tuned" else name), matrix
+        return [(of, found)] if found["labels"] else []
+    if "tuned" in found:
+        return _matrices(found["tuned"])
+    return [pair for name, each in found.items() for pair in _matrices(each, str(name))]
 
 
 def _cut(value: Any) -> str:
