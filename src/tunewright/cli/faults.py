@@ -100,14 +100,23 @@ def print_json(document: Any) -> None:
 
 
 def _report_interrupt(error: KeyboardInterrupt, json_output: bool) -> int:
-    terminated = isinstance(error, Terminated)
+    terminated = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
     what = "Ended by the system" if terminated else "Interrupted"
-    hint = getattr(error, "hint", "")  # the pipeline says how to resume
     code = TERMINATED if terminated else INTERRUPTED
+    hint = _how_to_resume(getattr(error, "run", None))
     sys.stderr.write(f"{what}. {hint}".rstrip() + "\n")
     if json_output:
         print_json({"error": {"type": "Interrupted", "what": what, "where": "", "hint": hint, "exit_code": code}})
     return code
+
+
+def _how_to_resume(run: str | None) -> str:
+    if run is None:
+        return ""
+    from tunewright.cli.next_steps import again
+
+    line = again(sys.argv[1:], run)
+    return f"Finished work and checkpoints are kept. Go on with: {line}" if line else "Finished work is kept."
 
 
 def _leave_quietly() -> int:

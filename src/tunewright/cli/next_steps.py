@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tunewright.cli.arguments import RESUMING, fill_in_resume
+
 
 def command(*words: str | Path, workspace: Path | None = None) -> str:
     """A `tunewright` command line for the user's shell, starting in the current folder.
@@ -21,6 +23,20 @@ def command(*words: str | Path, workspace: Path | None = None) -> str:
     if workspace is not None and not _is_found_anyway(workspace):
         line += ["--workspace", _short(workspace)]
     return shlex.join(line)
+
+
+def again(arguments: Sequence[str], run: str) -> str:
+    """The command line that goes on with a run that was interrupted; empty where the verb resumes nothing.
+
+    Args:
+        arguments: Those of the interrupted command, the verb first.
+        run: The run's id.
+    """
+    if not arguments or arguments[0] not in RESUMING:
+        return ""
+    given = iter(fill_in_resume(list(arguments)))
+    kept = [word for word in given if word != "--resume" or next(given, None) is None]
+    return command(*kept, "--resume", run)
 
 
 def show_next(steps: Sequence[tuple[str, str]]) -> None:
@@ -42,14 +58,13 @@ def _executable() -> str:
         beside = Path(sys.executable).parent / "tunewright"
         started = beside if beside.exists() else started
     found = shutil.which("tunewright")
-    if found and started.exists() and os.path.samefile(found, started):
+    if found and started.exists() and started.samefile(found):
         return "tunewright"
     return _short(started)
 
 
 def _short(path: Path) -> str:
-    # Not resolve(): an environment's links must stay as they are.
-    absolute, here = Path(os.path.abspath(path)), Path.cwd()
+    absolute, here = path.absolute(), Path.cwd()
     if not absolute.is_relative_to(here):
         return str(absolute)
     relative = str(absolute.relative_to(here))

@@ -20,7 +20,7 @@ _SHOWN_METRICS = ("loss", "validation_loss")
 
 
 @contextlib.contextmanager
-def progress(console: Console | None = None) -> Iterator["Bars | PlainLines"]:
+def progress(console: Console | None = None) -> Iterator[Bars | PlainLines]:
     """Yields a listener that shows events as they come.
 
     Args:
@@ -48,11 +48,22 @@ class Bars:
         if isinstance(event, Stage):
             self._stage(event)
         elif isinstance(event, Metrics):
-            task = self.tasks.get(event.stage)
-            if task is not None and (shown := shown_metric(event.values)):
-                self.bars.update(task.id, latest=shown)
+            self._metrics(event)
         elif isinstance(event, Message):
             self.bars.console.print(Text(event.text, style=_LEVEL_STYLE[event.level]))
+
+    @property
+    def console(self) -> Console:
+        """Where else to print; what is printed there stands above the bars."""
+        return self.bars.console
+
+    def _metrics(self, event: Metrics) -> None:
+        task = self.tasks.get(event.stage)
+        if task is None:
+            return
+        self.bars.update(task.id, completed=event.step, total=event.total or None, unit=task.fields["unit"] or "steps")
+        if shown := shown_metric(event.values):
+            self.bars.update(task.id, latest=shown)
 
     def _stage(self, event: Stage) -> None:
         if event.name not in self.tasks or event.status == "started":
@@ -86,8 +97,8 @@ class PlainLines:
         if isinstance(event, Stage):
             self._stage(event)
         elif isinstance(event, Metrics):
-            if shown := shown_metric(event.values):
-                self.latest[event.stage] = shown
+            self.latest[event.stage] = shown_metric(event.values) or self.latest.get(event.stage, "")
+            self._progress(Stage(event.stage, "progress", event.step, event.total, "steps"))
         elif isinstance(event, Message):
             self._print(event.text if event.level == "info" else f"{event.level}: {event.text}")
 
@@ -97,14 +108,18 @@ class PlainLines:
             self.started[event.name] = now
             self._print(f"{event.name}: started")
         elif event.status == "progress":
-            started = self.started.setdefault(event.name, now)
-            if now - self.printed_at >= self.every_s:
-                self._print(self._line(event, now - started))
+            self._progress(event)
         elif event.status == "skipped":
             self._print(f"{event.name}: skipped{_in_brackets(event.note)}")
         else:
             seconds = now - self.started.pop(event.name, now)
             self._print(f"{event.name}: finished in {clock(seconds)}{_in_brackets(event.note)}")
+
+    def _progress(self, event: Stage) -> None:
+        now = time.monotonic()
+        started = self.started.setdefault(event.name, now)
+        if now - self.printed_at >= self.every_s:
+            self._print(self._line(event, now - started))
 
     def _line(self, event: Stage, seconds: float) -> str:
         parts = [f"{event.name}: {amount(event.done, event.total, event.unit)}"]
@@ -180,4 +195,3 @@ def clock(seconds: float) -> str:
 
 def _in_brackets(note: str) -> str:
     return f" ({note})" if note else ""
-

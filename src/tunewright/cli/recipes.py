@@ -32,7 +32,7 @@ def init(
     json_output: JsonOutput = False,
 ) -> None:
     """Write a commented starter recipe, fitted to your file's columns."""
-    from tunewright.lifecycle.start import write_starter
+    from tunewright.lifecycle.first_recipe import write_starter
 
     written = write_starter(out, source=source, force=force)
     if json_output:

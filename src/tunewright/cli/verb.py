@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand
 
+from tunewright.cli.arguments import fill_in_resume
 from tunewright.cli.faults import reported
 from tunewright.cli.options import Debug, JsonOutput, WorkspacePath
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-LATEST = "latest"
 
 _SHARED: dict[str, tuple[Any, Any]] = {
     "workspace": (None, WorkspacePath),
@@ -28,19 +27,6 @@ class _Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, fill_in_resume(args))
-
-
-def fill_in_resume(args: list[str]) -> list[str]:
-    """Puts `latest` behind a `--resume` that is last, or that an option or a recipe follows."""
-    filled: list[str] = []
-    for index, arg in enumerate(args):
-        filled.append(arg)
-        if arg != "--resume":
-            continue
-        following = args[index + 1] if index + 1 < len(args) else "-"
-        if following.startswith("-") or following.endswith((".yaml", ".yml")):
-            filled.append(LATEST)
-    return filled
 
 
 def verb(app: typer.Typer, name: str, *, example: str) -> Callable[[Function], Function]:

@@ -1,19 +1,16 @@
-"""`run`, `demo`, `train` and `eval`: the verbs that compute."""
+"""`demo`, `run`, `train` and `eval`: the verbs that compute."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from tunewright.cli.faults import print_json
 from tunewright.cli.options import JsonOutput, Overrides, RecipePath, Resume, WorkspacePath
 from tunewright.cli.verb import verb
-
-if TYPE_CHECKING:
-    from tunewright.lifecycle.pipeline import RunResult
 
 
 def register(app: typer.Typer) -> None:
@@ -24,11 +21,11 @@ def register(app: typer.Typer) -> None:
     verb(app, "eval", example="tunewright eval support-desk@1")(evaluate)
 
 
-def demo(workspace: WorkspacePath = None, json_output: JsonOutput = False) -> None:
+def demo(resume: Resume = None, workspace: WorkspacePath = None, json_output: JsonOutput = False) -> None:
     """The whole loop on made support-desk records: clean, train, measure, release, report."""
     from tunewright.lifecycle.demo import demo_recipe
 
-    _run_and_show(demo_recipe(), workspace=workspace, json_output=json_output)
+    _run_and_show(demo_recipe(), (), resume=resume, workspace=workspace, json_output=json_output, is_demo=True)
 
 
 def run(
@@ -40,6 +37,98 @@ def run(
 ) -> None:
     """Do all that a recipe says: prepare, train, evaluate, release, report.
 
-    Exits 1 when the model misses what the recipe calls success; it is stored all the same.
+    Exits 1 where the model misses what the recipe calls success; it is stored all the same.
     """
     _run_and_show(recipe, overrides or (), resume=resume, workspace=workspace, json_output=json_output)
+
+
+def train(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    resume: Resume = None,
+    workspace: WorkspacePath = None,
+    json_output: JsonOutput = False,
+) -> None:
+    """Prepare the data and train the adapter; `run --resume` measures and releases it later."""
+    from tunewright.cli.live import live
+    from tunewright.lifecycle.job import start
+    from tunewright.lifecycle.stages import train as train_stage
+    from tunewright.recipe import load_recipe
+
+    checked = load_recipe(recipe, overrides or ())
+    with (
+        live(json_output) as (listener, stage_done),
+        start(
+            checked, workspace=workspace, listener=listener, resume=resume, kind="train", stage_done=stage_done
+        ) as job,
+    ):
+        adapter = train_stage(job)
+    if json_output:
+        print_json(
+            {
+                "run": job.run.id,
+                "adapter": adapter.stored.hash,
+                "path": str(adapter.stored.path),
+                "training": adapter.curves,
+                "stage": job.record("train"),
+                "workspace": str(job.workspace.root),
+            }
+        )
+        return
+    from tunewright.cli.tables import show_training
+
+    show_training(adapter, run=job.run.id, recipe=recipe, overrides=overrides or (), workspace=job.workspace.root)
+
+
+def evaluate(
+    target: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE|NAME", help="A recipe whose run is trained, or a release.", show_default=False),
+    ],
+    overrides: Overrides = None,
+    workspace: WorkspacePath = None,
+    json_output: JsonOutput = False,
+) -> None:
+    """Measure a trained adapter against its base on the held-out rows.
+
+    A recipe stands for its latest run; a release is measured anew, with `evaluate.…` and `success.…` fields set by
+    --set. Exits 1 where what the recipe calls success is missed.
+    """
+    from tunewright.cli.live import live
+    from tunewright.lifecycle.remeasure import remeasure
+
+    with live(json_output) as (listener, stage_done):
+        measured = remeasure(target, overrides or (), workspace=workspace, listener=listener, stage_done=stage_done)
+    if json_output:
+        print_json({"evaluation": measured.evaluation, "success": measured.verdicts, "passed": measured.passed})
+    else:
+        from tunewright.cli.tables import show_scores
+
+        show_scores(measured.evaluation, measured.verdicts)
+    if not measured.passed:
+        raise typer.Exit(1)
+
+
+def _run_and_show(
+    recipe: Path,
+    overrides: Sequence[str],
+    *,
+    resume: str | None,
+    workspace: Path | None,
+    json_output: bool,
+    is_demo: bool = False,
+) -> None:
+    from tunewright.cli.live import live
+    from tunewright.lifecycle.pipeline import run as run_recipe
+
+    asked: dict[str, Any] = {"overrides": overrides, "resume": resume, "workspace": workspace}
+    with live(json_output) as (listener, stage_done):
+        result = run_recipe(recipe, **asked, listener=listener, stage_done=stage_done)
+    if json_output:
+        print_json(result.as_json())
+    else:
+        from tunewright.cli.tables import show_result
+
+        show_result(result, is_demo=is_demo)
+    if not result.passed:
+        raise typer.Exit(1)

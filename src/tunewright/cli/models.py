@@ -1,0 +1,107 @@
+"""`models`: base models to fetch, and releases to look at."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Annotated, Any
+
+import typer
+
+from tunewright.cli.faults import print_json
+from tunewright.cli.options import JsonOutput, ReleaseName, WorkspacePath
+from tunewright.cli.verb import verb
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these verbs to the command line."""
+    group = typer.Typer(help="Base models, and the releases made of them.", no_args_is_help=True)
+    verb(group, "pull", example="tunewright models pull embedded")(pull)
+    verb(group, "list", example="tunewright models list")(list_models)
+    verb(group, "show", example="tunewright models show support-desk --json")(show)
+    verb(group, "lineage", example="tunewright models lineage support-desk@1")(lineage)
+    app.add_typer(group, name="models")
+
+
+def pull(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME…", help="Catalogue names, hub ids, folders, GGUF files, or `embedded`.", show_default=False
+        ),
+    ],
+    workspace: WorkspacePath = None,
+    json_output: JsonOutput = False,
+) -> None:
+    """Fetch base models into the cache, so that they work without a network."""
+    from tunewright.base.quiet import quiet
+    from tunewright.cli.progress import progress
+    from tunewright.models.resolve import pull as fetch
+    from tunewright.store import Workspace
+
+    cache = Workspace.open(workspace).cache
+    with progress() as listener, quiet():
+        fetched = fetch(names, cache, listener)
+    if json_output:
+        print_json([_files_as_json(files) for files in fetched])
+        return
+    for files in fetched:
+        typer.echo(f"{files.name} is here: {files.folder}")
+
+
+def list_models(workspace: WorkspacePath = None, json_output: JsonOutput = False) -> None:
+    """List this workspace's releases, and the base models that have a name of their own."""
+    from tunewright.base.errors import WorkspaceError
+    from tunewright.models.catalog import entries
+    from tunewright.store import Workspace
+
+    place = None
+    with contextlib.suppress(WorkspaceError):  # no workspace yet: no releases, and the base models all the same
+        place = Workspace.open(workspace, create=workspace is not None)
+    releases = place.releases() if place else []
+    if json_output:
+        shown = ("name", "version", "label", "base", "adapter", "dataset", "run", "created_at")
+        print_json(
+            {
+                "releases": [{key: release.as_json()[key] for key in shown} for release in releases],
+                "bases": [entry.model_dump(mode="json", exclude={"sources"}) for entry in entries().values()],
+            }
+        )
+        return
+    from tunewright.cli.listings import show_bases, show_releases
+
+    show_releases(releases)
+    show_bases(list(entries().values()))
+
+
+def show(name: ReleaseName, workspace: WorkspacePath = None, json_output: JsonOutput = False) -> None:
+    """Show one release: its scores, what it was made of, and where its report lies."""
+    from tunewright.lifecycle.release import describe
+    from tunewright.store import Workspace
+
+    found = describe(Workspace.open(workspace, create=False), name)
+    if json_output:
+        print_json(found)
+        return
+    from tunewright.cli.listings import show_release
+
+    show_release(found)
+
+
+def lineage(name: ReleaseName, workspace: WorkspacePath = None, json_output: JsonOutput = False) -> None:
+    """Show where a release came from, back to the files its rows were read from."""
+    from tunewright.lifecycle.release import lineage_of
+    from tunewright.store import Workspace
+
+    place = Workspace.open(workspace, create=False)
+    found = lineage_of(place, name)
+    if json_output:
+        print_json(found)
+        return
+    from tunewright.cli.listings import show_lineage
+
+    show_lineage(found)
+
+
+def _files_as_json(files: Any) -> dict[str, Any]:
+    fields = ("name", "folder", "weights_hash", "source", "licence", "context_length", "kind")
+    return {field: str(value) if field == "folder" else value for field in fields for value in [getattr(files, field)]}

@@ -1,0 +1,177 @@
+"""What a run found, as tables that fit 80 columns: the look before training, and the scores before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tunewright.cli.next_steps import command, show_next
+from tunewright.lifecycle.report import words
+
+if TYPE_CHECKING:
+    from tunewright.data.dataset import Dataset
+    from tunewright.lifecycle.pipeline import RunResult
+    from tunewright.lifecycle.stages import Adapter
+
+_SYSTEMS = ("base", "base_few_shot", "bag_of_words", "tuned")
+_NO_METRICS = ("cut", "seconds", "not_covered")
+_DEMO_MESSAGE = "My Lumo lamp from order 4711-203 arrived broken on 3 March 2025. Please send a new one today!"
+
+
+def show_result(result: RunResult, *, is_demo: bool = False) -> None:
+    """A finished run: scores, verdicts, where the report lies, and what to do next."""
+    show_scores(result.evaluation, result.verdicts)
+    console = _stdout()
+    total = sum(cost["seconds"] for cost in result.timings.values())
+    peak = max(cost["peak_memory_bytes"] for cost in result.timings.values())
+    console.print(
+        Text(f"\nReleased as {result.release} in {words.duration(total)}, at most {words.size(peak)} of memory.")
+    )
+    console.print(Text(f"Report: {result.report}"), soft_wrap=True)
+    name, workspace = result.release.partition("@")[0], result.workspace
+    said = ["--message", _DEMO_MESSAGE] if is_demo else []
+    show_next(
+        [
+            ("ask it something", command("chat", name, *said, workspace=workspace)),
+            ("its scores and files", command("models", "show", name, workspace=workspace)),
+            ("where it came from", command("models", "lineage", name, workspace=workspace)),
+        ]
+    )
+
+
+def show_scores(evaluation: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]]) -> None:
+    """The table before and after, the paired tests in words, and what the recipe calls success."""
+    console = _stdout()
+    console.print()
+    console.print(scores_table(evaluation))
+    for line in comparison_lines(evaluation):
+        console.print(Text(line))
+    for verdict in verdicts:
+        console.print(_verdict_line(verdict))
+
+
+def scores_table(evaluation: Mapping[str, Any]) -> Table:
+    """Metrics by systems, each value above its 95 % interval."""
+    systems = [system for system in _SYSTEMS if system in evaluation]
+    title = f"Before and after, on {evaluation['n']:,} held-out rows (95 % intervals)"
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("Metric", no_wrap=False, max_width=22)
+    for system in systems:
+        table.add_column(words.system_name(system), justify="right", style="bold green" if system == "tuned" else "")
+    for metric in _metrics(evaluation, systems):
+        table.add_row(words.metric_name(metric), *(_score(metric, evaluation[s].get(metric)) for s in systems))
+    if "without_leaked" in evaluation:
+        clean = evaluation["without_leaked"]
+        metric = next(iter(evaluation["tuned"]))
+        table.add_row(
+            f"{words.metric_name(metric)}, without the {clean['rows']:,} rows that stand in train",
+            *(_score(metric, clean.get(s, {}).get(metric)) for s in systems),
+        )
+    return table
+
+
+def comparison_lines(evaluation: Mapping[str, Any]) -> list[str]:
+    """The exact McNemar tests, a sentence each."""
+    return [
+        f"{words.metric_name(test['metric'])}: {words.rows(test['only_a'])} only the tuned model has right, "
+        f"{words.count(test['only_b'])} only {_in_sentence(words.system_name(test['b']))} has "
+        f"(exact McNemar test, p {_p(test['p'])})."
+        for test in evaluation["comparisons"]
+    ]
+
+
+def preflight_table(found: Any) -> list[RenderableType]:
+    """The look before training: a table, warnings, and rendered rows with what is learned in colour."""
+    seen = found.as_json()
+    table = Table(box=box.SIMPLE, show_header=False, padding=(0, 1), title="Before training", title_justify="left")
+    table.title_style = "bold"
+    table.add_column(style="dim")
+    table.add_column()
+    for what, value in _preflight_rows(seen):
+        table.add_row(what, value)
+    parts: list[RenderableType] = [table]
+    parts += [Text(f"! {warning}", style="yellow") for warning in seen.get("warnings", [])]
+    parts += [Text("Three rows as the model reads them; what it learns to write is green:", style="bold")]
+    return parts
+
+
+def show_training(adapter: Adapter, *, run: str, recipe: Path, overrides: Sequence[str], workspace: Path) -> None:
+    """A trained adapter, and how to measure it."""
+    curves = adapter.curves
+    done, validation = len(curves["train"]), curves["validation"]
+    best = f"; best validation loss {min(loss for _, loss in validation):.3f}" if validation else ""
+    early = ", stopped early" if curves["stopped_early"] else ""
+    console = _stdout()
+    console.print(Text(f"\nTrained for {done:,} of {curves['steps']:,} steps{early}{best}."))
+    console.print(Text(f"Adapter: {adapter.stored.path}"), soft_wrap=True)
+    given = _as_options(overrides)
+    show_next(
+        [
+            ("measure it", command("eval", recipe, *given, workspace=workspace)),
+            ("measure, release, report", command("run", recipe, *given, "--resume", run, workspace=workspace)),
+        ]
+    )
+
+
+def show_dataset(dataset: Dataset, *, recipe: Path, overrides: Sequence[str], workspace: Path) -> None:
+    """A prepared dataset, and how to train on it."""
+    splits = ", ".join(f"{rows:,} {name}" for name, rows in dataset.manifest["splits"].items())
+    console = _stdout()
+    console.print(Text(f"\nDataset {dataset.hash[:12]}: {splits} rows."))
+    console.print(Text(f"Its tables, edits and refused rows: {dataset.path}"), soft_wrap=True)
+    show_next([("train, measure, release", command("run", recipe, *_as_options(overrides), workspace=workspace))])
+
+
+def _preflight_rows(seen: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = [("rows", f"{seen['rows']:,} read, {seen['refused']:,} refused, {seen['usable']:,} usable")]
+    lengths = seen.get("lengths") or {}
+    if lengths:
+        shown = ", ".join(f"{name} {value:,.0f}" for name, value in lengths.items())
+        rows.append(("tokens in a row", f"{shown} (limit {seen['max_length']:,})"))
+    rows.append(("too long", words.percent(seen["truncated_share"])))
+    rows.append(("nothing to learn", words.rows(seen["no_target"])))
+    rows.append(("end of answer learned", "yes" if seen["end_trained"] else "no"))
+    return rows
+
+
+def _metrics(evaluation: Mapping[str, Any], systems: Sequence[str]) -> list[str]:
+    names = (name for system in ("tuned", *systems) for name in evaluation.get(system, {}))
+    return [name for name in dict.fromkeys(names) if name not in _NO_METRICS]
+
+
+def _score(metric: str, score: Mapping[str, Any] | None) -> Text:
+    if score is None:
+        return Text("–", style="dim")
+    share = not words.less_is_better(metric)
+    text = Text(words.score(score["value"], share=share))
+    return text.append(f"\n{words.interval(score['low'], score['high'], share=share)}", style="not bold dim")
+
+
+def _verdict_line(verdict: Mapping[str, Any]) -> Text:
+    met = verdict["passed"]
+    line = Text("✓ " if met else "✗ ", style="bold green" if met else "bold red")
+    said = f"{words.metric_name(verdict['metric'])} {verdict['condition']}"
+    return line.append(f"{said}: {'met' if met else 'missed'} with {verdict['value']:.4g}")
+
+
+def _in_sentence(name: str) -> str:
+    return f"the {name[0].lower()}{name[1:]}"
+
+
+def _p(p: float) -> str:
+    shown = words.p_value(p)
+    return shown if shown.startswith("<") else f"= {shown}"
+
+
+def _as_options(overrides: Sequence[str]) -> list[str]:
+    return [word for override in overrides for word in ("--set", override)]
+
+
+def _stdout() -> Console:
+    return Console(highlight=False)

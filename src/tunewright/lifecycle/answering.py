@@ -1,0 +1,110 @@
+"""Which systems answer the held-out rows, and their answers; what an interrupted evaluation has is used again."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunewright.base.errors import InputError
+from tunewright.base.events import Stage
+from tunewright.base.seeds import derive
+from tunewright.lifecycle.job import Job, within
+from tunewright.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tunewright.data.dataset import Dataset
+    from tunewright.data.example import Example
+    from tunewright.evaluate import Answers
+    from tunewright.models.base import Base
+
+BASE, FEW_SHOT, TUNED, BAG_OF_WORDS = "base", "base_few_shot", "tuned", "bag_of_words"
+
+
+def systems(recipe: Recipe, answer_kind: str) -> tuple[str, ...]:
+    """Who answers, in order: the base before the tuned model, whose adapter is put on the same weights.
+
+    A classifier gives no free text, so it is left out there unless the recipe names it (which is then refused).
+    """
+    asked = recipe.evaluate.systems
+    if answer_kind == "text" and "systems" not in recipe.evaluate.model_fields_set:
+        asked = tuple(system for system in asked if system != BAG_OF_WORDS)
+    return tuple(system for system in (BASE, FEW_SHOT, TUNED, BAG_OF_WORDS) if system in (*asked, TUNED))
+
+
+def test_rows(recipe: Recipe, dataset: Dataset) -> list[Example]:
+    """The held-out rows that are measured: all, or as many as `evaluate.limit` says, drawn with the seed."""
+    rows = dataset.examples("test")
+    limit = recipe.evaluate.limit
+    if limit is None or limit >= len(rows):
+        return list(rows)
+    drawn = random.Random(derive(recipe.seed, "limit")).sample(range(len(rows)), limit)
+    return [rows[row] for row in sorted(drawn)]
+
+
+def answer_all(job: Job, dataset: Dataset, adapter: Path) -> dict[str, Answers]:
+    """Each system's answers to the held-out rows, by the system's name."""
+    from tunewright.evaluate import load_answers, store_answers
+
+    rows = test_rows(job.recipe, dataset)
+    asked = systems(job.recipe, dataset.answer_kind)
+    base: Base | None = None
+    answers: dict[str, Answers] = {}
+    for place, system in enumerate(asked):
+        job.tell(Stage("evaluate", "progress", place, len(asked), "systems"))
+        folder = job.run.folder / "answers" / system
+        if not folder.exists():
+            name = f"answer {system}"
+            job.tell(Stage(name, "started", 0, len(rows), "answers"))
+            if system == BAG_OF_WORDS:
+                given = _classify(job, dataset, rows)
+            else:
+                base = base or _adopted(job)
+                given = _ask(job, base, system, rows, dataset, adapter)
+            store_answers({system: given}, folder)
+            job.tell(Stage(name, "finished", len(rows), len(rows), "answers"))
+        answers |= load_answers(folder)
+    job.tell(Stage("evaluate", "progress", len(asked), len(asked), "systems"))
+    return answers
+
+
+def _adopted(job: Job) -> Base:
+    from tunewright.forest import layout
+
+    base = job.load_base()
+    layout.adopt(base.model)
+    return base
+
+
+def _ask(job: Job, base: Base, system: str, rows: list[Example], dataset: Dataset, adapter: Path) -> Answers:
+    from tunewright.evaluate import answer_examples, choose_shots
+    from tunewright.models.adapters import load_adapter
+
+    asked = job.recipe.evaluate
+    shots = choose_shots(dataset.examples("train"), asked.shots, job.recipe.seed) if system == FEW_SHOT else []
+    return answer_examples(
+        load_adapter(base, adapter) if system == TUNED else base.model,
+        base,
+        rows,
+        max_new_tokens=asked.max_new_tokens,
+        batch_size=asked.batch_size,
+        system=system,
+        shots=shots,
+        node_budget=job.recipe.train.node_budget,
+        listener=within(job.tell, {"generate": f"answer {system}", "score": f"score {system}"}),
+    )
+
+
+def _classify(job: Job, dataset: Dataset, rows: list[Example]) -> Answers:
+    from tunewright.evaluate import bag_of_words
+
+    kind = dataset.answer_kind
+    if kind == "text":
+        raise InputError("A bag-of-words classifier cannot give free text", where="evaluate.systems")
+    return bag_of_words(
+        dataset.examples("train"),
+        rows,
+        answer_kind=kind,
+        seed=job.recipe.seed,
+        listener=within(job.tell, {BAG_OF_WORDS: f"answer {BAG_OF_WORDS}"}),
+    )

@@ -1,0 +1,117 @@
+"""The model card: what a release is, what it was made of, how good it is, and where it stops being any good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tunewright.lifecycle.job import Job
+from tunewright.lifecycle.report import words
+
+if TYPE_CHECKING:
+    from tunewright.data.dataset import Dataset
+    from tunewright.lifecycle.stages import Measured
+
+_SYSTEMS = ("tuned", "base", "base_few_shot", "bag_of_words")
+_NO_METRICS = ("cut", "seconds", "not_covered")
+
+
+def model_card(job: Job, dataset: Dataset, measured: Measured) -> str:
+    """The card in Markdown, with the front matter that model hubs read."""
+    recipe, files = job.recipe, job.base_files()
+    splits = ", ".join(f"{len(dataset.examples(split)):,} {split}" for split in ("train", "validation", "test"))
+    return "\n".join(
+        [
+            "---",
+            f"license: {files.licence}",
+            f"base_model: {files.name}",
+            "library_name: peft",
+            "tags: [tunewright, text-generation]",
+            "---",
+            "",
+            f"# {recipe.name}",
+            "",
+            recipe.goal,
+            "",
+            "## What it is",
+            "",
+            f"- Adapter ({recipe.method.model_dump()['name']}) for **{files.name}**, weights `{files.weights_hash}`, "
+            f"from {files.source}; licence of the base: {files.licence}.",
+            f"- Trained on dataset `{dataset.hash}`: {splits} rows. Their licence is their owner's; it is not "
+            "stated here.",
+            f"- Run `{job.run.id}`, seed {recipe.seed}, computed in {job.environment()['dtype']}.",
+            "",
+            "## How good it is",
+            "",
+            f"Measured on {measured.evaluation['n']:,} held-out rows, with 95 % bootstrap intervals.",
+            "",
+            *_score_table(measured.evaluation),
+            "",
+            *_comparisons(measured.evaluation),
+            *_success(measured),
+            "## Limits",
+            "",
+            *_limits(measured.evaluation),
+            "",
+            "## How to use it",
+            "",
+            "```sh",
+            f"tunewright chat {recipe.name}",
+            "```",
+            "",
+            "The release carries the prompt template it was trained with; whoever loads the adapter without tunewright "
+            "must render requests the same way (`template.json`).",
+            "",
+        ]
+    )
+
+
+def _score_table(evaluation: Mapping[str, Any]) -> list[str]:
+    systems = [system for system in _SYSTEMS if system in evaluation]
+    metrics = [name for name in evaluation["tuned"] if name not in _NO_METRICS]
+    head = ["Metric", *(words.system_name(system) for system in systems)]
+    rows = [[words.metric_name(name), *(_cell(name, evaluation[s].get(name)) for s in systems)] for name in metrics]
+    return [f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows]]
+
+
+def _cell(metric: str, score: Mapping[str, Any] | None) -> str:
+    if score is None:
+        return "–"
+    share = not words.less_is_better(metric)
+    return f"{words.score(score['value'], share=share)} ({words.interval(score['low'], score['high'], share=share)})"
+
+
+def _comparisons(evaluation: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"- {words.metric_name(c['metric'])}: {c['only_a']:,} rows only the tuned model has right, {c['only_b']:,} "
+        f"only {words.system_name(c['b'])} ({words.p_value(c['p'])}, exact McNemar test)."
+        for c in evaluation["comparisons"]
+    ]
+    return [*lines, ""] if lines else []
+
+
+def _success(measured: Measured) -> list[str]:
+    if not measured.verdicts:
+        return []
+    lines = [
+        f"- {words.metric_name(v['metric'])} {v['condition']}: {v['value']:.4f}, "
+        f"{'met' if v['passed'] else '**missed**'}."
+        for v in measured.verdicts
+    ]
+    return ["What the recipe calls success:", "", *lines, ""]
+
+
+def _limits(evaluation: Mapping[str, Any]) -> list[str]:
+    cut = evaluation["tuned"]["cut"]["count"]
+    leaked = evaluation.get("without_leaked", {}).get("rows", 0)
+    lines = [
+        "- It was measured on rows like those it was trained on. On other texts, other languages or later times, "
+        "nothing is known about it: measure again.",
+        "- It may be wrong with full confidence. Where a wrong answer costs something, let a person look.",
+        f"- {cut:,} of its answers were cut off at the length limit.",
+    ]
+    if leaked:
+        lines.append(
+            f"- {leaked:,} test rows stand in the training data too; the scores without them are stored beside."
+        )
+    return lines

@@ -1,0 +1,124 @@
+"""From a recipe to a measured release, stage by stage; what a run did is never done again when it is resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunewright.base.events import Listener, ignore
+from tunewright.lifecycle.job import Job, StageDone, start
+from tunewright.lifecycle.release import release
+from tunewright.lifecycle.reporting import report
+from tunewright.lifecycle.stages import evaluate, preflight, prepare, train
+from tunewright.recipe import Recipe, load_recipe
+from tunewright.store import Workspace
+
+STAGES: dict[str, Callable[[Job], Any]] = {
+    "prepare": prepare,
+    "preflight": preflight,
+    "train": train,
+    "evaluate": evaluate,
+    "release": release,
+    "report": report,
+}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run made.
+
+    Args:
+        run: The run's id.
+        folder: Its folder in the workspace.
+        workspace: The workspace's folder.
+        release: The release's name and version, such as `support-desk@1`.
+        adapter: The adapter artifact's hash.
+        dataset: The dataset artifact's hash.
+        evaluation: The scores: `evaluation["tuned"]["accuracy"]["value"]`.
+        verdicts: For each condition of success `metric`, `condition`, `value`, `passed`.
+        passed: Whether all of them are met.
+        report: The report's page.
+        timings: Per stage `seconds` and `peak_memory_bytes`.
+    """
+
+    run: str
+    folder: Path
+    workspace: Path
+    release: str
+    adapter: str
+    dataset: str
+    evaluation: dict[str, Any]
+    verdicts: list[dict[str, Any]]
+    passed: bool
+    report: Path
+    timings: dict[str, dict[str, Any]]
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as `tunewright run --json` prints it."""
+        return {
+            "run": self.run,
+            "release": self.release,
+            "passed": self.passed,
+            "success": self.verdicts,
+            "evaluation": self.evaluation,
+            "report": str(self.report),
+            "adapter": self.adapter,
+            "dataset": self.dataset,
+            "folder": str(self.folder),
+            "workspace": str(self.workspace),
+            "timings": self.timings,
+        }
+
+
+def run(
+    recipe: str | Path | Recipe,
+    *,
+    overrides: Sequence[str] = (),
+    workspace: str | Path | Workspace | None = None,
+    listener: Listener = ignore,
+    resume: str | None = None,
+    stage_done: StageDone = lambda name, result: None,
+) -> RunResult:
+    """Does all that a recipe says: prepare, look, train, evaluate, release, report.
+
+    Args:
+        recipe: A recipe file's path, or a loaded recipe.
+        overrides: `a.b=value` each, as `--set` takes them; for a path only.
+        workspace: An open workspace, its folder, or None: $TUNEWRIGHT_HOME, or the nearest `.tunewright` upward.
+        listener: Hears every event: stages, progress, metrics, messages.
+        resume: A run's id, or "latest", to go on where it stopped. None: a new run.
+        stage_done: Called with each stage's name and result as it ends.
+
+    Raises:
+        InputError: If the input is wrong; nothing was trained.
+        RunInterrupted: After Ctrl-C; finished stages and checkpoints are kept, and `.run` says what to resume.
+    """
+    loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    with start(loaded, workspace=workspace, listener=listener, resume=resume, stage_done=stage_done) as job:
+        for stage in STAGES.values():
+            stage(job)
+        return result_of(job)
+
+
+def result_of(job: Job) -> RunResult:
+    """The result of a run whose stages are all done."""
+    measured = evaluate(job)
+    return RunResult(
+        run=job.run.id,
+        folder=job.run.folder,
+        workspace=job.workspace.root,
+        release=release(job).release.label,
+        adapter=train(job).stored.hash,
+        dataset=prepare(job).hash,
+        evaluation=measured.evaluation,
+        verdicts=measured.verdicts,
+        passed=measured.passed,
+        report=report(job).path,
+        timings={name: _cost(job.record(name)) for name in STAGES},
+    )
+
+
+def _cost(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: record[key] for key in ("seconds", "peak_memory_bytes")}

@@ -1,0 +1,173 @@
+"""The release: adapter, answers, card and prompt template under a name and a version, with their lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunewright.base.errors import WorkspaceError
+from tunewright.base.files import write_json, write_text
+from tunewright.base.quiet import quiet
+from tunewright.lifecycle.card import model_card
+from tunewright.lifecycle.job import Job
+from tunewright.lifecycle.stages import evaluate, prepare, train
+from tunewright.store import Release, Workspace
+
+if TYPE_CHECKING:
+    from tunewright.data.dataset import Dataset
+    from tunewright.store import Stored
+
+
+@dataclass(frozen=True)
+class Released:
+    """A release and the artifact that carries its card.
+
+    Args:
+        release: The workspace's entry.
+        stored: Folder with `README.md` (the card), `recipe.yaml`, `template.json` and `evaluation.json`.
+    """
+
+    release: Release
+    stored: Stored
+
+
+def release(job: Job) -> Released:
+    """Names what was trained and measured; the next version of the recipe's name. A missed bar is stored too."""
+
+    def work() -> tuple[Released, dict[str, Any]]:
+        measured, adapter, dataset = evaluate(job), train(job), prepare(job)
+        recipe, files = job.recipe, job.base_files()
+        template = prompt_template(job, dataset)
+        card = model_card(job, dataset, measured)
+
+        def fill(folder: Path) -> None:
+            write_text(folder / "README.md", card)
+            write_text(folder / "recipe.yaml", recipe_yaml(job))
+            write_json(folder / "template.json", template)
+            write_json(folder / "evaluation.json", measured.evaluation)
+
+        stored = job.put(
+            "release",
+            fill,
+            manifest={"name": recipe.name, "goal": recipe.goal, "base": files.name, "passed": measured.passed},
+            parents=[adapter.stored.hash, measured.answers.hash, dataset.hash],
+        )
+        entry = job.workspace.add_release(
+            recipe.name,
+            adapter=adapter.stored.hash,
+            dataset=dataset.hash,
+            run=job.run.id,
+            base=recipe.base,
+            base_hash=files.weights_hash,
+            template=template,
+            evaluation=measured.evaluation,
+            recipe=recipe.model_dump(mode="json"),
+        )
+        return Released(entry, stored), {"release": entry.label, "card": stored.hash}
+
+    def load(record: Mapping[str, Any]) -> Released:
+        stored = job.workspace.artifact(record["card"], "release")
+        return Released(job.workspace.find_release(record["release"]), stored)
+
+    return job.stage("release", work, load)
+
+
+def prompt_template(job: Job, dataset: Dataset) -> dict[str, Any]:
+    """All that is needed to render a request as training rendered its examples, JSON-ready.
+
+    `template` is the recipe's; without one, `system` is the system message that all training rows share, if they do.
+    `chat_template` and `chat_fingerprint` are the base's own; the fingerprint is checked when the release is loaded.
+    """
+    from tunewright.models.base import load_tokenizer
+    from tunewright.models.chat import ChatFormat
+
+    with quiet():
+        chat = ChatFormat(load_tokenizer(job.base_files()))
+    recipe = job.recipe
+    systems = {
+        next((message.content for message in example.messages if message.role == "system"), "")
+        for example in dataset.examples("train")
+    }
+    return {
+        "template": recipe.data.template.model_dump(mode="json") if recipe.data.template else None,
+        "system": systems.pop() if len(systems) == 1 else "",
+        "chat_template": chat.template,
+        "chat_fingerprint": chat.fingerprint,
+        "max_new_tokens": recipe.evaluate.max_new_tokens,
+        "dtype": job.environment()["dtype"],
+    }
+
+
+def recipe_yaml(job: Job) -> str:
+    """The recipe as it ran: `--set` values and defaults filled in, paths absolute."""
+    import yaml
+
+    text: str = yaml.safe_dump(job.recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+    return text
+
+
+def describe(workspace: Workspace, label: str) -> dict[str, Any]:
+    """A release as `models show --json` prints it.
+
+    Raises:
+        UnknownNameError: If there is no such release.
+    """
+    found = workspace.find_release(label)
+    run = workspace.find_run(found.run)
+    stages = run.manifest.get("stages", {})
+    adapter = workspace.artifact(found.adapter, "adapter")
+    return {
+        "name": found.name,
+        "version": found.version,
+        "label": found.label,
+        "goal": found.recipe["goal"],
+        "created_at": found.created_at.isoformat(),
+        "run": found.run,
+        "base": {"name": found.base, "hash": found.base_hash},
+        "adapter": {"hash": adapter.hash, "path": str(adapter.path), "bytes": adapter.bytes},
+        "dataset": {"hash": found.dataset},
+        "evaluation": found.evaluation,
+        "success": stages.get("evaluate", {}).get("verdicts", []),
+        "report": _path_of(workspace, stages.get("report", {}).get("report"), "report", "report.html"),
+        "card": _path_of(workspace, stages.get("release", {}).get("card"), "release", "README.md"),
+        "template": found.template,
+        "recipe": found.recipe,
+    }
+
+
+def lineage_of(workspace: Workspace, label: str) -> dict[str, Any]:
+    """Where a release came from, back to the files its rows were read from, JSON-ready.
+
+    Returns:
+        `release`, `base`, `run`, `artifacts` (the tree of `Lineage.as_json`) and `sources` (path, SHA-256, rows). Which
+        line of which source each row came from stands in the dataset's tables.
+
+    Raises:
+        UnknownNameError: If there is no such release.
+    """
+    found = workspace.find_release(label)
+    card = workspace.find_run(found.run).manifest.get("stages", {}).get("release", {}).get("card")
+    # A run killed between its release and the mark of it has no card on record; the adapter's tree is there.
+    tree = workspace.lineage(card, "release") if card else workspace.lineage(found.adapter, "adapter")
+    dataset = workspace.artifact(found.dataset, "dataset")
+    return {
+        "release": found.label,
+        "base": {"name": found.base, "hash": found.base_hash},
+        "run": found.run,
+        "artifacts": tree.as_json(),
+        "dataset": {"hash": dataset.hash, "path": str(dataset.path)},
+        "sources": dataset.manifest["sources"],
+    }
+
+
+def _path_of(workspace: Workspace, artifact: str | None, kind: str, file: str) -> str | None:
+    """Where an artifact's file lies; None where it was not made or is gone."""
+    if artifact is None:
+        return None
+    try:
+        path = workspace.artifact(artifact, kind).path / file
+    except WorkspaceError:
+        return None
+    return str(path) if path.exists() else None

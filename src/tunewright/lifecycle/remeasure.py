@@ -1,0 +1,71 @@
+"""Measuring what is trained already: a recipe's latest run, or a release with other questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tunewright.base.errors import RecipeError, WorkspaceError, collect
+from tunewright.base.events import Listener, ignore
+from tunewright.lifecycle.job import LATEST, StageDone, differences, start
+from tunewright.lifecycle.stages import Measured, evaluate
+from tunewright.recipe import load_recipe
+from tunewright.store import Workspace
+
+_MAY_CHANGE = ("evaluate", "success")
+
+
+def remeasure(
+    target: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    workspace: str | Path | Workspace | None = None,
+    listener: Listener = ignore,
+    stage_done: StageDone = lambda name, result: None,
+) -> Measured:
+    """Measures a trained adapter.
+
+    Args:
+        target: A recipe's path: its latest run is taken to the end of the evaluation. Else a release: measured in a run
+            of its own, which leaves the release as it is.
+        overrides: `a.b=value` each; of a release only fields of `evaluate` and `success`.
+
+    Raises:
+        WorkspaceError: If there is no such release, or the recipe's latest run has no adapter yet.
+        RecipeError: If a release's training is to be changed.
+    """
+    place = workspace if isinstance(workspace, Workspace) else None
+    if Path(target).suffix in (".yaml", ".yml") or Path(target).is_file():
+        recipe = load_recipe(target, overrides)
+        place = place or Workspace.open(workspace, create=False)  # type: ignore[arg-type]
+        _require_adapter(place, recipe.name, target)
+        with start(recipe, workspace=place, listener=listener, resume=LATEST, stage_done=stage_done) as job:
+            return evaluate(job)
+    place = place or Workspace.open(workspace, create=False)  # type: ignore[arg-type]
+    release = place.find_release(str(target))
+    done = place.find_run(release.run).manifest["stages"]
+    recipe = load_recipe(place.artifact(done["release"]["card"], "release").path / "recipe.yaml", overrides)
+    changed = [
+        line
+        for line in differences(release.recipe, recipe.model_dump(mode="json"))
+        if not line.startswith(tuple(f"{section}." for section in _MAY_CHANGE))
+    ]
+    if changed:
+        raise RecipeError(
+            f"Only fields of {' and '.join(_MAY_CHANGE)} can be set for a release\n{collect(changed)}\n",
+            where=release.label,
+            hint="To train otherwise, run its recipe with --set.",
+        )
+    with start(recipe, workspace=place, listener=listener, kind="eval", stage_done=stage_done) as job:
+        job.take_over({"prepare": done["prepare"], "train": done["train"]})
+        return evaluate(job)
+
+
+def _require_adapter(workspace: Workspace, name: str, target: str | Path) -> None:
+    runs = [run for run in workspace.runs(name=name) if run.kind in ("run", "train")]
+    if not runs or "train" not in runs[0].manifest.get("stages", {}):
+        raise WorkspaceError(
+            f"'{name}' has no trained run in this workspace",
+            where=str(workspace.root),
+            hint=f"Train it first: tunewright train {target}.",
+        )

@@ -1,0 +1,168 @@
+"""The last stage: the run's facts gathered, and its report stored as one HTML page."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunewright.base.files import write_text
+from tunewright.base.seeds import derive
+from tunewright.lifecycle.answering import BASE, TUNED, test_rows
+from tunewright.lifecycle.job import Job
+from tunewright.lifecycle.release import recipe_yaml, release
+from tunewright.lifecycle.report import ReportFacts, render_report
+from tunewright.lifecycle.stages import Measured, evaluate, preflight, prepare, train
+from tunewright.store import Lineage, Stored
+
+if TYPE_CHECKING:
+    from tunewright.data.dataset import Dataset
+    from tunewright.metrics import Answer
+
+PAGE = "report.html"
+_SHOWN_ANSWERS = 10
+_STAGES = ("prepare", "preflight", "train", "evaluate", "release")
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run's report.
+
+    Args:
+        stored: Its artifact.
+        path: The page: self-contained, opens in any browser.
+    """
+
+    stored: Stored
+    path: Path
+
+
+def report(job: Job) -> Report:
+    """Writes the run's report: the report artifact."""
+
+    def work() -> tuple[Report, dict[str, Any]]:
+        released = release(job)
+        page = render_report(gather(job))
+        stored = job.put(
+            "report",
+            lambda folder: write_text(folder / PAGE, page),
+            manifest={"name": job.recipe.name, "release": released.release.label},
+            parents=[released.stored.hash],
+        )
+        return Report(stored, stored.path / PAGE), {"report": stored.hash}
+
+    def load(record: Mapping[str, Any]) -> Report:
+        stored = job.workspace.artifact(record["report"], "report")
+        return Report(stored, stored.path / PAGE)
+
+    return job.stage("report", work, load)
+
+
+def gather(job: Job) -> ReportFacts:
+    """What the report is made of, from the finished stages."""
+    dataset, adapter, measured, released = prepare(job), train(job), evaluate(job), release(job)
+    records = {name: job.record(name) for name in _STAGES}
+    return ReportFacts(
+        name=job.recipe.name,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        goal=job.recipe.goal,
+        release=released.release.label,
+        recipe_yaml=recipe_yaml(job),
+        success=measured.verdicts,
+        dataset=dataset.manifest,
+        preflight=preflight(job).as_json(),
+        train_curve=[(row[0], row[1]) for row in adapter.curves.get("train", [])],
+        validation_curve=[(row[0], row[1]) for row in adapter.curves.get("validation", [])],
+        learning_rates=[(row[0], row[2]) for row in adapter.curves.get("train", [])],
+        best_step=adapter.curves.get("best_step"),
+        training=_training_words(job, adapter.curves),
+        evaluation=measured.evaluation,
+        examples=_pairs(job, dataset, measured),
+        timings=[(name, record["seconds"]) for name, record in records.items() if "seconds" in record],
+        peak_memory_bytes=max(record.get("peak_memory_bytes", 0) for record in records.values()),
+        environment=job.environment(),
+        lineage=_lineage(job.workspace.lineage(released.stored.hash, "release"), job, dataset, released.release.label),
+    )
+
+
+def _training_words(job: Job, curves: Mapping[str, Any]) -> dict[str, Any]:
+    recipe, files = job.recipe, job.base_files()
+    method = recipe.method.model_dump(mode="json")
+    settings = ", ".join(f"{key} {value}" for key, value in method.items() if key != "name" and value is not None)
+    steps = f"{len(curves.get('train', [])):,} of {curves.get('steps', 0):,}"
+    return {
+        "Base model": f"{files.name} ({files.source})",
+        "Method": f"{method['name']}: {settings}" if settings else method["name"],
+        "Trained weights": curves.get("trainable"),
+        "Steps": f"{steps} (stopped early)" if curves.get("stopped_early") else steps,
+        "Examples in a step": recipe.train.batch_size,
+        "Peak learning rate": recipe.train.learning_rate,
+    }
+
+
+def _pairs(job: Job, dataset: Dataset, measured: Measured) -> list[dict[str, Any]]:
+    """Answers before and after, drawn with the seed, and of every outcome as evenly as there are such."""
+    from tunewright.evaluate import load_answers
+
+    answers = load_answers(measured.answers.path)
+    if BASE not in answers:
+        return []
+    right = {system: _right(dataset.answer_kind, answers[system].answers) for system in (BASE, TUNED)}
+    before, after = ({answer.id: answer for answer in answers[system].answers} for system in (BASE, TUNED))
+    rows = test_rows(job.recipe, dataset)
+    random.Random(derive(job.recipe.seed, "report")).shuffle(rows)
+    outcomes: dict[tuple[bool, bool], list[Any]] = {}
+    for row in rows:
+        outcomes.setdefault((row.id in right[BASE], row.id in right[TUNED]), []).append(row)
+    chosen = _in_turn([outcomes[key] for key in sorted(outcomes)], _SHOWN_ANSWERS)
+    return [
+        {
+            "prompt": next((m.content for m in reversed(row.prompt) if m.role == "user"), ""),
+            "reference": row.answer,
+            "before": before[row.id].prediction,
+            "after": after[row.id].prediction,
+            "before_ok": row.id in right[BASE],
+            "after_ok": row.id in right[TUNED],
+        }
+        for row in chosen
+    ]
+
+
+def _in_turn(groups: Sequence[list[Any]], count: int) -> list[Any]:
+    """One of each group in turn, until there are enough or none are left."""
+    turns = (group[place] for place in range(count) for group in groups if place < len(group))
+    return [row for row, _ in zip(turns, range(count), strict=False)]
+
+
+def _right(answer_kind: str, answers: Sequence[Answer]) -> set[str]:
+    """Ids of the answers that the main metric counts as right."""
+    from tunewright.base.plugins import METRICS
+    from tunewright.evaluate.evaluate import MAIN_METRIC
+
+    name = MAIN_METRIC[answer_kind]
+    measures = METRICS.call(name, "measure", METRICS.config(name)(), answers)
+    values = next(measure.values for measure in measures if measure.name == name)
+    return {answer.id for answer, value in zip(answers, values, strict=True) if value == 1}
+
+
+def _lineage(tree: Lineage, job: Job, dataset: Dataset, label: str) -> list[tuple[str, str]]:
+    """The way from the source rows to the release, in order."""
+    made: dict[str, str] = {}
+
+    def walk(node: Lineage) -> None:
+        for parent in node.parents:
+            walk(parent)
+        made.setdefault(node.kind, node.hash)
+
+    walk(tree)
+    return [
+        *((f"source {source['path']}", source["sha256"]) for source in dataset.manifest["sources"]),
+        ("dataset", made["dataset"]),
+        ("base model", job.environment()["base_hash"]),
+        ("run", job.run.id),
+        *((kind, made[kind]) for kind in ("adapter", "answers")),
+        ("release", label),
+    ]

@@ -1,0 +1,178 @@
+"""Talking to a release: a message is cleaned, rendered and answered as the training rows were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunewright.base.errors import InputError, ModelError
+from tunewright.base.events import Listener, ignore
+from tunewright.base.quiet import quiet
+from tunewright.recipe import Recipe, recipe_from_mapping
+from tunewright.store import Release, Workspace
+
+if TYPE_CHECKING:
+    from tunewright.models.base import Base
+    from tunewright.models.chat import Turn
+
+# What a message is called where the recipe has no template with a column for it.
+_MESSAGE = "message"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer.
+
+    Args:
+        text: What the model wrote.
+        stopped: Whether it ended by itself; False where it was cut at the length limit.
+        tokens: Tokens written.
+        prompt: The prompt as the model read it, markers included.
+    """
+
+    text: str
+    stopped: bool
+    tokens: int
+    prompt: str
+
+
+@dataclass(frozen=True)
+class Specialist:
+    """A release in memory, ready to answer.
+
+    Args:
+        release: The workspace's entry.
+        recipe: The one it was made by.
+        base: Tokenizer and chat format.
+        model: The base with the adapter.
+    """
+
+    release: Release
+    recipe: Recipe
+    base: Base
+    model: Any
+
+    def answer(self, message: str) -> Reply:
+        """Answers one message; each stands alone, as the training rows did.
+
+        Raises:
+            InputError: If the message is empty, or the template needs several columns and the message is no JSON
+                object that has them.
+        """
+        from tunewright.generate import generate
+
+        turns = request(self.release.template, self.recipe, message)
+        limit = int(self.release.template["max_new_tokens"])
+        chat = self.base.chat
+        with quiet():
+            given = generate(
+                self.model, [chat.prompt(turns)], max_new_tokens=limit, stop_ids=chat.stop_ids, batch_size=1
+            )[0]
+        return Reply(chat.decode(given.tokens), given.stopped, len(given.tokens), chat.text(turns, open_end=True))
+
+
+def load(label: str, *, workspace: str | Path | Workspace | None = None, listener: Listener = ignore) -> Specialist:
+    """Loads a release.
+
+    Args:
+        label: `name`, or `name@version`.
+        workspace: An open workspace, its folder, or None: found as `Workspace.open` does.
+        listener: Hears about a base model that must be fetched.
+
+    Raises:
+        UnknownNameError: If there is no such release.
+        ModelError: If base, adapter and chat template are not those that belong together.
+    """
+    place = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace, create=False)
+    release = place.find_release(label)
+    with quiet():
+        from tunewright.forest import layout
+        from tunewright.models.adapters import load_adapter
+        from tunewright.models.base import load_base
+        from tunewright.models.resolve import resolve
+
+        base = load_base(resolve(release.base, place.cache, listener), dtype=release.template["dtype"])
+        if base.chat.fingerprint != release.template["chat_fingerprint"]:
+            raise ModelError(
+                "The base's chat template or tokenizer is not the one that this release was trained with",
+                where=f"{release.label} on {base.files.name}",
+                hint="Put the base model back as it was, or train again.",
+            )
+        layout.adopt(base.model)
+        model = load_adapter(base, place.artifact(release.adapter, "adapter").path)
+    recipe = recipe_from_mapping(release.recipe, where=f"recipe of {release.label}")
+    return Specialist(release, recipe, base, model)
+
+
+def talk(label: str, message: str, *, workspace: str | Path | Workspace | None = None) -> str:
+    """A release's answer to one message; `load` once and `answer` often where there are several."""
+    return load(label, workspace=workspace).answer(message).text
+
+
+def request(template: Mapping[str, Any], recipe: Recipe, message: str) -> list[Turn]:
+    """The turns that a message becomes: cleaned by the recipe's steps, put into its template.
+
+    Args:
+        template: What the release carries.
+        recipe: Its recipe, for the steps.
+        message: The user's text; a JSON object where the template has several columns.
+    """
+    from tunewright.models.chat import Turn
+
+    if not message.strip():
+        raise InputError("The message is empty")
+    if template["template"] is None:
+        system = template["system"]
+        place = "prompt" if recipe.data.format == "prompt_completion" else f"messages[{1 if system else 0}].content"
+        user = _cleaned({place: message}, recipe)[place]
+    else:
+        from tunewright.data.formats import TemplateFormat
+        from tunewright.recipe.schema import Template
+
+        form = TemplateFormat(Template.model_validate(template["template"]))
+        cells = _cleaned(_cells(message, form.prompt_columns), recipe)
+        system, user = form.system.fill(cells), form.user.fill(cells)
+    told = [Turn("system", system)] if system.strip() else []
+    return [*told, Turn("user", user)]
+
+
+def _cells(message: str, columns: Sequence[str]) -> dict[str, str]:
+    """The template's columns: the whole message for one, the keys of a JSON object for several."""
+    if len(columns) == 1:
+        return {columns[0]: message}
+    try:
+        given = json.loads(message)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict) or any(column not in given for column in columns):
+        example = json.dumps(dict.fromkeys(columns, "…"), ensure_ascii=False)
+        raise InputError(
+            "The template needs several columns, so the message must be a JSON object", hint=f"As in: {example}."
+        )
+    return {column: "" if given[column] is None else str(given[column]) for column in columns}
+
+
+def _cleaned(cells: Mapping[str, str], recipe: Recipe) -> dict[str, str]:
+    """The cells after the recipe's steps, as far as those work on these columns. A step that drops rows drops none."""
+    import polars as pl
+
+    from tunewright.base.plugins import STEPS
+    from tunewright.data.frame import LINE, ROW_ID, SOURCE, ColumnsConfig, StepConfig
+
+    columns = tuple(cells)
+    reserved = {ROW_ID: ["0"], SOURCE: [_MESSAGE], LINE: [1]}
+    frame = pl.DataFrame({**reserved, **{name: [text] for name, text in cells.items()}})
+    for step in recipe.data.steps:
+        if not isinstance(step, StepConfig) or not step.held_out:  # one that compares training rows
+            continue
+        bound = step.bind(columns, ())
+        if isinstance(bound, ColumnsConfig):
+            bound = bound.model_copy(update={"columns": tuple(name for name in bound.columns if name in columns)})
+        if not bound.needed() or not set(bound.needed()) <= set(columns):
+            continue
+        cleaned = STEPS.call(bound.model_dump()["name"], "apply", bound, frame).frame
+        frame = cleaned if cleaned.height else frame
+    return {name: frame[name][0] or "" for name in columns}
