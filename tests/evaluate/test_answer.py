@@ -98,7 +98,7 @@ TALK = turn("user", "Hi") + turn("assistant", "Hello") + turn("user", "Parcel?")
 def test_answers_and_likelihoods_equal_the_plain_computation(
     model: Any, stock: Any, base: Any, shots: list[Example], texts: list[str]
 ) -> None:
-    found = ask(model, base, shots=shots, system="base", node_budget=64)
+    found = ask(model, base, shots=shots, system="base")
     assert (found.system, [answer.id for answer in found.answers]) == ("base", ["row1", "row2", "row3"])
     for answer, text, reference in zip(found.answers, texts, ["refund", "refund", "é"], strict=True):
         assert answer.reference == reference
@@ -113,8 +113,11 @@ def test_answers_and_likelihoods_equal_the_plain_computation(
 
 
 def test_cut_answers_and_tokens_are_counted(model: Any, base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = [SimpleNamespace(tokens=[70, 71], stopped=True), SimpleNamespace(tokens=[], stopped=True)]
-    said.append(SimpleNamespace(tokens=[70] * 6, stopped=False))
+    said = [
+        SimpleNamespace(tokens=[70, 71], stopped=True, reference_logprob=-1.0),
+        SimpleNamespace(tokens=[], stopped=True, reference_logprob=-1.0),
+    ]
+    said.append(SimpleNamespace(tokens=[70] * 6, stopped=False, reference_logprob=-1.0))
     monkeypatch.setattr("tunewright.generate.generate", lambda *args, **kwargs: said)
     found = ask(model, base)
     assert (found.cut, found.tokens) == (1, 8)
@@ -138,7 +141,7 @@ def test_it_tells_how_far_it_is(model: Any, base: Any) -> None:
     heard: list[Event] = []
     ask(model, base, listener=heard.append)
     ends = [event for event in heard if isinstance(event, Stage) and event.done == event.total]
-    assert [(event.name, event.total) for event in ends] == [("generate", 3), ("score", 3)]
+    assert [(event.name, event.total) for event in ends] == [("generate", 3)]
 
 
 def test_answers_can_be_evaluated(model: Any, base: Any) -> None:

@@ -85,3 +85,23 @@ def test_tokens_are_told_as_they_come(pair: tuple[object, object]) -> None:
 def test_empty_prompt_is_refused(pair: tuple[object, object]) -> None:
     with pytest.raises(DataError, match="prompt 1: A prompt holds no token"):
         generate(pair[1], [[1], []], max_new_tokens=4, stop_ids=())
+
+
+def test_references_are_scored_in_the_pass_that_reads_the_prompts(pair: tuple[object, object]) -> None:
+    _, ours = pair
+    prompts = some_prompts()
+    references = [[9, 8, 7], prompts[1][:2], [5], [9, 8], [9, 8, 7, 6], [3], [4, 4], [11], [12, 13]]
+    plain = generate(ours, prompts, max_new_tokens=5, stop_ids=())
+    found = generate(ours, prompts, references=references, max_new_tokens=5, stop_ids=(), batch_size=4)
+    paths = []
+    for row, (prompt, answer) in enumerate(zip(prompts, references, strict=True)):
+        weights = np.array([0.0] * len(prompt) + [1.0] * len(answer), dtype=np.float32)
+        paths.append(Path(np.array([*prompt, *answer], dtype=np.int32), weights, row, row))
+    assert [a.reference_logprob for a in found] == pytest.approx(score_paths(ours, paths), abs=1e-4)  # type: ignore[arg-type]
+    assert [a.tokens for a in found] == [a.tokens for a in plain]
+    assert all(np.isnan(a.reference_logprob) for a in plain)
+
+
+def test_as_many_references_as_prompts(pair: tuple[object, object]) -> None:
+    with pytest.raises(DataError, match="1 prompts and 2 references"):
+        generate(pair[1], [[1]], references=[[1], [2]], max_new_tokens=4, stop_ids=())

@@ -10,13 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tunewright.base import events
 from tunewright.base.errors import InputError
 from tunewright.base.seeds import derive
 from tunewright.data.example import Example, Message
-from tunewright.forest import Path
 from tunewright.metrics import Answer
 from tunewright.metrics._records import read_record
 
@@ -31,7 +28,7 @@ class Answers:
     Args:
         system: Whose answers they are, such as `tuned`.
         answers: One per row.
-        seconds: Time taken to give them, without scoring the references.
+        seconds: Time taken to give them, and to score the references in the same pass.
         tokens: Tokens generated.
         not_covered: Fields of the reference records that the system does not answer, and is not measured on.
     """
@@ -57,7 +54,6 @@ def answer_examples(
     batch_size: int,
     system: str = "tuned",
     shots: Sequence[Example] = (),
-    node_budget: int = 2048,
     listener: events.Listener = events.ignore,
 ) -> Answers:
     """Lets a model answer examples greedily, and scores their reference answers.
@@ -70,41 +66,43 @@ def answer_examples(
         batch_size: Answers decoded side by side.
         system: What to call the system.
         shots: Worked examples shown in front of each question, behind the system message.
-        node_budget: Forest nodes scored at once: bounds memory.
-        listener: Hears the progress of decoding and scoring.
+        listener: Hears the progress of decoding.
 
     Raises:
         InputError: If there are no examples.
     """
-    from tunewright.forest import score_paths
     from tunewright.generate import generate
 
     if not examples:
         raise InputError("There are no examples to answer", where=system)
     asked = [_with_shots(example.prompt, shots) for example in examples]
+    prompts = [base.chat.prompt(messages) for messages in asked]
+    references = [
+        _reference(base, prompt, messages, example)
+        for prompt, messages, example in zip(prompts, asked, examples, strict=True)
+    ]
     with _evaluation_mode(model):
         started = time.perf_counter()
         generations = generate(
             model,
-            [base.chat.prompt(messages) for messages in asked],
+            prompts,
+            references=references,
             max_new_tokens=max_new_tokens,
             stop_ids=base.chat.stop_ids,
             batch_size=batch_size,
             listener=listener,
         )
         seconds = time.perf_counter() - started
-        paths = _reference_paths(base, asked, examples)
-        logp = score_paths(model, paths, node_budget=node_budget, listener=listener)
     answers = tuple(
         Answer(
             id=example.id,
             reference=example.answer,
             prediction=base.chat.decode(generation.tokens),
             stopped=generation.stopped,
-            nats=-float(logp[row]),
-            tokens=int(np.count_nonzero(paths[row].weights)),
+            nats=-generation.reference_logprob,
+            tokens=len(reference),
         )
-        for row, (example, generation) in enumerate(zip(examples, generations, strict=True))
+        for example, reference, generation in zip(examples, references, generations, strict=True)
     )
     return Answers(system, answers, seconds, tokens=sum(len(generation.tokens) for generation in generations))
 
@@ -152,14 +150,10 @@ def _with_shots(prompt: Sequence[Message], shots: Sequence[Example]) -> list[Mes
     return [Message(message.role, message.content, 0) for message in [*begin, *turns, *rest]]
 
 
-def _reference_paths(base: Base, asked: Sequence[Sequence[Message]], examples: Sequence[Example]) -> list[Path]:
-    """Each reference answer, its end token included, behind the prompt that was asked; the answer alone has weight."""
-    paths = []
-    for row, (messages, example) in enumerate(zip(asked, examples, strict=True)):
-        rendered = base.chat.render([*messages, Message("assistant", example.answer, 1)])
-        tokens = np.array(rendered.tokens, dtype=np.int32)
-        paths.append(Path(tokens, np.array(rendered.learned, dtype=np.float32), group=row, row=row))
-    return paths
+def _reference(base: Base, prompt: Sequence[int], asked: Sequence[Message], example: Example) -> list[int]:
+    """The tokens of an example's reference answer, its end token included, as they stand behind the prompt."""
+    rendered = base.chat.render([*asked, Message("assistant", example.answer, 1)])
+    return rendered.tokens[len(prompt) : len(prompt) + int(sum(rendered.learned))]
 
 
 @contextlib.contextmanager

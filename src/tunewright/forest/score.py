@@ -49,10 +49,14 @@ def score_paths(
     done = 0
     for piece in cut(build(numbered), node_budget):
         if piece.nodes:
-            logp = score(model, piece, backend).logp.double().cpu().numpy()
-            entries = logp[piece.path_edge] * piece.path_weight
-            sums = np.bincount(piece.path_of_entry(), weights=entries, minlength=len(piece.paths))
-            total[[path.row for path in piece.paths]] = sums
+            total[[path.row for path in piece.paths]] = path_logp(score(model, piece, backend), piece)
         done += len(piece.paths)
         listener(events.Stage("score", "progress", done, len(paths), "paths"))
     return total
+
+
+def path_logp(scores: EdgeScores, forest: Forest) -> Floats:
+    """Each path's weighted sum of edge log-probabilities, in nats, in the forest's order, shape (P,)."""
+    entries = scores.logp.double().cpu().numpy()[forest.path_edge] * forest.path_weight
+    sums: Floats = np.bincount(forest.path_of_entry(), weights=entries, minlength=len(forest.paths)).astype(float)
+    return sums
