@@ -73,7 +73,7 @@ def apply(frame: pl.DataFrame, config: Config) -> StepResult:
         logs.append(changes)
         findings["cells_changed"] += changes.height
         for kind in (_AMBIGUOUS, _UNPARSABLE):
-            findings[kind] += sum(cells.is_in([t for t, f in faults.items() if f == kind]))
+            findings[kind] += sum(faults.get(text or "") == kind for text in cells)
         if config.on_error == "null":
             emptied = map_text(frame[column], partial(_swap, dict.fromkeys(faults)))
             frame, changes = replace(frame, column, emptied, "no unambiguous date")

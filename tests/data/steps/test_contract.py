@@ -1,0 +1,78 @@
+"""What every step must keep to: all changes logged, ids stable, a second run that changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunewright.base.plugins import STEPS
+from tunewright.data.frame import EDITS, LINE, ROW_ID, SOURCE, StepConfig, StepResult
+
+SETTINGS: dict[str, list[dict[str, Any]]] = {
+    "unicode": [{}, {"form": "NFKC"}],
+    "whitespace": [{}, {"keep_lines": False}],
+    "exact_duplicates": [{}, {"conflicts": "keep_first"}, {"conflicts": "keep"}],
+    "iso_dates": [{"columns": ["text"], "on_error": what, "order": "dmy"} for what in ("keep", "null", "drop")],
+    "redact": [{}, {"region": "US"}, {"kinds": ["phone"], "region": "DE"}],
+    "require": [{"columns": ["text", "label"]}],
+    "map_values": [
+        {"column": "text", "mapping": {"Kaputt": "broken", "defekt": "broken"}, "unknown": what}
+        for what in ("keep", "drop")
+    ],
+}
+TEXTS = [
+    None, "", "  ", "Kaputt", "KAPUTT ", "defekt", "broken", "ﬁne\u200b  text\r\n\n\n\nhere\t", "cafe\u0301",
+    "\ufeffb\x00c", "5 March 2024", "03/04/2024", "2024-03-05", "tomorrow",
+    "mail bob@mail.example.com, or call (202) 555-0123!",
+    "+49 30 123456 +49 30 123457", "order 2025550123", "👩\u200d💻 a\u200db",
+]  # fmt: skip
+text = st.sampled_from(TEXTS) | st.text(max_size=12)
+CASES = [(name, case) for name in STEPS.names() for case in SETTINGS.get(name, [None])]
+
+
+@pytest.mark.parametrize(("name", "case"), CASES)
+@given(rows=st.lists(st.tuples(text, st.sampled_from(["a", "b", "", None])), max_size=8))
+@settings(deadline=None, max_examples=25)
+def test_contract(name: str, case: dict[str, Any] | None, rows: list[tuple[str | None, str | None]]) -> None:
+    assert case is not None, f"Say in SETTINGS with what settings the step '{name}' is to be tested"
+    config = STEPS.config(name).model_validate({"name": name, **case})
+    assert isinstance(config, StepConfig)
+    frame = pl.DataFrame(
+        {
+            ROW_ID: pl.Series([f"r{index}" for index in range(len(rows))], dtype=pl.String),
+            SOURCE: pl.Series(["f"] * len(rows), dtype=pl.String),
+            LINE: pl.Series(range(1, len(rows) + 1), dtype=pl.Int64),
+            "text": pl.Series([row[0] for row in rows], dtype=pl.String),
+            "label": pl.Series([row[1] for row in rows], dtype=pl.String),
+        }
+    )
+    bound = config.bind(["text"], ["label"])
+    first: StepResult = STEPS.call(name, "apply", frame, bound)
+    _check_log(frame, first)
+    second: StepResult = STEPS.call(name, "apply", first.frame, bound)
+    assert second.edits.is_empty()
+    assert second.frame.equals(first.frame)
+
+
+def _check_log(before: pl.DataFrame, result: StepResult) -> None:
+    assert result.frame.schema == before.schema
+    assert dict(result.edits.schema) == EDITS
+    assert all(isinstance(count, int) for count in result.findings.values())
+    kept = set(result.frame[ROW_ID])
+    dropped = result.edits.filter(pl.col("field").is_null())
+    assert dropped["row_id"].to_list() == [row for row in before[ROW_ID] if row not in kept]
+    assert dropped["after"].is_null().all()
+    assert dropped["reason"].str.len_chars().gt(0).all()
+    assert result.unusable <= set(dropped["row_id"])
+    # Replaying the logged changes over what was read gives what came out, so no change went unlogged.
+    cells = {row[ROW_ID]: row for row in before.to_dicts()}
+    for edit in result.edits.filter(pl.col("field").is_not_null()).to_dicts():
+        row = cells[edit["row_id"]]
+        assert row[edit["field"]] == edit["before"]
+        assert edit["before"] != edit["after"]
+        row[edit["field"]] = edit["after"]
+    assert [cells[row] for row in cells if row in kept] == result.frame.to_dicts()

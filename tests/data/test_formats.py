@@ -1,0 +1,159 @@
+"""What rows may look like, and the conversations they become."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunewright.base.errors import DataError
+from tunewright.data.example import Message
+from tunewright.data.formats import Format, choose_format
+from tunewright.recipe.schema import Data
+
+
+def _format(tmp_path: Path, row: dict[str, Any], **settings: Any) -> Format:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(row))
+    return choose_format(Data.model_validate({"train": str(file), **settings}))
+
+
+def _messages(format: Format, row: dict[str, Any]) -> list[tuple[str, str, float]]:
+    return [(m.role, m.content, m.weight) for m in format.messages(format.flatten(row))]
+
+
+def test_prompt_and_completion(tmp_path: Path) -> None:
+    row = {"prompt": "{2}?", "completion": "4"}
+    format = _format(tmp_path, row)
+    assert format.name == "prompt_completion"
+    assert _messages(format, row) == [("user", "{2}?", 0), ("assistant", "4", 1)]
+
+
+def test_instruction_with_input_and_system(tmp_path: Path) -> None:
+    row = {"instruction": "Add.", "input": "2 2", "output": "4", "system": "Be brief."}
+    format = _format(tmp_path, row)
+    assert _messages(format, row) == [("system", "Be brief.", 0), ("user", "Add.\n\n2 2", 0), ("assistant", "4", 1)]
+    assert _messages(format, {"instruction": "Add.", "input": "", "output": "4"})[0] == ("user", "Add.", 0)
+    with pytest.raises(DataError, match="'output' is empty"):
+        _messages(format, {"instruction": "Add.", "output": " "})
+
+
+def test_chat_keeps_weights_and_what_follows_the_last_answer(tmp_path: Path) -> None:
+    row = {
+        "messages": [
+            {"role": "system", "content": "S"},
+            {"role": "user", "content": "one"},
+            {"role": "assistant", "content": "1", "weight": 0},
+            {"role": "user", "content": [{"type": "text", "text": "t"}, {"type": "text", "text": "wo"}]},
+            {"role": "assistant", "content": "2"},
+            {"role": "user", "content": "thanks"},
+        ]
+    }
+    format = _format(tmp_path, row)
+    flat = format.flatten(row)
+    assert flat["answer"] == "2"
+    prompt, answer = format.sides(list(flat))
+    assert prompt == tuple(f"messages[{index}].content" for index in (0, 1, 2, 3, 5))
+    assert answer == ("answer",)
+    assert format.messages(flat) == (
+        Message("system", "S"),
+        Message("user", "one"),
+        Message("assistant", "1", 0),
+        Message("user", "two"),
+        Message("assistant", "2"),
+        Message("user", "thanks"),
+    )
+
+
+def test_chat_in_a_table_may_be_json_text(tmp_path: Path) -> None:
+    text = json.dumps([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])
+    format = _format(tmp_path, {"messages": text})
+    assert _messages(format, {"messages": text}) == [("user", "a", 0), ("assistant", "b", 1)]
+
+
+def test_sharegpt_with_a_system_field(tmp_path: Path) -> None:
+    row = {"system": "S", "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}
+    format = _format(tmp_path, row)
+    assert format.name == "sharegpt"
+    assert _messages(format, row) == [("system", "S", 0), ("user", "a", 0), ("assistant", "b", 1)]
+
+
+USER, ANSWER = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ([USER], "no assistant message"),
+        ([ANSWER], "nothing is asked"),
+        ([USER, {"role": "assistant", "content": None}], r"messages\[1\]: 'content' is null"),
+        ([USER, {"role": "assistant", "content": " "}], r"messages\[1\]: 'content' is empty"),
+        ([USER, {"role": "assistant", "content": None, "tool_calls": [{}]}], "calls a tool"),
+        ([USER, {"role": "tool", "content": "x"}, ANSWER], "role 'tool' is not one of"),
+        ([USER, {**ANSWER, "weight": 0}], "nothing is to be learned"),
+        ([USER, {**ANSWER, "weight": 0.5}], "'weight' is 0.5"),
+        ([{**USER, "weight": 1}, ANSWER], "for the assistant only"),
+        ([USER, {"role": "assistant", "content": [{"type": "image"}]}], "not text"),
+        ("hello", "is a text, and not a list"),
+        ([], "'messages' is empty"),
+        (["x"], r"messages\[0\] is not an object"),
+    ],
+)
+def test_chat_rows_that_are_refused(tmp_path: Path, messages: Any, reason: str) -> None:
+    format = _format(tmp_path, {"messages": [USER, ANSWER]})
+    with pytest.raises(DataError, match=reason):
+        format.messages(format.flatten({"messages": messages}))
+
+
+def test_template_with_a_json_answer(tmp_path: Path) -> None:
+    row = {"text": "Wo ist's?", "intent": "wo", "order": "", "näme": "ü"}
+    template = {
+        "system": 'Answer {{"intent": …}}.',
+        "user": "Mail: {text}",
+        "assistant": {"name": "näme", "intent": "intent", "order_id": "order"},
+    }
+    format = _format(tmp_path, row, template=template)
+    assert _messages(format, row) == [
+        ("system", 'Answer {"intent": …}.', 0),
+        ("user", "Mail: Wo ist's?", 0),
+        ("assistant", '{"name":"ü","intent":"wo","order_id":null}', 1),
+    ]
+    assert format.needed == ("text", "näme", "intent", "order")
+
+
+def test_template_rows_that_are_refused(tmp_path: Path) -> None:
+    row = {"a": "x", "b": "y", "c": "z"}
+    format = _format(tmp_path, row, template={"user": "{a} and {b}", "assistant": "{c}"})
+    assert _messages(format, {"a": "x", "b": None, "c": "z"})[0] == ("user", "x and ", 0)
+    with pytest.raises(DataError, match="the prompt is empty"):
+        _messages(format, {"a": " ", "c": "z"})
+    with pytest.raises(DataError, match="'c' is empty"):
+        _messages(format, {"a": "x"})
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ({"user": "{text", "assistant": "{label}"}, r"data\.template\.user: A '\{' stands alone at position 1"),
+        ({"user": "text", "assistant": "{label}"}, r"data\.template\.user: The template names no column"),
+        ({"user": "{text}", "assistant": "yes"}, r"data\.template\.assistant: The template names no column"),
+        ({"user": "{_line}", "assistant": "{label}"}, "is used inside"),
+    ],
+)
+def test_wrong_templates(tmp_path: Path, template: dict[str, str], reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        _format(tmp_path, {"text": "a", "label": "b"}, template=template)
+
+
+def test_unknown_fields_show_what_a_template_looks_like(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        _format(tmp_path, {"text": "a", "label": "b"})
+    assert "Columns: text, label" in str(caught.value)
+    assert 'user: "{text}"\n      assistant: "{label}"' in str(caught.value)
+
+
+def test_a_template_beside_another_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"yet there is a data\.template"):
+        _format(tmp_path, {"a": "b"}, format="chat", template={"user": "{a}", "assistant": "{a}"})
