@@ -80,7 +80,7 @@ def _support_systems() -> dict[str, Any]:
         system: {
             **{name: score(value, n) for name, value in zip(names, values, strict=True)},
             "perplexity": perplexity({"base": 6.9, "base_few_shot": 2.4, "tuned": 1.031}[system], n),
-            "cut": {"base": 61, "base_few_shot": 3, "tuned": 0}[system],
+            "cut": {"count": {"base": 61, "base_few_shot": 3, "tuned": 0}[system]},
             "seconds": {"base": 48.2, "base_few_shot": 71.9, "tuned": 21.4}[system],
         }
         for system, values in shares.items()
@@ -100,7 +100,9 @@ def _support_confusion() -> dict[str, Any]:
     for i, j, found in ((7, 5, 3), (5, 7, 2), (6, 0, 2), (3, 5, 2), (4, 6, 1), (0, 8, 1)):
         counts[i][i] -= found
         counts[i][j] += found
-    return {"intent": {"labels": [*labels, "(other)"], "counts": [*counts, [0] * 9]}}
+    intent = {"labels": [*labels, "(other)"], "counts": [*counts, [0] * 9]}
+    urgency = {"labels": ["high", "low", "normal"], "counts": [[60, 0, 2], [0, 30, 4], [3, 1, 140]]}
+    return {"base": {"urgency": urgency}, "tuned": {"intent": intent, "urgency": urgency}}
 
 
 def _record(intent: str, product: str | None, order: str | None, date: str | None, urgency: str) -> str:

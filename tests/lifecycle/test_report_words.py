@@ -120,6 +120,20 @@ def test_the_field_with_most_errors_comes_first() -> None:
     assert [each["of"] for each in scores.confusions({"confusion": {"good": good, "bad": bad}})] == ["bad", "good"]
 
 
+def test_only_the_tuned_models_matrix_is_drawn() -> None:
+    matrix = {"labels": ["a", "b"], "counts": [[3, 0], [0, 2]]}
+    assert scores.confusions({"confusion": {"base": matrix}}) == []
+    assert len(scores.confusions({"confusion": {"base": matrix, "tuned": matrix}})) == 1
+
+
+def test_cut_answers_are_counted() -> None:
+    score = {"value": 0.9, "low": 0.8, "high": 1.0, "n": 50}
+    cut = {"value": 0.06, "low": 0.0, "high": 0.1, "n": 50, "count": 3}
+    table = scores.table({"tuned": {"accuracy": score, "cut": cut}, "bag_of_words": {"accuracy": score, "cut": 0}})
+    assert table["costs"][0]["cells"] == ["3", "0"]
+    assert [line["metric"] for line in table["lines"]] == ["accuracy"]
+
+
 def test_a_better_baseline_is_called_better() -> None:
     score = {"low": 0.0, "high": 1.0, "n": 10}
     evaluation = {

@@ -371,7 +371,7 @@ def _matrix_names(labels: Sequence[str], columns: int, box: _Box, cell: float) -
         y = box.top + (index + 0.5) * cell + 4
         parts.append(svg.text(box.left - 8, y, f"{shorten(label, most)} {index + 1}", "label end"))
     for column in range(columns):
-        text = f"{column + 1}" if column < len(labels) else "other"
+        text = f"{column + 1}" if column < len(labels) else "none"
         parts.append(svg.text(box.left + (column + 0.5) * cell, box.top - 8, text, "tick middle"))
     return parts
 

@@ -52,7 +52,7 @@ class ReportFacts:
     - `hash`: the dataset's hash
     - `answer_kind`: `"json"`, `"label"` or `"text"`
     - `sources`: list of `{"path": str, "rows": int, "refused": int, "sha256": str, "bytes": int}`, one per file;
-      `rows` counts the rows read, the refused ones among them
+      `rows` counts the rows read, the refused ones among them; `part` (optional) says what it was given as
     - `counts`: rows left after each stage, in order: `{"read": 2013, "usable": 2001, "clean": 1930, "kept": 1930}`
       (any stage names; shown as they come)
     - `steps`: list of `{"name": str, "rows_in": int, "rows_out": int, "changed": int, "dropped": int,
@@ -102,14 +102,14 @@ class ReportFacts:
 
     - `n`, `seed`, `answer_kind`
     - one mapping per system among `base`, `base_few_shot`, `tuned`, `bag_of_words` (others are shown under their own
-      name): `{metric: {"value", "low", "high", "n"}, "cut": int, "seconds": float}`. Metrics are shares in 0…1 but
-      for those named `perplexity` (or ending so) and `loss`, where less is better. A metric called `<field>_accuracy`
-      is one field's accuracy
+      name): `{metric: {"value", "low", "high", "n"}, "cut": {…, "count": int} or int, "seconds": float}`. Metrics are
+      shares in 0…1 but for those named `perplexity` (or ending so) and `loss`, where less is better. A metric called
+      `<field>_accuracy` is one field's accuracy
     - `comparisons`: list of `{"metric", "a", "b", "only_a", "only_b", "p"}`: `only_a` counts rows where system `a` is
       right and `b` is wrong, `p` is McNemar's exact two-sided p
     - `confusion`: `{"labels": [str, …], "counts": [[int, …], …]}`: rows are the expected labels, columns the tuned
-      model's answers; a last column more than there are labels counts answers that are no label. Or a mapping
-      name → such a matrix (`{"tuned": …}`, `{"intent": …}`): `tuned`, else the first, is drawn
+      model's answers; a last label `(other)`, or a last column more than there are labels, counts answers that are no
+      label. Or a mapping field → such a matrix, or a mapping system → either of them, of which `tuned` is drawn
     - `without_leaked`: as the systems above, over the test rows that do not stand in train, with its own `n`
     """
 

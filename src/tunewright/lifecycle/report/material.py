@@ -27,6 +27,7 @@ def sources(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
             "name": name,
             "path": str(each.get("path", "")),
+            "part": str(each.get("part") or ""),
             "rows": words.count(each.get("rows")),
             "refused": words.count(each.get("refused", 0)),
             "size": words.size(each["bytes"]) if words.number(each.get("bytes")) is not None else "",

@@ -145,7 +145,7 @@ def confusions(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _confusion(of: str, matrix: Mapping[str, Any]) -> dict[str, Any]:
     labels = [str(label) for label in matrix["labels"]]
     counts = [[int(found) for found in row] for row in matrix["counts"]]
-    while labels and len(labels) == len(counts) and labels[-1] in ("(other)", "other") and not sum(counts[-1]):
+    while labels and len(labels) == len(counts) and labels[-1] == "(other)" and not sum(counts[-1]):
         labels, counts = labels[:-1], counts[:-1]  # no row expects it: it is a column only
     errors = [
         (found, row, column)
@@ -344,13 +344,13 @@ def _matrices(found: Any, of: str = "") -> list[tuple[str, Mapping[str, Any]]]:
         return [(of, found)] if found["labels"] else []
     if "tuned" in found:
         return _matrices(found["tuned"])
+    if set(found) & set(_SYSTEM_ORDER):
+        return []  # only other systems' matrices
     return [pair for name, each in found.items() for pair in _matrices(each, str(name))]
 
 
 def _cut(value: Any) -> str:
-    if isinstance(value, Mapping):
-        value = value.get("value")
-    found = words.number(value)
+    found = words.number(value.get("count") if isinstance(value, Mapping) else value)
     return "" if found is None else words.count(found)
 
 

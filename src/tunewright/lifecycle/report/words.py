@@ -20,6 +20,7 @@ _METRIC_NAMES = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro-F1",
     "perplexity": "Perplexity",
+    "cut": "Answers cut at the length limit",
 }
 
 _METRIC_MEANINGS = {
