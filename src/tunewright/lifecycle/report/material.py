@@ -173,7 +173,8 @@ def environment(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     names = {"memory_bytes": "Memory", "cores": "Cores", "dtype": "Number format", "python": "Python"}
     lines = []
     for key, value in found.items():
-        if key == "versions" or value in (None, ""):
+        # Hashes stand in the lineage.
+        if key == "versions" or key.endswith("_hash") or value in (None, ""):
             continue
         text = words.size(value) if key.endswith("_bytes") and words.number(value) is not None else value
         if isinstance(text, Mapping | list | tuple):
