@@ -198,6 +198,15 @@ def support_desk() -> ReportFacts:
             "truncated_share": 0.0,
             "no_target": 0,
             "end_trained": True,
+            "previews": [
+                {
+                    "place": "tickets.csv:12",
+                    "spans": [
+                        ["<|im_start|>user\nCancel my order please<|im_end|>\n<|im_start|>assistant\n", False],
+                        ['{"intent": "cancel", "product": null}<|im_end|>', True],
+                    ],
+                }
+            ],
         },
         train_curve=loss_curve(282, 2.3, 0.03, 1),
         validation_curve=[(step, 0.05 + 1.6 * math.exp(-9 * step / 282)) for step in range(24, 283, 24)],

@@ -196,6 +196,13 @@ def test_tells_what_went_in_and_what_was_done_to_it(desk: Page) -> None:
         assert text in spaced
 
 
+def test_marks_what_is_learned() -> None:
+    page = render_report(support_desk())
+    assert (
+        "assistant\n<mark>{&#34;intent&#34;: &#34;cancel&#34;, &#34;product&#34;: null}&lt;|im_end|&gt;</mark>" in page
+    )
+
+
 def test_shows_scores_with_and_without_leaked_rows(bank: Page) -> None:
     assert "7 rows of the test set also stand in train" in bank.text
     assert "All 3,080 rows" in bank.text

@@ -102,6 +102,14 @@ def test_paths_lose_the_folder_they_share() -> None:
     assert material.short_paths(["/a/x.csv"]) == ["x.csv"]
 
 
+def test_lengths_keep_whatever_quantiles_there_are() -> None:
+    found = material.preflight({"lengths": {"min": 3, "p25": 5, "p50": 8, "max": 1200}, "end_share": 0.5})
+    assert found is not None
+    names = [("Shortest", "3"), ("25% up to", "5"), ("Half up to", "8"), ("Longest", "1,200")]
+    assert found["lengths"] == [("Whole example", names)]
+    assert found["lines"] == [("End of answer is learned", "in 50.0% of the examples")]
+
+
 def test_refusals_may_be_a_plain_mapping() -> None:
     lines = material.refused({"refused": {"empty": 2, "not JSON": 7}})
     assert [(line["reason"], line["count"]) for line in lines] == [("not JSON", 7), ("empty", 2)]

@@ -72,13 +72,16 @@ class ReportFacts:
     """What the look before training found:
 
     - `rows`: rows read; `refused`: of those, refused; `usable`: left
-    - `lengths`: token counts of whole examples, `{"min": 61, "p50": 92, "p90": 120, "p99": 141, "max": 160}`
+    - `lengths`: token counts of whole examples, `{"min": 61, "p50": 92, "p95": 120, "p99": 141, "max": 160}`, any
+      quantiles
     - `learned_lengths`: the same for the tokens that are learned (optional)
     - `max_length`: the recipe's bound, in tokens
     - `truncated_share`: share of examples cut or dropped for their length
     - `no_target`: examples without a token to learn
     - `end_trained`: bool: the token that ends an answer is learned
+    - `end_share`: share of the examples in which it is (optional)
     - `warnings`: list of sentences
+    - `previews`: a few rendered rows, list of `{"place": str, "spans": [[text, learned], …]}`
     """
 
     train_curve: Sequence[tuple[int, float]] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from tunewright.lifecycle.report import words
 
 _SHORT_HASH = 12
-_LENGTH_NAMES = {"min": "Shortest", "p50": "Half up to", "p90": "90% up to", "p99": "99% up to", "max": "Longest"}
+_LENGTH_NAMES = {"min": "Shortest", "p50": "Half up to", "max": "Longest"}
 _POLICIES = {
     "refuse": "The recipe refuses to go on if a test row stands in train.",
     "report": "The recipe reports such rows and gives both scores, with and without them.",
@@ -151,7 +152,10 @@ def preflight(found: Mapping[str, Any]) -> dict[str, Any] | None:
         lines.append(("Too long", words.percent(found["truncated_share"])))
     if words.number(found.get("no_target")) is not None:
         lines.append(("Nothing to learn", words.rows(found["no_target"])))
-    if found.get("end_trained") is not None:
+    end_share = words.number(found.get("end_share"))
+    if end_share is not None and 0 < end_share < 1:
+        lines.append(("End of answer is learned", f"in {words.percent(end_share)} of the examples"))
+    elif found.get("end_trained") is not None:
         lines.append(("End of answer is learned", "yes" if found["end_trained"] else "no"))
     lengths = [
         (label, _lengths(found[key]))
@@ -159,13 +163,24 @@ def preflight(found: Mapping[str, Any]) -> dict[str, Any] | None:
         if isinstance(found.get(key), Mapping) and found[key]
     ]
     warnings = [str(each) for each in found.get("warnings") or ()]
-    if not lines and not lengths and not warnings:
+    previews = [_preview(each) for each in found.get("previews") or ()]
+    if not lines and not lengths and not warnings and not previews:
         return None
-    return {"lines": lines, "lengths": lengths, "warnings": warnings}
+    return {"lines": lines, "lengths": lengths, "warnings": warnings, "previews": previews}
 
 
 def _lengths(quantiles: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(_LENGTH_NAMES.get(name, name), words.count(tokens)) for name, tokens in quantiles.items()]
+    return [
+        (_LENGTH_NAMES.get(name) or re.sub(r"^p(\d+)$", r"\1% up to", name), words.count(tokens))
+        for name, tokens in quantiles.items()
+    ]
+
+
+def _preview(each: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "place": str(each.get("place") or each.get("id") or ""),
+        "spans": [(str(text), bool(learned)) for text, learned in each.get("spans") or ()],
+    }
 
 
 def environment(found: Mapping[str, Any]) -> list[tuple[str, str]]:
