@@ -5,6 +5,12 @@
     run = tw.run("recipe.yaml")
     print(run.release, run.evaluation["tuned"])
 
+Each stage is callable alone, and a listener hears of the progress:
+
+    with tw.start("recipe.yaml", listener=print) as job:
+        dataset = tw.stages.prepare(job)
+        adapter = tw.stages.train(job)
+
 The names below are loaded at their first use, so that importing the package pulls in neither torch nor polars.
 """
 
@@ -16,17 +22,26 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "load_recipe": "tunewright.recipe",
     "Recipe": "tunewright.recipe",
+    "RunResult": "tunewright.lifecycle.pipeline",
+    "Workspace": "tunewright.store",
+    "load_recipe": "tunewright.recipe",
+    "load_release": "tunewright.lifecycle.talk",
+    "remeasure": "tunewright.lifecycle.remeasure",
+    "run": "tunewright.lifecycle.pipeline",
+    "stages": "tunewright.lifecycle",
+    "start": "tunewright.lifecycle.job",
+    "talk": "tunewright.lifecycle.talk",
 }
 
-__all__ = ["__version__", *sorted(_PUBLIC)]
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - the names are text
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'tunewright' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    home = import_module(_PUBLIC[name])
+    return getattr(home, name) if hasattr(home, name) else import_module(f"{home.__name__}.{name}")
 
 
 def __dir__() -> list[str]:

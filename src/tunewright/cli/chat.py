@@ -33,12 +33,12 @@ def chat(
     Without a terminal, the whole of stdin is one message.
     """
     from tunewright.cli.progress import progress
-    from tunewright.lifecycle.talk import load
+    from tunewright.lifecycle.talk import load_release
 
     one_shot = message is not None or json_output or not sys.stdin.isatty()
     asked = message if message is not None else sys.stdin.read().strip() if one_shot else ""
     with progress() as listener:
-        specialist = load(name, workspace=workspace, listener=listener)
+        specialist = load_release(name, workspace=workspace, listener=listener)
     if not one_shot:
         _converse(specialist)
         return

@@ -16,10 +16,16 @@ from tunewright.lifecycle.report import words
 
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
+    from tunewright.data.preflight import Preflight
     from tunewright.lifecycle.pipeline import RunResult
     from tunewright.lifecycle.stages import Adapter
 
 _SYSTEMS = ("base", "base_few_shot", "bag_of_words", "tuned")
+_IN_SENTENCES = {
+    "base": "the base model",
+    "base_few_shot": "the base model with worked examples",
+    "bag_of_words": "the bag of words",
+}
 _NO_METRICS = ("cut", "seconds", "not_covered")
 _DEMO_MESSAGE = "My Lumo lamp from order 4711-203 arrived broken on 3 March 2025. Please send a new one today!"
 
@@ -80,25 +86,34 @@ def comparison_lines(evaluation: Mapping[str, Any]) -> list[str]:
     """The exact McNemar tests, a sentence each."""
     return [
         f"{words.metric_name(test['metric'])}: {words.rows(test['only_a'])} only the tuned model has right, "
-        f"{words.count(test['only_b'])} only {_in_sentence(words.system_name(test['b']))} has "
+        f"{words.count(test['only_b'])} only {_in_sentence(test['b'])} has "
         f"(exact McNemar test, p {_p(test['p'])})."
         for test in evaluation["comparisons"]
     ]
 
 
-def preflight_table(found: Any) -> list[RenderableType]:
+def preflight_table(found: Preflight) -> list[RenderableType]:
     """The look before training: a table, warnings, and rendered rows with what is learned in colour."""
-    seen = found.as_json()
     table = Table(box=box.SIMPLE, show_header=False, padding=(0, 1), title="Before training", title_justify="left")
     table.title_style = "bold"
-    table.add_column(style="dim")
+    table.add_column(style="dim", no_wrap=True)
     table.add_column()
-    for what, value in _preflight_rows(seen):
+    for what, value in _preflight_rows(found):
         table.add_row(what, value)
     parts: list[RenderableType] = [table]
-    parts += [Text(f"! {warning}", style="yellow") for warning in seen.get("warnings", [])]
-    parts += [Text("Three rows as the model reads them; what it learns to write is green:", style="bold")]
+    parts += [Text(f"! {warning}", style="yellow") for warning in found.warnings]
+    if found.previews:
+        parts.append(
+            Text("Rows as the model reads them; what it learns to write is ⟦green, in brackets⟧:", style="bold")
+        )
+    for shown in found.previews:
+        parts.append(Text(f"{shown.place}", style="dim"))
+        parts.append(Text.assemble(*(_span(span.text, learned=span.learned) for span in shown.spans)))
     return parts
+
+
+def _span(text: str, *, learned: bool) -> tuple[str, str]:
+    return (f"⟦{text}⟧", "bold green") if learned else (text, "")
 
 
 def show_training(adapter: Adapter, *, run: str, recipe: Path, overrides: Sequence[str], workspace: Path) -> None:
@@ -128,16 +143,22 @@ def show_dataset(dataset: Dataset, *, recipe: Path, overrides: Sequence[str], wo
     show_next([("train, measure, release", command("run", recipe, *_as_options(overrides), workspace=workspace))])
 
 
-def _preflight_rows(seen: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rows = [("rows", f"{seen['rows']:,} read, {seen['refused']:,} refused, {seen['usable']:,} usable")]
-    lengths = seen.get("lengths") or {}
-    if lengths:
-        shown = ", ".join(f"{name} {value:,.0f}" for name, value in lengths.items())
-        rows.append(("tokens in a row", f"{shown} (limit {seen['max_length']:,})"))
-    rows.append(("too long", words.percent(seen["truncated_share"])))
-    rows.append(("nothing to learn", words.rows(seen["no_target"])))
-    rows.append(("end of answer learned", "yes" if seen["end_trained"] else "no"))
+def _preflight_rows(found: Preflight) -> list[tuple[str, str]]:
+    rows = [
+        ("records", f"{found.rows:,} read, {found.refused:,} refused"),
+        ("examples", f"{found.examples:,} to learn from and to validate with, {found.usable:,} of them usable"),
+    ]
+    if found.lengths:
+        rows.append(("tokens in one", f"{_quantiles(found.lengths)} (limit {found.max_length:,})"))
+        rows.append(("learned of them", _quantiles(found.learned_lengths)))
+    rows.append(("too long", f"{found.too_long:,} ({words.percent(found.too_long / max(1, found.examples))})"))
+    rows.append(("nothing to learn", f"{found.no_target:,}"))
+    rows.append(("end token learned", words.percent(found.end_share)))
     return rows
+
+
+def _quantiles(lengths: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {lengths[name]:,}" for name in ("min", "p50", "p95", "max") if name in lengths)
 
 
 def _metrics(evaluation: Mapping[str, Any], systems: Sequence[str]) -> list[str]:
@@ -160,8 +181,8 @@ def _verdict_line(verdict: Mapping[str, Any]) -> Text:
     return line.append(f"{said}: {'met' if met else 'missed'} with {verdict['value']:.4g}")
 
 
-def _in_sentence(name: str) -> str:
-    return f"the {name[0].lower()}{name[1:]}"
+def _in_sentence(system: str) -> str:
+    return _IN_SENTENCES.get(system, system)
 
 
 def _p(p: float) -> str:

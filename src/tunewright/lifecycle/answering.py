@@ -90,8 +90,7 @@ def _ask(job: Job, base: Base, system: str, rows: list[Example], dataset: Datase
         batch_size=asked.batch_size,
         system=system,
         shots=shots,
-        node_budget=job.recipe.train.node_budget,
-        listener=within(job.tell, {"generate": f"answer {system}", "score": f"score {system}"}),
+        listener=within(job.tell, {"generate": f"answer {system}"}),
     )
 
 

@@ -10,7 +10,7 @@ from tunewright.lifecycle.report import words
 
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
-    from tunewright.lifecycle.stages import Measured
+    from tunewright.lifecycle.measuring import Measured
 
 _SYSTEMS = ("tuned", "base", "base_few_shot", "bag_of_words")
 _NO_METRICS = ("cut", "seconds", "not_covered")

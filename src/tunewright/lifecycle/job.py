@@ -17,6 +17,7 @@ from tunewright.store import Run, Stored, Workspace
 
 if TYPE_CHECKING:
     from tunewright.models.base import Base
+    from tunewright.models.chat import ChatFormat
     from tunewright.models.files import BaseFiles
 
 Result = TypeVar("Result")
@@ -54,6 +55,7 @@ class Job:
     stage_done: StageDone = lambda name, result: None
     results: dict[str, Any] = field(default_factory=dict)
     _files: BaseFiles | None = None
+    _chat: ChatFormat | None = None
 
     def tell(self, event: Event) -> None:
         """Passes an event on to the run's record and to the listener."""
@@ -114,6 +116,15 @@ class Job:
         if self._files is None:
             self._files = resolve(self.recipe.base, self.workspace.cache, self.tell)
         return self._files
+
+    def chat(self) -> ChatFormat:
+        """How the base model reads conversations; its weights are not loaded for that."""
+        from tunewright.models.base import load_tokenizer
+        from tunewright.models.chat import ChatFormat
+
+        if self._chat is None:
+            self._chat = ChatFormat(load_tokenizer(self.base_files()))
+        return self._chat
 
     def load_base(self) -> Base:
         """The base model, freshly loaded, in the environment that the run began in."""

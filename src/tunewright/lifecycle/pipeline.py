@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tunewright.base.events import Listener, ignore
 from tunewright.lifecycle.job import Job, StageDone, start
-from tunewright.lifecycle.release import release
-from tunewright.lifecycle.reporting import report
-from tunewright.lifecycle.stages import evaluate, preflight, prepare, train
+from tunewright.lifecycle.stages import STAGES, evaluate, prepare, release, report, train
 from tunewright.recipe import Recipe, load_recipe
 from tunewright.store import Workspace
-
-STAGES: dict[str, Callable[[Job], Any]] = {
-    "prepare": prepare,
-    "preflight": preflight,
-    "train": train,
-    "evaluate": evaluate,
-    "release": release,
-    "report": report,
-}
 
 
 @dataclass(frozen=True)

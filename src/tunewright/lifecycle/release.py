@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import WorkspaceError
 from tunewright.base.files import write_json, write_text
-from tunewright.base.quiet import quiet
 from tunewright.lifecycle.card import model_card
 from tunewright.lifecycle.job import Job
-from tunewright.lifecycle.stages import evaluate, prepare, train
+from tunewright.lifecycle.measuring import evaluate
+from tunewright.lifecycle.preparing import prepare
+from tunewright.lifecycle.training import train
 from tunewright.store import Release, Workspace
 
 if TYPE_CHECKING:
@@ -80,12 +81,7 @@ def prompt_template(job: Job, dataset: Dataset) -> dict[str, Any]:
     `template` is the recipe's; without one, `system` is the system message that all training rows share, if they do.
     `chat_template` and `chat_fingerprint` are the base's own; the fingerprint is checked when the release is loaded.
     """
-    from tunewright.models.base import load_tokenizer
-    from tunewright.models.chat import ChatFormat
-
-    with quiet():
-        chat = ChatFormat(load_tokenizer(job.base_files()))
-    recipe = job.recipe
+    chat, recipe = job.chat(), job.recipe
     systems = {
         next((message.content for message in example.messages if message.role == "system"), "")
         for example in dataset.examples("train")

@@ -8,7 +8,7 @@ from pathlib import Path
 from tunewright.base.errors import RecipeError, WorkspaceError, collect
 from tunewright.base.events import Listener, ignore
 from tunewright.lifecycle.job import LATEST, StageDone, differences, start
-from tunewright.lifecycle.stages import Measured, evaluate
+from tunewright.lifecycle.measuring import Measured, evaluate
 from tunewright.recipe import load_recipe
 from tunewright.store import Workspace
 

@@ -13,9 +13,11 @@ from tunewright.base.files import write_text
 from tunewright.base.seeds import derive
 from tunewright.lifecycle.answering import BASE, TUNED, test_rows
 from tunewright.lifecycle.job import Job
+from tunewright.lifecycle.measuring import Measured, evaluate
+from tunewright.lifecycle.preparing import preflight, prepare
 from tunewright.lifecycle.release import recipe_yaml, release
 from tunewright.lifecycle.report import ReportFacts, render_report
-from tunewright.lifecycle.stages import Measured, evaluate, preflight, prepare, train
+from tunewright.lifecycle.training import train
 from tunewright.store import Lineage, Stored
 
 if TYPE_CHECKING:

@@ -74,7 +74,9 @@ class Specialist:
         return Reply(chat.decode(given.tokens), given.stopped, len(given.tokens), chat.text(turns, open_end=True))
 
 
-def load(label: str, *, workspace: str | Path | Workspace | None = None, listener: Listener = ignore) -> Specialist:
+def load_release(
+    label: str, *, workspace: str | Path | Workspace | None = None, listener: Listener = ignore
+) -> Specialist:
     """Loads a release.
 
     Args:
@@ -108,8 +110,8 @@ def load(label: str, *, workspace: str | Path | Workspace | None = None, listene
 
 
 def talk(label: str, message: str, *, workspace: str | Path | Workspace | None = None) -> str:
-    """A release's answer to one message; `load` once and `answer` often where there are several."""
-    return load(label, workspace=workspace).answer(message).text
+    """A release's answer to one message; `load_release` once and `answer` often where there are several."""
+    return load_release(label, workspace=workspace).answer(message).text
 
 
 def request(template: Mapping[str, Any], recipe: Recipe, message: str) -> list[Turn]:

@@ -1,0 +1,79 @@
+"""The stage that measures: every system answers the held-out rows, and the answers become numbers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tunewright.base.files import write_json
+from tunewright.base.quiet import quiet
+from tunewright.lifecycle.job import Job
+from tunewright.lifecycle.preparing import prepare
+from tunewright.lifecycle.training import train
+
+if TYPE_CHECKING:
+    from tunewright.store import Stored
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the evaluation found.
+
+    Args:
+        answers: The artifact with every system's answers.
+        evaluation: `evaluate.Evaluation.as_json()`.
+        verdicts: For each condition of success `metric`, `condition`, `value`, `passed`.
+    """
+
+    answers: Stored
+    evaluation: dict[str, Any]
+    verdicts: list[dict[str, Any]]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every condition of success is met; true where the recipe states none."""
+        return all(verdict["passed"] for verdict in self.verdicts)
+
+
+def evaluate(job: Job) -> Measured:
+    """Lets every system answer the held-out rows and measures the answers: the answers artifact."""
+    from tunewright.evaluate import check_success, store_answers
+    from tunewright.evaluate import evaluate as measure
+    from tunewright.lifecycle.answering import answer_all
+
+    def work() -> tuple[Measured, dict[str, Any]]:
+        adapter, dataset = train(job), prepare(job)
+        with quiet():
+            answers = answer_all(job, dataset, adapter.stored.path)
+        asked = job.recipe.evaluate
+        evaluation = measure(
+            answers,
+            answer_kind=dataset.answer_kind,
+            seed=job.recipe.seed,
+            metrics=asked.metrics,
+            samples=asked.bootstrap_samples,
+            leaked=dataset.leaked,
+        )
+        verdicts = [
+            {"metric": v.metric, "condition": v.condition, "value": v.value, "passed": v.passed}
+            for v in check_success(job.recipe.success, evaluation)
+        ]
+        scores = evaluation.as_json()
+        write_json(job.run.folder / "evaluation.json", scores)
+        stored = job.put(
+            "answers",
+            lambda folder: store_answers(answers, folder),
+            manifest={"n": evaluation.n, "answer_kind": evaluation.answer_kind, "systems": list(answers)},
+            parents=[adapter.stored.hash, dataset.hash],
+        )
+        shutil.rmtree(job.run.folder / "answers", ignore_errors=True)
+        record = {"answers": stored.hash, "evaluation": scores, "verdicts": verdicts}
+        return Measured(stored, scores, verdicts), record
+
+    def load(record: Mapping[str, Any]) -> Measured:
+        stored = job.workspace.artifact(record["answers"], "answers")
+        return Measured(stored, record["evaluation"], record["verdicts"])
+
+    return job.stage("evaluate", work, load)

@@ -1,0 +1,76 @@
+"""The first stages: the dataset, and the look at it before any training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from tunewright.base.quiet import quiet
+from tunewright.lifecycle.job import Job, within
+
+if TYPE_CHECKING:
+    from tunewright.data.dataset import Dataset
+    from tunewright.data.preflight import Preflight
+    from tunewright.data.tokens import TokenTable
+
+_LEARNED: tuple[Literal["train", "validation"], ...] = ("train", "validation")
+
+
+def prepare(job: Job) -> Dataset:
+    """Reads, cleans and splits the records: the dataset artifact."""
+    from tunewright.data.dataset import Dataset
+    from tunewright.data.prepare import prepare
+
+    def work() -> tuple[Dataset, dict[str, Any]]:
+        listener = within(job.tell, {"data": "prepare", "read": "prepare"}, own="prepare")
+        with quiet():
+            dataset = prepare(job.recipe, job.workspace, listener=listener, producer=job.run.id)
+        return dataset, {"dataset": dataset.hash}
+
+    return job.stage("prepare", work, lambda record: Dataset.open(job.workspace.artifact(record["dataset"], "dataset")))
+
+
+def preflight(job: Job) -> Preflight:
+    """Looks before training: lengths, what is learned, what would fail hours later. Stops where the data are no good.
+
+    Raises:
+        DataError: If too many rows are unusable, or nothing is learned.
+        OutOfMemoryError: If base and adapter cannot fit in this machine's memory.
+        RecipeError: If `success` or `evaluate` ask for what will not be measured.
+    """
+    from tunewright.data.preflight import Preflight, check_preflight
+    from tunewright.data.preflight import preflight as look
+    from tunewright.lifecycle.foresight import check_evaluation, check_fits
+
+    def work() -> tuple[Preflight, dict[str, Any]]:
+        dataset = prepare(job)
+        with quiet():
+            check_evaluation(job.recipe, dataset)
+            check_fits(job)
+            found = look(dataset, token_tables(job), job.chat(), job.recipe)
+        return found, {"preflight": found.as_json()}
+
+    found = job.stage("preflight", work, lambda record: Preflight.from_json(record["preflight"]))
+    check_preflight(found, job.recipe)  # behind the stage, so that who watches sees the table before the refusal
+    return found
+
+
+def token_tables(job: Job) -> dict[str, TokenTable]:
+    """The tokens of the training and validation rows, from the cache where they are there."""
+    from tunewright.data.tokens import tokenize
+
+    if "tables" not in job.results:
+        dataset, data = prepare(job), job.recipe.data
+        job.results["tables"] = {
+            part: tokenize(
+                dataset.examples(part),
+                job.chat(),
+                key=f"{dataset.hash}/{part}",
+                cache=job.workspace.cache,
+                max_length=data.max_length,
+                too_long=data.too_long,
+                listener=within(job.tell, {"tokenise": f"tokenise {part}"}),
+            )
+            for part in _LEARNED
+        }
+    tables: dict[str, TokenTable] = job.results["tables"]
+    return tables

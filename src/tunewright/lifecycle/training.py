@@ -1,0 +1,78 @@
+"""The stage that trains: dataset in, adapter out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunewright.base.files import read_json, write_json
+from tunewright.base.quiet import quiet
+from tunewright.lifecycle.job import Job, within
+from tunewright.lifecycle.preparing import preflight, prepare, token_tables
+
+if TYPE_CHECKING:
+    from tunewright.store import Stored
+
+_CURVES = "training.json"
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What training made.
+
+    Args:
+        stored: The adapter's artifact.
+        curves: `train`: step, loss, learning rate, gradient norm; `validation`: step, loss; `best_step`, `steps`,
+            `stopped_early`, `trainable` (number of trained weights).
+    """
+
+    stored: Stored
+    curves: dict[str, Any]
+
+
+def train(job: Job) -> Adapter:
+    """Trains the adapter, from the run's last checkpoint where there is one: the adapter artifact."""
+    from tunewright.train import train
+
+    def work() -> tuple[Adapter, dict[str, Any]]:
+        preflight(job)
+        dataset = prepare(job)
+        with quiet():
+            base = job.load_base()
+            listener = within(job.tell, {}, own="train")
+            trained = train(base, token_tables(job), job.recipe, folder=job.run.folder, resume=True, listener=listener)
+        curves = {
+            "train": trained.progress.train,
+            "validation": trained.progress.validation,
+            "best_step": trained.progress.best_step or trained.progress.step,
+            "steps": trained.steps,
+            "stopped_early": trained.stopped_early,
+            "trainable": trained.trainable,
+        }
+        write_json(job.run.folder / _CURVES, curves)
+        manifest = {
+            "base": base.files.name,
+            "base_hash": base.files.weights_hash,
+            "method": job.recipe.method.model_dump(mode="json"),
+            "dtype": job.environment()["dtype"],
+            "best_step": curves["best_step"],
+            "steps": trained.steps,
+        }
+        stored = job.put("adapter", _copy_of(trained.adapter), manifest=manifest, parents=[dataset.hash])
+        # The artifact is whole on disk: what was only there to resume from may go.
+        shutil.rmtree(job.run.folder / "checkpoints", ignore_errors=True)
+        return Adapter(stored, curves), {"adapter": stored.hash}
+
+    def load(record: Mapping[str, Any]) -> Adapter:
+        curves = job.run.folder / _CURVES
+        stored = job.workspace.artifact(record["adapter"], "adapter")
+        return Adapter(stored, read_json(curves) if curves.exists() else {})
+
+    return job.stage("train", work, load)
+
+
+def _copy_of(folder: Path) -> Any:
+    return lambda into: shutil.copytree(folder, into, dirs_exist_ok=True)
