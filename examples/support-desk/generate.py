@@ -364,7 +364,7 @@ def tickets_csv(records: list[Record], dice: random.Random) -> str:
     """The ticket system's export, with two rows that have cells too many, and one whose encoding `generate` breaks."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    labels = ("Category", "Product", "Order no", "Purchase date", "Priority")
+    labels = ("Category", "Product", "Order no.", "Purchase date", "Priority")
     names = ("Ticket ID", "Created", "Customer message", *labels)
     writer.writerow(names)
     for number, record in enumerate(records, start=1):

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
+from tunewright.data.prepare import prepare
 from tunewright.data.readers import read_rows
 from tunewright.data.rows import Fault, Row
 from tunewright.data.steps import iso_dates
 from tunewright.recipe import Recipe, load_recipe
+from tunewright.store import Workspace
 
 DESK = Path(__file__).parents[2] / "examples" / "support-desk"
 FILES = ("tickets.csv", "portal.jsonl", "chats.jsonl", "heldout.jsonl")
@@ -191,3 +193,14 @@ def test_a_bag_of_words_is_led_astray(generator: ModuleType, heldout: list[dict[
     classifier.fit([record.message for record in usable], [record.intent for record in usable])
     score = classifier.score([row["message"] for row in heldout], [row["intent"] for row in heldout])
     assert 0.7 < score < 0.87
+
+
+def test_cleaning_leaves_what_the_readme_says(recipe: Recipe, tmp_path: Path) -> None:
+    manifest = prepare(recipe, Workspace.open(tmp_path)).manifest
+    assert manifest["splits"] == {"train": 1080, "validation": 64, "test": 260}
+    assert manifest["refused_count"] == 7 + 464 + 12  # broken, not triaged or with gaps, contradicting
+    found = {step["name"]: step["findings"] for step in manifest["steps"]}
+    assert found["exact_duplicates"]["duplicates"] == 100
+    assert found["exact_duplicates"]["conflicting_texts"] == 6
+    assert found["iso_dates"]["ambiguous"] == found["iso_dates"]["unparsable"] == 0
+    assert found["redact"]["emails"] + found["redact"]["phones"] > 50

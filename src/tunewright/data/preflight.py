@@ -1,0 +1,292 @@
+"""The look before training: what was read and refused, how long the examples are, and what exactly will be learned."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tunewright.base.errors import SHOWN_FAULTS, DataError, collect
+from tunewright.base.seeds import derive
+from tunewright.data.dataset import Dataset
+from tunewright.data.example import Example
+from tunewright.data.tokens import TokenTable
+from tunewright.models.chat import ChatFormat, Turn
+from tunewright.recipe.schema import Recipe
+
+PREVIEWS = 3
+_QUANTILES = {"min": 0.0, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99, "max": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a rendered conversation, and whether it is learned or only read."""
+
+    text: str
+    learned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One training row as the model sees it, markers included.
+
+    Args:
+        id: The example's id.
+        place: `file:line` of the record.
+        spans: The whole text, cut wherever learning starts or ends.
+    """
+
+    id: str
+    place: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What the look before training found. Lengths are in tokens.
+
+    Args:
+        rows: Records met while reading, those for the evaluation included.
+        refused: Of those, the ones that could not be used, by a reader, a step or a format.
+        refused_places: The first of them, as `file:line: reason`.
+        examples: Rows for training and validation, before the limit on their length.
+        lengths: Their quantiles: `min`, `p25`, `p50`, `p75`, `p95`, `p99`, `max`; empty if there are no examples.
+        learned_lengths: The same for the tokens that are learned, over the examples within the limit.
+        max_length: The limit.
+        too_long: Examples over the limit, which are left out.
+        no_target: Examples within the limit that have no token to learn.
+        end_share: Share of the examples with learned tokens whose last learned token ends an answer.
+        learned_share: Share of all tokens that are learned.
+        warnings: Sentences that a person should read.
+        previews: A few training rows, drawn with the seed.
+    """
+
+    rows: int
+    refused: int
+    refused_places: tuple[str, ...]
+    examples: int
+    lengths: dict[str, int]
+    learned_lengths: dict[str, int]
+    max_length: int
+    too_long: int
+    no_target: int
+    end_share: float
+    learned_share: float
+    warnings: tuple[str, ...]
+    previews: tuple[Preview, ...]
+
+    @property
+    def usable(self) -> int:
+        """Examples to learn from and to validate with."""
+        return self.examples - self.too_long - self.no_target
+
+    @property
+    def unusable_share(self) -> float:
+        """Share of the records that were refused, are too long, or have nothing to learn."""
+        return (self.refused + self.too_long + self.no_target) / max(1, self.rows)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as JSON, with the shares worked out; `from_json` reads it back."""
+        return {
+            **dataclasses.asdict(self),
+            "refused_places": list(self.refused_places),
+            "warnings": list(self.warnings),
+            "previews": [{**dataclasses.asdict(each), "spans": _as_lists(each.spans)} for each in self.previews],
+            "usable": self.usable,
+            "unusable_share": self.unusable_share,
+            "truncated_share": self.too_long / max(1, self.examples),
+            "end_trained": self.end_share == 1.0,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Reads back what `as_json` gave."""
+        known = {field.name: value[field.name] for field in dataclasses.fields(cls)}
+        previews = tuple(
+            Preview(each["id"], each["place"], tuple(Span(text, bool(learned)) for text, learned in each["spans"]))
+            for each in value["previews"]
+        )
+        places, warnings = tuple(value["refused_places"]), tuple(value["warnings"])
+        return cls(**{**known, "refused_places": places, "warnings": warnings, "previews": previews})
+
+
+def preflight(
+    dataset: Dataset, tables: Mapping[str, TokenTable], chat: ChatFormat, recipe: Recipe, *, previews: int = PREVIEWS
+) -> Preflight:
+    """Looks at a dataset and its tokens; changes nothing and refuses nothing (`check_preflight` does).
+
+    Args:
+        dataset: The prepared rows.
+        tables: The tokens of the parts that training uses, `train` and perhaps `validation`.
+        chat: What rendered them.
+        recipe: Its limits and its seed.
+        previews: How many training rows to show.
+    """
+    each = list(tables.values())
+    too_long = [length for table in each for length in table.too_long.values()]
+    lengths = np.concatenate([*(table.lengths for table in each), np.array(too_long, dtype=np.int64)])
+    learned = np.array([np.count_nonzero(table.weights(i)) for table in each for i in range(len(table))], np.int64)
+    ends = [end for table in each for end in _ends(table, chat.stop_ids)]
+    within = int(sum(int(table.lengths.sum()) for table in each))
+    found = Preflight(
+        rows=dataset.manifest["counts"]["read"],
+        refused=dataset.manifest["refused_count"],
+        refused_places=_refused_places(dataset),
+        examples=len(lengths),
+        lengths=_quantiles(lengths),
+        learned_lengths=_quantiles(learned),
+        max_length=recipe.data.max_length,
+        too_long=len(too_long),
+        no_target=int((learned == 0).sum()),
+        end_share=sum(ends) / len(ends) if ends else 0.0,
+        learned_share=float(learned.sum() / within) if within else 0.0,
+        warnings=(),
+        previews=preview(dataset.examples("train"), tables["train"], chat, n=previews, seed=recipe.seed),
+    )
+    return dataclasses.replace(found, warnings=_warnings(found))
+
+
+def check_preflight(found: Preflight, recipe: Recipe) -> None:
+    """Stops before hours are spent on data that are no good.
+
+    Raises:
+        DataError: If more of the rows are unusable than the recipe allows, no row has a token to learn, or the token
+            that ends an answer is never learned.
+    """
+    if found.unusable_share > recipe.data.max_unusable_share:
+        raise DataError(
+            f"{found.unusable_share:.1%} of {found.rows:,} rows cannot be used, and data.max_unusable_share is "
+            f"{recipe.data.max_unusable_share:.1%}: {found.refused:,} refused, {found.too_long:,} longer than "
+            f"{found.max_length:,} tokens, {found.no_target:,} without a token to learn",
+            where="data",
+            hint="Mend the rows, raise data.max_length, or raise data.max_unusable_share if this is as it should be."
+            + (f"\n{collect(found.refused_places, total=found.refused)}" if found.refused else ""),
+        )
+    if found.usable <= 0:
+        raise DataError(
+            f"No row has a token to learn: of {found.examples:,} examples, {found.too_long:,} are longer than "
+            f"{found.max_length:,} tokens, and in {found.no_target:,} nothing is learned",
+            where="data",
+            hint="Raise data.max_length, and check that the assistant's messages have weight 1 and are not empty.",
+        )
+    if found.end_share == 0.0:
+        raise DataError(
+            "The token that ends an answer is never learned, so the model would not know when to stop",
+            where="base",
+            hint="The base's chat template must put the tokenizer's end token behind an answer: mend its "
+            "chat_template.jinja, or use an instruction-tuned base.",
+        )
+
+
+def preview(
+    examples: Sequence[Example], table: TokenTable, chat: ChatFormat, *, n: int = PREVIEWS, seed: int = 0
+) -> tuple[Preview, ...]:
+    """Some rows as the model sees them, what is learned told apart by the table's own weights.
+
+    Args:
+        examples: The rows that the table was made of; further ones do no harm.
+        table: Their tokens.
+        chat: What rendered them.
+        n: How many to show; fewer if there are fewer.
+        seed: Decides which; they keep the table's order.
+    """
+    dice = random.Random(derive(seed, "preview"))
+    drawn = sorted(dice.sample(range(len(table)), min(n, len(table))))
+    by_id = {example.id: example for example in examples} if drawn else {}
+    shown = []
+    for index in drawn:
+        example = by_id[table.ids[index]]
+        spans = _spans(example, table.tokens(index), table.weights(index), chat)
+        shown.append(Preview(example.id, f"{example.source}:{example.line}", spans))
+    return tuple(shown)
+
+
+def _spans(
+    example: Example, tokens: NDArray[np.int32], weights: NDArray[np.float32], chat: ChatFormat
+) -> tuple[Span, ...]:
+    """The rendered text, cut where the learned tokens stand."""
+    marker = _end_marker(chat)
+    whole = _without_tail(chat.text(example.messages), marker)
+    answers = [index for index, message in enumerate(example.messages) if message.weight]
+    spans: list[Span] = []
+    at = 0
+    for index, (start, stop) in zip(answers, _learned_runs(weights), strict=False):
+        begin = len(chat.text(example.messages[:index], open_end=True))
+        shown = chat.decode(tokens[start:stop].tolist())
+        # Some tokenizers do not give back every space; then the end marker tells where the answer ends.
+        end = begin + len(shown) if whole.startswith(shown, begin) else max(begin, whole.find(marker, begin))
+        if int(tokens[stop - 1]) in chat.stop_ids and whole.startswith(marker, end):
+            end += len(marker)
+        spans += [Span(whole[at:begin], False), Span(whole[begin:end], True)]
+        at = end
+    return tuple(span for span in (*spans, Span(whole[at:], False)) if span.text)
+
+
+def _without_tail(text: str, marker: str) -> str:
+    """The text up to a final end marker: the line break that templates put behind it is not rendered."""
+    short = text.rstrip()
+    return short if marker and short.endswith(marker) else text
+
+
+def _learned_runs(weights: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """(first, one past the last) of each run of learned tokens."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], weights != 0, [0]]).astype(np.int8)))
+    return [(int(start), int(stop)) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _end_marker(chat: ChatFormat) -> str:
+    """What the chat template puts behind an answer."""
+    question = [Turn("user", "?")]
+    answer = chat.text([*question, Turn("assistant", "x")])[len(chat.text(question, open_end=True)) :]
+    return answer.partition("x")[2].strip()
+
+
+def _ends(table: TokenTable, stop_ids: frozenset[int]) -> list[bool]:
+    """For each example with learned tokens, whether the last of them ends an answer."""
+    ends = []
+    for index in range(len(table)):
+        learned = np.flatnonzero(table.weights(index))
+        if len(learned):
+            ends.append(int(table.tokens(index)[learned[-1]]) in stop_ids)
+    return ends
+
+
+def _quantiles(values: NDArray[np.int64]) -> dict[str, int]:
+    """The smallest value that each share of the values does not exceed."""
+    if not len(values):
+        return {}
+    found = np.quantile(values, list(_QUANTILES.values()), method="inverted_cdf")
+    return {name: int(value) for name, value in zip(_QUANTILES, found, strict=True)}
+
+
+def _refused_places(dataset: Dataset) -> tuple[str, ...]:
+    refused = pl.read_parquet(dataset.path / "refused.parquet", n_rows=SHOWN_FAULTS)
+    return tuple(f"{file}:{line}: {reason}" for file, line, reason in refused["source", "line", "reason"].iter_rows())
+
+
+def _warnings(found: Preflight) -> tuple[str, ...]:
+    told = []
+    if found.too_long:
+        share = found.too_long / found.examples
+        told.append(
+            f"{found.too_long:,} of {found.examples:,} examples ({share:.1%}) are longer than data.max_length, "
+            f"{found.max_length:,} tokens, and are left out; the longest has {found.lengths['max']:,}."
+        )
+    if found.no_target:
+        told.append(f"{found.no_target:,} examples have no token to learn.")
+    if 0.0 < found.end_share < 1.0:
+        told.append(
+            f"Only {found.end_share:.1%} of the examples teach the token that ends an answer; the model may not know "
+            "when to stop."
+        )
+    return tuple(told)
+
+
+def _as_lists(spans: Sequence[Span]) -> list[list[Any]]:
+    return [[span.text, span.learned] for span in spans]
