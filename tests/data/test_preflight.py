@@ -94,6 +94,15 @@ def test_rows_read_and_refused_are_counted_with_their_lines(dataset: Dataset, ch
     check_preflight(found, made_recipe(tmp_path))
 
 
+def test_test_files_do_not_dilute_the_share(dataset: Dataset, chat: ChatFormat, tmp_path: Path) -> None:
+    rows = [json.dumps({"ask": f"held {n}", "tell": "yes" if n else ""}) for n in range(9)]
+    (tmp_path / "test.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    both = prepare(made_recipe(tmp_path, test="test.jsonl"), Workspace.open(tmp_path / "workspace"))
+    found = looked_at(both, tables_of(both, chat, tmp_path), chat, tmp_path)
+    assert both.manifest["refused_count"] == 5
+    assert (found.rows, found.refused, found.examples) == (24, 4, 20)
+
+
 def test_lengths_are_those_of_the_rendered_rows(dataset: Dataset, chat: ChatFormat, tmp_path: Path) -> None:
     found = preflight(dataset, tables_of(dataset, chat, tmp_path), chat, made_recipe(tmp_path))
     # One token a byte, one a marker: "<s>user\n" 6, "what is 00?" 11, "<e>\n" 2, "<s>assistant\n" 11, "it is 00" 8,

@@ -52,7 +52,7 @@ class Preflight:
     """What the look before training found. Lengths are in tokens.
 
     Args:
-        rows: Records met while reading, those for the evaluation included.
+        rows: Records met in the files that training uses; files named for the test are looked at by the evaluation.
         refused: Of those, the ones that could not be used, by a reader, a step or a format.
         refused_places: The first of them, as `file:line: reason`.
         examples: Rows for training and validation, before the limit on their length.
@@ -134,10 +134,12 @@ def preflight(
     learned = np.array([np.count_nonzero(table.weights(i)) for table in each for i in range(len(table))], np.int64)
     ends = [end for table in each for end in _ends(table, chat.stop_ids)]
     within = int(sum(int(table.lengths.sum()) for table in each))
+    sources = [source for source in dataset.manifest["sources"] if source["part"] != "test"]
+    refused = _refused(dataset, [source["path"] for source in sources])
     found = Preflight(
-        rows=dataset.manifest["counts"]["read"],
-        refused=dataset.manifest["refused_count"],
-        refused_places=_refused_places(dataset),
+        rows=sum(source["rows"] for source in sources),
+        refused=len(refused),
+        refused_places=tuple(refused[:SHOWN_FAULTS]),
         examples=len(lengths),
         lengths=_quantiles(lengths),
         learned_lengths=_quantiles(learned),
@@ -265,9 +267,10 @@ def _quantiles(values: NDArray[np.int64]) -> dict[str, int]:
     return {name: int(value) for name, value in zip(_QUANTILES, found, strict=True)}
 
 
-def _refused_places(dataset: Dataset) -> tuple[str, ...]:
-    refused = pl.read_parquet(dataset.path / "refused.parquet", n_rows=SHOWN_FAULTS)
-    return tuple(f"{file}:{line}: {reason}" for file, line, reason in refused["source", "line", "reason"].iter_rows())
+def _refused(dataset: Dataset, files: Sequence[str]) -> list[str]:
+    """Each refused record of these files, as `file:line: reason`."""
+    refused = pl.read_parquet(dataset.path / "refused.parquet").filter(pl.col("source").is_in(list(files)))
+    return [f"{file}:{line}: {reason}" for file, line, reason in refused["source", "line", "reason"].iter_rows()]
 
 
 def _warnings(found: Preflight) -> tuple[str, ...]:
