@@ -46,6 +46,12 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty(cls, value: Any) -> Any:
+        # A section whose lines are all comments is none to YAML, and all defaults to its author.
+        return {} if value is None else value
+
 
 class Source(Section):
     """Where rows come from, and how their fields are called here."""
@@ -105,7 +111,7 @@ class Split(Section):
 class Data(Section):
     """From raw records to examples."""
 
-    train: Sources = Field(description="One path, or a list of paths or sources.")
+    train: Sources = Field(min_length=1, description="One path, or a list of paths or sources.")
     validation: Sources = Field((), description="Rows for validation; empty: taken out of train.")
     test: Sources = Field((), description="Rows for the evaluation; empty: taken out of train.")
     format: Literal["auto", "template", "chat", "prompt_completion", "instruction", "sharegpt"] = Field(
@@ -206,7 +212,7 @@ class Recipe(Section):
     @classmethod
     def _base_path(cls, value: Any, info: ValidationInfo) -> Any:
         # A value that looks like a path is one, relative to the recipe; anything else is a name.
-        looks_like_path = isinstance(value, str) and re.match(r"^(\.{1,2}/|/|~)|\.gguf$", value)
+        looks_like_path = isinstance(value, str) and re.search(r"^(\.{1,2}/|/|~)|\.gguf$", value)
         return _resolve(value, info) if looks_like_path else value
 
     @model_validator(mode="after")
