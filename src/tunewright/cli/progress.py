@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task
+from rich.table import Column
 from rich.text import Text
 
 from tunewright.base.events import Event, Message, Metrics, Stage
 
 _PLAIN_EVERY_S = 5.0
+_NAME_WIDTH = 21
+# A rate over a handful of things says nothing.
+_FEWEST_FOR_PACE = 10
 _LEVEL_STYLE = {"info": "", "warning": "yellow", "error": "bold red"}
 # The one number of a stage's metrics that is worth a place in 80 columns, by preference.
 _SHOWN_METRICS = ("loss", "validation_loss")
@@ -30,11 +34,14 @@ def progress(console: Console | None = None) -> Iterator[Bars | PlainLines]:
     if not console.is_terminal:
         yield PlainLines(console)
         return
-    bars = Progress(
-        _Name(), BarColumn(bar_width=16), _Amount(), _Pace(), _Latest(), console=console, refresh_per_second=4
-    )
+    columns = (_Name(_one_line()), BarColumn(12), _Amount(_one_line()), _Pace(_one_line()), _Latest(_one_line()))
+    bars = Progress(*columns, console=console, refresh_per_second=4)
     with bars:
         yield Bars(bars)
+
+
+def _one_line() -> Column:
+    return Column(no_wrap=True, overflow="ellipsis")
 
 
 @dataclass
@@ -123,7 +130,7 @@ class PlainLines:
 
     def _line(self, event: Stage, seconds: float) -> str:
         parts = [f"{event.name}: {amount(event.done, event.total, event.unit)}"]
-        parts += [pace(event.done, event.total, seconds), self.latest.get(event.name, ""), event.note]
+        parts += [pace(event.done, event.total, seconds, event.unit), self.latest.get(event.name, ""), event.note]
         return " ".join(part for part in parts if part)
 
     def _print(self, text: str) -> None:
@@ -134,7 +141,11 @@ class PlainLines:
 class _Name(ProgressColumn):
     def render(self, task: Task) -> Text:
         style = "" if task.fields["end"] else "bold"
-        return Text(f"{task.description:<12.24}", style=style)
+        return Text(f"{_shortened(task.description):<12}", style=style)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
 
 
 class _Amount(ProgressColumn):
@@ -152,7 +163,8 @@ class _Pace(ProgressColumn):
         seconds = task.elapsed or 0.0
         if task.fields["end"]:
             return Text("" if task.fields["end"] == "skipped" else clock(seconds), style="dim")
-        return Text(pace(int(task.completed), int(task.total or 0), seconds) or clock(seconds), style="cyan")
+        done, total = int(task.completed), int(task.total or 0)
+        return Text(pace(done, total, seconds, task.fields["unit"]) or clock(seconds), style="cyan")
 
 
 class _Latest(ProgressColumn):
@@ -170,17 +182,21 @@ def shown_metric(values: dict[str, float]) -> str:
 
 def amount(done: int, total: int, unit: str) -> str:
     """`120/625 steps`, or `120 rows` where the total is not known."""
+    if unit == "bytes":
+        return f"{done / 1e6:,.1f}/{total / 1e6:,.1f} MB" if total else f"{done / 1e6:,.1f} MB"
     if not total:
         return f"{done:,} {unit}".strip() if done else ""
     return f"{done:,}/{total:,} {unit}".strip()
 
 
-def pace(done: int, total: int, seconds: float) -> str:
+def pace(done: int, total: int, seconds: float, unit: str = "") -> str:
     """`4.1/s 2:03 left`; empty before anything is done."""
-    if done <= 0 or seconds <= 0:
+    if done <= 0 or seconds <= 0 or 0 < total < _FEWEST_FOR_PACE:
         return ""
     rate = done / seconds
     shown = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate >= 0.1 else f"{1 / rate:,.0f} s each"
+    if unit == "bytes":
+        shown = f"{rate / 1e6:,.1f} MB/s"
     return f"{shown} {clock((total - done) / rate)} left" if total > done else shown
 
 

@@ -25,6 +25,7 @@ StageDone = Callable[[str, Any], None]
 
 LATEST = "latest"
 _RESUMABLE = ("run", "train")
+_MEASURING = "eval"  # works on what another run has prepared and trained
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -44,7 +45,7 @@ class Job:
         workspace: Where everything is kept.
         run: The run's record; every event goes there too.
         listener: Who else hears the events.
-        stage_done: Called with each stage's name and result as it ends.
+        stage_done: Called with each stage's name and result as it ends; not for what was done before.
         results: Results of the stages that were done or loaded in this process.
     """
 
@@ -87,8 +88,8 @@ class Job:
                 result, record = work()
             self._note_stage(name, {**record, **cost.as_json()})
             self.tell(Stage(name, "finished"))
+            self.stage_done(name, result)
         self.results[name] = result
-        self.stage_done(name, result)
         return result
 
     def record(self, name: str) -> dict[str, Any]:
@@ -184,13 +185,15 @@ def start(
         listener: Hears every event.
         resume: None: a new run. A run's id, or "latest": that of this recipe's name.
         kind: What the run is for: run, train, prepare, eval.
-        stage_done: Called with each stage's name and result as it ends.
+        stage_done: Called with each stage's name and result as it ends; not for what was done before.
 
     Raises:
         WorkspaceError: If there is nothing to resume, or it was started with another recipe.
         RunInterrupted: In place of a KeyboardInterrupt.
     """
     checked = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    if resume is None and kind != _MEASURING:
+        _require_sources(checked)  # before a workspace is made for a recipe that points nowhere
     place = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     asked = checked.model_dump(mode="json")
     run = place.start_run(checked.name, kind, asked) if resume is None else _to_resume(place, checked, resume)
@@ -207,6 +210,14 @@ def start(
                 raise
             raise ours from error
         run.finish("succeeded")
+
+
+def _require_sources(recipe: Recipe) -> None:
+    """Raises a `DataError` if a file that the recipe names is not there."""
+    from tunewright.data.readers import find_files
+
+    for source in (*recipe.data.train, *recipe.data.validation, *recipe.data.test):
+        find_files(source)
 
 
 def within(listener: Listener, names: Mapping[str, str], *, own: str = "") -> Listener:

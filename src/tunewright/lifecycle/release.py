@@ -53,7 +53,7 @@ def release(job: Job) -> Released:
             "release",
             fill,
             manifest={"name": recipe.name, "goal": recipe.goal, "base": files.name, "passed": measured.passed},
-            parents=[adapter.stored.hash, measured.answers.hash, dataset.hash],
+            parents=[adapter.stored.hash, measured.answers.hash],
         )
         entry = job.workspace.add_release(
             recipe.name,
