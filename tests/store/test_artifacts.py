@@ -44,6 +44,10 @@ def test_equal_payloads_share_one_artifact_and_keep_both_producers(workspace: Wo
     assert second.manifest == {"seconds": 2}
     assert [stored.hash for stored in workspace.artifacts()] == [first.hash]
     assert workspace.lineage(first.hash).producers == ("run-1", "run-2")
+    assert workspace.artifact(first.hash).manifest == {"seconds": 1}
+    assert workspace.artifact(first.hash, producer="run-2").manifest == {"seconds": 2}
+    with pytest.raises(WorkspaceError, match="was not made by 'run-3'"):
+        workspace.artifact(first.hash, producer="run-3")
 
 
 def test_equal_payloads_of_two_kinds_are_two_artifacts(workspace: Workspace) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.store.processes import ended, killed_at, program
-from tunewright.base.errors import DataError, UnknownNameError, WorkspaceError
+from tunewright.base.errors import DataError, DiskFullError, UnknownNameError, WorkspaceError
 from tunewright.base.events import Artifact, Message, Metrics, Stage
 from tunewright.store import Workspace
 
@@ -190,6 +190,24 @@ def test_an_error_inside_the_lock_leaves_the_run_interrupted_and_its_events_writ
         work()
     assert run.status == "interrupted"
     assert (run.folder / "events.jsonl").read_text().count("\n") == 1
+
+
+def test_the_first_error_is_the_one_that_is_seen(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = workspace.start_run("demo", "run", {})
+
+    def full() -> None:
+        raise DiskFullError("No space is left for the workspace database")
+
+    def work() -> None:
+        with run.lock():
+            monkeypatch.setattr(run, "flush", full)
+            raise ValueError("first")
+
+    with pytest.raises(ValueError, match="first") as caught:
+        work()
+    assert "No space is left" in caught.value.__notes__[0]
+    with run.lock():  # the lock is free again
+        monkeypatch.undo()
 
 
 def test_two_runs_work_in_one_workspace_at_once(workspace: Workspace) -> None:

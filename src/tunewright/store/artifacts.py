@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -120,12 +120,14 @@ def put(
     return stored
 
 
-def find(root: Path, database: Database, prefix: str, kind: str | None) -> Stored:
+def find(root: Path, database: Database, prefix: str, kind: str | None, producer: str | None) -> Stored:
     """One artifact, its files checked to be there; see `Workspace.artifact`."""
     with database.read() as connection:
         key = _find(connection, prefix, kind)
         artifacts = tables.artifacts.c
         stored = _load(connection, root, and_(artifacts.kind == key[0], artifacts.hash == key[1]))[0]
+        if producer is not None:
+            stored = replace(stored, manifest=_manifest_of(connection, key, producer))
         sizes = _sizes(connection, key)
     faults = []
     for name, size in sizes.items():
@@ -263,3 +265,14 @@ def _sizes(connection: Connection, key: Key) -> dict[str, int]:
     files = tables.files.c
     query = select(files.path, files.bytes).where(files.artifact_kind == key[0], files.artifact_hash == key[1])
     return {row.path: row.bytes for row in connection.execute(query.order_by(files.path))}
+
+
+def _manifest_of(connection: Connection, key: Key, producer: str) -> dict[str, Any]:
+    made = tables.provenance.c
+    query = select(made.manifest).where(
+        made.artifact_kind == key[0], made.artifact_hash == key[1], made.producer == producer
+    )
+    manifest: dict[str, Any] | None = connection.execute(query.order_by(made.created_at.desc())).scalars().first()
+    if manifest is None:
+        raise WorkspaceError(f"The {key[0]} {key[1][:12]} was not made by '{producer}'")
+    return manifest

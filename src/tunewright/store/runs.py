@@ -135,11 +135,16 @@ class Run:
         try:
             self._update(status="running", started_at=now(), finished_at=None, error=None)
             yield
-        finally:
+            self.flush()
+        except BaseException as error:
             try:
                 self.flush()
-            finally:
-                lock.release()
+            except TunewrightError as second:
+                # What went wrong first is what the user must see, as when the disk is full for both.
+                error.add_note(f"The run's last events were not written either: {second}")
+            raise
+        finally:
+            lock.release()
 
     def emit(self, event: Event) -> None:
         """Appends an event. Metrics and progress are written in batches, all else at once; a `Listener`."""

@@ -80,7 +80,7 @@ class Workspace:
         """Stores an artifact under the hash of its content.
 
         Equal payloads share one artifact, and each producer is recorded. The manifest given stands in what is
-        returned and in the provenance; look-ups later give the manifest of the artifact's first producer.
+        returned and in the provenance; look-ups give the first producer's, or that of the producer they name.
 
         Args:
             kind: What it is: dataset, adapter, report.
@@ -97,13 +97,16 @@ class Workspace:
             self.root, self.database, kind, fill, manifest=manifest, parents=parents, producer=producer
         )
 
-    def artifact(self, hash_or_prefix: str, kind: str | None = None) -> Stored:
+    def artifact(self, hash_or_prefix: str, kind: str | None = None, *, producer: str | None = None) -> Stored:
         """The artifact whose hash begins so; its files are there and have their size (`verify` reads them whole).
 
+        Args:
+            producer: The run whose manifest is wanted, where several made it; none: the first.
+
         Raises:
-            WorkspaceError: If none or several match, or if it is damaged.
+            WorkspaceError: If none or several match, if it is damaged, or if the producer did not make it.
         """
-        return artifacts.find(self.root, self.database, hash_or_prefix, kind)
+        return artifacts.find(self.root, self.database, hash_or_prefix, kind, producer)
 
     def artifacts(self, kind: str | None = None) -> list[Stored]:
         """All artifacts, or those of one kind, newest first; damaged ones too."""
