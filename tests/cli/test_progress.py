@@ -89,7 +89,10 @@ def test_numbers_read_well() -> None:
     assert amount(1200, 0, "rows") == "1,200 rows"
     assert amount(0, 0, "rows") == ""
     assert pace(50, 100, 10) == "5.0/s 0:10 left"
-    assert pace(1, 2, 30) == "30 s each 0:30 left"
+    assert pace(1, 10, 30) == "30 s each 4:30 left"
+    assert pace(1, 4, 30) == ""  # a rate over four things says nothing
+    assert pace(10_000_000, 40_000_000, 10, "bytes") == "1.0 MB/s 0:30 left"
+    assert amount(10_000_000, 40_000_000, "bytes") == "10.0/40.0 MB"
     assert pace(0, 10, 3) == ""
     assert shown_metric({"loss": 1.23456}) == "loss 1.235"
     assert shown_metric({"accuracy": 1.0}) == ""

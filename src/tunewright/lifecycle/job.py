@@ -246,6 +246,7 @@ def _finish(run: Run, status: Any, error: BaseException | None = None) -> None:
 
 
 def _to_resume(workspace: Workspace, recipe: Recipe, resume: str) -> Run:
+    asked = recipe.model_dump(mode="json")
     if resume == LATEST:
         runs = [run for run in workspace.runs(name=recipe.name) if run.kind in _RESUMABLE]
         if not runs:
@@ -254,10 +255,11 @@ def _to_resume(workspace: Workspace, recipe: Recipe, resume: str) -> Run:
                 where=str(workspace.root),
                 hint="Start one without --resume, or name the workspace that has it with --workspace.",
             )
-        run = runs[0]
+        # One that was started with other settings in between does not hide the one that is meant.
+        run = next((run for run in runs if run.recipe == asked), runs[0])
     else:
         run = workspace.find_run(resume)
-    if changed := differences(run.recipe, recipe.model_dump(mode="json")):
+    if changed := differences(run.recipe, asked):
         raise WorkspaceError(
             f"The run {run.id} was started with another recipe\n{collect(changed)}\n",
             hint="Resume with the recipe and the --set values it was started with, or start a new run.",
