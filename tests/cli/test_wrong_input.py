@@ -75,7 +75,7 @@ def test_a_broken_line_417(world: Path, here: Path) -> None:
 
 
 def test_a_wrong_encoding(world: Path, here: Path) -> None:
-    (here / "latin.csv").write_bytes("text,label\n".encode() + b"".join(b"caf\xe9 %d,a\n" % row for row in range(90)))
+    (here / "latin.csv").write_bytes(b"text,label\n" + b"".join(b"caf\xe9 %d,a\n" % row for row in range(90)))
     refused(tunewright("run", world, "--set", "data.train=latin.csv"), "latin.csv", "UTF-8")
 
 

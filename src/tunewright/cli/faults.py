@@ -150,5 +150,5 @@ def _log_folder(workspace: Path | None) -> Path | None:
     from tunewright.store import Workspace
 
     with contextlib.suppress(Exception):  # a broken workspace must not hide the error that is being reported
-        return Path(Workspace.open(workspace).root) / "logs"
+        return Workspace.open(workspace, create=False).root / "logs"
     return None

@@ -72,6 +72,11 @@ def _short(path: Path) -> str:
 
 
 def _is_found_anyway(workspace: Path) -> bool:
+    from tunewright.base.errors import WorkspaceError
     from tunewright.store import Workspace
 
-    return Path(Workspace.open(None).root).resolve() == Path(workspace).resolve()
+    try:
+        found = Workspace.open(create=False)
+    except WorkspaceError:
+        return False
+    return found.root.resolve() == workspace.resolve()
