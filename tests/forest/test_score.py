@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.forest.test_forest import path, some_paths
 from tests.tiny import tiny_model
-from tunewright.base.errors import TunewrightError
+from tunewright.base.errors import ModelError, TunewrightError
 from tunewright.base.plugins import BACKENDS
 from tunewright.forest import Path, build, cut, score_paths
 from tunewright.forest.edges import ShapeError, edge_scores
@@ -172,3 +172,23 @@ def test_edge_from_a_node_that_does_not_exist_is_an_error() -> None:
     forest = build([path([4, 5, 6], [0, 0, 1])])
     with pytest.raises(ShapeError, match="node 1"):
         edge_scores(torch.zeros(1, 32), torch.nn.Linear(32, 10), forest)
+
+
+def test_a_model_with_recurrent_layers_is_refused() -> None:
+    from transformers import RecurrentGemmaConfig, RecurrentGemmaForCausalLM
+
+    torch.manual_seed(0)
+    config = RecurrentGemmaConfig(
+        vocab_size=64, hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=1, lru_width=32, attention_window_size=16, head_dim=8,
+    )  # fmt: skip
+    with pytest.raises(ModelError, match="RecurrentGemmaForCausalLM"):
+        adopt(RecurrentGemmaForCausalLM(config).eval())
+
+
+def test_a_model_that_places_tokens_by_index_is_refused() -> None:
+    from transformers import BloomConfig, BloomForCausalLM
+
+    torch.manual_seed(0)
+    with pytest.raises(ModelError, match="BloomForCausalLM"):
+        adopt(BloomForCausalLM(BloomConfig(vocab_size=64, hidden_size=32, n_layer=2, n_head=4)).eval())

@@ -19,6 +19,7 @@ from tunewright.base import events
 from tunewright.base.errors import DataError, TrainingDivergedError, WorkspaceError
 from tunewright.base.files import hash_folder, read_json
 from tunewright.data.tokens import tokenize
+from tunewright.forest.layout import adopt
 from tunewright.models.adapters import load_adapter
 from tunewright.train import train
 
@@ -67,7 +68,6 @@ def test_it_learns_and_the_saved_adapter_is_the_best_one(root: Path, tmp_path: P
 
 def test_saved_adapter_gives_the_validation_loss_again(root: Path, tmp_path: Path) -> None:
     from tunewright.forest import score_paths
-    from tunewright.forest.layout import adopt
     from tunewright.train.loop import _paths
 
     trained, _, _ = run(root, tmp_path, epochs=2)
@@ -163,6 +163,7 @@ def test_patience_stops_a_run_that_gets_worse(root: Path, tmp_path: Path) -> Non
 
 def test_a_loss_that_is_no_number_names_step_and_rows(root: Path, tmp_path: Path) -> None:
     base = made_base(root / "tiny")
+    adopt(base.model)  # which would notice
     with torch.no_grad():
         base.model.model.layers[0].mlp.up_proj.weight[0, 0] = float("nan")
     with pytest.raises(TrainingDivergedError, match=r"step 1: The loss is not a finite number \(rows row-\d+"):

@@ -8,12 +8,17 @@ rows and cut branches from their prefix.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tunewright.base.errors import ModelError, TunewrightError
+from tunewright.base.plugins import BACKENDS
+from tunewright.forest.forest import Path, build
 
 IMPLEMENTATION = "tunewright"
 
@@ -67,19 +72,73 @@ def attention(
 def adopt(model: nn.Module) -> None:
     """Makes a transformers model compute attention through layouts from now on.
 
+    A small branching forest is computed both ways first: layers whose states depend on more than a token's own
+    ancestors (recurrent ones, positions taken from indices) differ there, and are refused.
+
     Raises:
-        ModelError: If the model's attention cannot be replaced by name.
+        ModelError: If the model's attention cannot be replaced by name, or if a forest changes its results.
     """
     from transformers import AttentionInterface
 
-    AttentionInterface.register(IMPLEMENTATION, attention)
     base = unwrap(model)
+    if base.config._attn_implementation == IMPLEMENTATION:
+        return
+    expected = _plain_probe(base)
+    AttentionInterface.register(IMPLEMENTATION, attention)
     base.set_attn_implementation(IMPLEMENTATION)
     if base.config._attn_implementation != IMPLEMENTATION:
         raise ModelError(
             f"The attention of {type(base).__name__} cannot be replaced",
             hint="Use a causal decoder whose transformers code follows the attention interface.",
         )
+    found = _forest_probe(base)
+    difference = float((found - expected).norm() / expected.norm())
+    bound = 1e-3 if expected.dtype == torch.float32 else 5e-2
+    if not difference <= bound:
+        raise ModelError(
+            f"The layers of {type(base).__name__} do not give the same states on a shared prefix "
+            f"(they differ by {difference:.1e} of their length)",
+            hint="Use a causal decoder with plain attention, such as Llama, Qwen or Mistral.",
+        )
+
+
+# Two rows with three tokens in common; small ids, which every vocabulary has.
+_PROBE = ([5, 3, 8, 4, 9, 6, 2], [5, 3, 8, 7, 1, 9, 2])
+
+
+@torch.no_grad()
+def _plain_probe(base: Any) -> Tensor:
+    """States of both rows, one at a time, through the stock model: shape (12, D), last tokens left out."""
+    with _evaluation(base):
+        device = next(base.parameters()).device
+        rows = [backbone(base)(input_ids=torch.tensor([row[:-1]], device=device), use_cache=False) for row in _PROBE]
+        return torch.cat([row.last_hidden_state[0] for row in rows])
+
+
+@torch.no_grad()
+def _forest_probe(base: Any) -> Tensor:
+    """The same of both rows merged into a forest."""
+    weights = np.array([0.0] * 6 + [1.0], dtype=np.float32)
+    forest = build([Path(np.array(row, dtype=np.int32), weights, n, n) for n, row in enumerate(_PROBE)])
+    with _evaluation(base):
+        device = next(base.parameters()).device
+        layout: Layout = BACKENDS.call("dense", "build", forest, device)
+        token_N, depth_N = (to_tensor(array, device) for array in (forest.token, forest.depth))
+        hidden_ND = hidden_states(base, token_N, depth_N, layout)
+    # In the forest the second row (its fourth token is 7) stands behind the first (4): preorder by token.
+    lines = [forest.ancestors(int(node)) for node in forest.source]
+    return torch.cat([hidden_ND[torch.tensor(line, device=device)] for line in lines])
+
+
+@contextlib.contextmanager
+def _evaluation(model: nn.Module) -> Iterator[None]:
+    """Dropout off while open."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 def unwrap(model: Any) -> Any:
