@@ -44,6 +44,15 @@ def test_off_the_path_the_program_is_named_as_it_was_started(here: Path, monkeyp
     assert command("chat", "x") == f"{here}/.venv/bin/tunewright chat x"
 
 
+def test_a_way_round_is_made_straight(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = installed(here / "bin", monkeypatch)
+    (here / "sub").mkdir()
+    monkeypatch.chdir(here / "sub")
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(sys, "argv", [f"../bin/{program.name}"])
+    assert command("run") == f"{here}/bin/tunewright run"
+
+
 def test_another_tunewright_on_the_path_is_not_this_one(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = installed(here / "other", monkeypatch)
     installed(here / "mine", monkeypatch)

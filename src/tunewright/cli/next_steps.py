@@ -64,7 +64,7 @@ def _executable() -> str:
 
 
 def _short(path: Path) -> str:
-    absolute, here = path.absolute(), Path.cwd()
+    absolute, here = Path(os.path.normpath(path.absolute())), Path.cwd()  # links stay: an environment needs its own
     if not absolute.is_relative_to(here):
         return str(absolute)
     relative = str(absolute.relative_to(here))

@@ -39,6 +39,8 @@ def show_result(result: RunResult, *, is_demo: bool = False) -> None:
     console.print(
         Text(f"\nReleased as {result.release} in {words.duration(total)}, at most {words.size(peak)} of memory.")
     )
+    if not result.passed:
+        console.print(Text("It missed what the recipe calls success, and is stored with that verdict.", style="yellow"))
     console.print(Text(f"Report: {result.report}"), soft_wrap=True)
     name, workspace = result.release.partition("@")[0], result.workspace
     said = ["--message", _DEMO_MESSAGE] if is_demo else []

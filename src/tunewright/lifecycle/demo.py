@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import tunewright
 from tunewright.base.errors import WorkspaceError
 
+_PACKAGE = Path(__file__).parent.parent
 _INSTALLED = Path("examples") / "support_desk"
 _SOURCE_TREE = Path("examples") / "support-desk"
 
@@ -17,12 +17,11 @@ def demo_recipe() -> Path:
     Raises:
         WorkspaceError: If the installation lacks it.
     """
-    package = Path(tunewright.__file__).parent
-    for folder in (package / _INSTALLED, package.parent.parent / _SOURCE_TREE):
+    for folder in (_PACKAGE / _INSTALLED, _PACKAGE.parent.parent / _SOURCE_TREE):
         if (folder / "recipe.yaml").exists():
             return folder / "recipe.yaml"
     raise WorkspaceError(
         "The demonstration's recipe is missing from this installation",
-        where=str(package / _INSTALLED),
+        where=str(_PACKAGE / _INSTALLED),
         hint="Install tunewright again, or run it from a clone of the project.",
     )
