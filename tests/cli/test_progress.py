@@ -69,7 +69,8 @@ def test_a_plain_line_says_amount_pace_and_loss() -> None:
     listener = PlainLines(Console(file=screen, width=80), every_s=0)
     listener(Stage("train", "started", total=100, unit="steps"))
     listener(Metrics("train", 5, 100, {"loss": 0.5, "rate": 0.1}))
-    listener.started["train"] -= 10  # as if ten seconds had gone by
+    done, since = listener.first["train"]
+    listener.first["train"] = (done, since - 9)  # as if nine seconds had gone by since the fifth step
     listener(Stage("train", "progress", done=50, total=100, unit="steps"))
     assert screen.getvalue().splitlines()[-1] == "train: 50/100 steps 5.0/s 0:10 left loss 0.500"
 
@@ -88,12 +89,12 @@ def test_numbers_read_well() -> None:
     assert clock(3723) == "1:02:03"
     assert amount(1200, 0, "rows") == "1,200 rows"
     assert amount(0, 0, "rows") == ""
-    assert pace(50, 100, 10) == "5.0/s 0:10 left"
-    assert pace(1, 10, 30) == "30 s each 4:30 left"
-    assert pace(1, 4, 30) == ""  # a rate over four things says nothing
-    assert pace(10_000_000, 40_000_000, 10, "bytes") == "1.0 MB/s 0:30 left"
+    assert pace(50, 100, 5.0) == "5.0/s 0:10 left"
+    assert pace(1, 10, 1 / 30) == "30 s each 4:30 left"
+    assert pace(1, 4, 1 / 30) == ""  # a rate over four things says nothing
+    assert pace(10_000_000, 40_000_000, 1e6, "bytes") == "1.0 MB/s 0:30 left"
     assert amount(10_000_000, 40_000_000, "bytes") == "10.0/40.0 MB"
-    assert pace(0, 10, 3) == ""
+    assert pace(0, 10, 0.0) == ""
     assert shown_metric({"loss": 1.23456}) == "loss 1.235"
     assert shown_metric({"accuracy": 1.0}) == ""
 

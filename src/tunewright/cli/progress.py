@@ -18,6 +18,8 @@ _PLAIN_EVERY_S = 5.0
 _NAME_WIDTH = 21
 # A rate over a handful of things says nothing.
 _FEWEST_FOR_PACE = 10
+# Units a second; below it, time left is a guess in years.
+_SLOWEST = 1e-6
 _LEVEL_STYLE = {"info": "", "warning": "yellow", "error": "bold red"}
 # The one number of a stage's metrics that is worth a place in 80 columns, by preference.
 _SHOWN_METRICS = ("loss", "validation_loss")
@@ -97,6 +99,8 @@ class PlainLines:
     console: Console
     every_s: float = _PLAIN_EVERY_S
     started: dict[str, float] = field(default_factory=dict)
+    # Where each stage stood when it was first heard of: a resumed one begins in the middle, and its rate does not.
+    first: dict[str, tuple[int, float]] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
     printed_at: float = field(default_factory=time.monotonic)
 
@@ -113,6 +117,7 @@ class PlainLines:
         now = time.monotonic()
         if event.status == "started":
             self.started[event.name] = now
+            self.first.pop(event.name, None)
             self._print(f"{event.name}: started")
         elif event.status == "progress":
             self._progress(event)
@@ -124,13 +129,13 @@ class PlainLines:
 
     def _progress(self, event: Stage) -> None:
         now = time.monotonic()
-        started = self.started.setdefault(event.name, now)
+        done, since = self.first.setdefault(event.name, (event.done, now))
         if now - self.printed_at >= self.every_s:
-            self._print(self._line(event, now - started))
+            self._print(self._line(event, (event.done - done) / (now - since) if now > since else 0.0))
 
-    def _line(self, event: Stage, seconds: float) -> str:
+    def _line(self, event: Stage, rate: float) -> str:
         parts = [f"{event.name}: {amount(event.done, event.total, event.unit)}"]
-        parts += [pace(event.done, event.total, seconds, event.unit), self.latest.get(event.name, ""), event.note]
+        parts += [pace(event.done, event.total, rate, event.unit), self.latest.get(event.name, ""), event.note]
         return " ".join(part for part in parts if part)
 
     def _print(self, text: str) -> None:
@@ -164,7 +169,7 @@ class _Pace(ProgressColumn):
         if task.fields["end"]:
             return Text("" if task.fields["end"] == "skipped" else clock(seconds), style="dim")
         done, total = int(task.completed), int(task.total or 0)
-        return Text(pace(done, total, seconds, task.fields["unit"]) or clock(seconds), style="cyan")
+        return Text(pace(done, total, task.speed or 0.0, task.fields["unit"]) or clock(seconds), style="cyan")
 
 
 class _Latest(ProgressColumn):
@@ -189,11 +194,10 @@ def amount(done: int, total: int, unit: str) -> str:
     return f"{done:,}/{total:,} {unit}".strip()
 
 
-def pace(done: int, total: int, seconds: float, unit: str = "") -> str:
-    """`4.1/s 2:03 left`; empty before anything is done."""
-    if done <= 0 or seconds <= 0 or 0 < total < _FEWEST_FOR_PACE:
+def pace(done: int, total: int, rate: float, unit: str = "") -> str:
+    """`4.1/s 2:03 left`, by a rate in units a second; empty while there is none."""
+    if rate < _SLOWEST or 0 < total < _FEWEST_FOR_PACE:
         return ""
-    rate = done / seconds
     shown = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate >= 0.1 else f"{1 / rate:,.0f} s each"
     if unit == "bytes":
         shown = f"{rate / 1e6:,.1f} MB/s"
