@@ -105,3 +105,31 @@ def test_references_are_scored_in_the_pass_that_reads_the_prompts(pair: tuple[ob
 def test_as_many_references_as_prompts(pair: tuple[object, object]) -> None:
     with pytest.raises(DataError, match="1 prompts and 2 references"):
         generate(pair[1], [[1]], references=[[1], [2]], max_new_tokens=4, stop_ids=())
+
+
+def test_following_a_reference_changes_no_answer(pair: tuple[object, object]) -> None:
+    """References that agree with the answer for a while, to its end, or beyond the limit."""
+    _, ours = pair
+    prompts = some_prompts()
+    free = generate(ours, prompts, max_new_tokens=12, stop_ids=())
+    stop = free[0].tokens[5]
+    plain = generate(ours, prompts, max_new_tokens=12, stop_ids={stop})
+    for kept in (1, 3, 5, 12):
+        references = [[*answer.tokens[:kept], 7] for answer in free]
+        references[3] = free[3].tokens[:kept]  # followed to its end, with no stop token there
+        references[0] = free[0].tokens[:6]  # followed to its end, which is the stop token
+        found = generate(ours, prompts, references=references, max_new_tokens=12, stop_ids={stop}, batch_size=5)
+        assert [a.tokens for a in found] == [a.tokens for a in plain]
+        assert [a.stopped for a in found] == [a.stopped for a in plain]
+        assert [a.logprob for a in found] == pytest.approx([a.logprob for a in plain], abs=1e-4)
+
+
+def test_an_agreed_reference_is_not_decoded_again(pair: tuple[object, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, ours = pair
+    prompt = some_prompts()[0]
+    answer = generate(ours, [prompt], max_new_tokens=3, stop_ids=())[0].tokens
+    decoded: list[object] = []
+    monkeypatch.setattr("tunewright.generate.engine._Batch._go_on", lambda *args: decoded.append(args))
+    found = generate(ours, [prompt], references=[answer], max_new_tokens=3, stop_ids={answer[2]})
+    assert (found[0].tokens, found[0].stopped) == (answer[:2], True)
+    assert not decoded

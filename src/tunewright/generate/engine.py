@@ -1,7 +1,8 @@
 """Greedy decoding in batches.
 
 The prompts of a batch are read as a forest, so that what they share is computed once; what all of them share is also
-kept once, as the trunk of the batch's key and value cache.
+kept once, as the trunk of the batch's key and value cache. References are read in the same pass, behind their prompts:
+as long as the reference's next token is the most probable one it is the answer's too, and is not computed again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from tunewright.base.errors import DataError
 from tunewright.base.plugins import BACKENDS
 from tunewright.forest import Forest, Path, build
 from tunewright.forest import layout as layouts
-from tunewright.forest.edges import edge_scores
+from tunewright.forest.edges import EdgeScores, edge_scores
+from tunewright.forest.forest import Ints
 from tunewright.forest.score import DEFAULT_BACKEND, path_logp
 from tunewright.generate.cache import Cache, Recorder
 
@@ -105,40 +107,54 @@ class _Batch:
         self._tokens: list[list[int]] = [[] for _ in prompts]
         self._stopped = [False] * len(prompts)
         self._logprob = [0.0] * len(prompts)
-        self._active = list(range(len(prompts)))
-        self._next_hidden, self._cache, self._reference_logprob = _prefill(model, prompts, references, limit)
+        self._read = _prefill(model, prompts, references, limit, stop_ids)
 
     def decode(self, on_token: OnToken | None) -> list[Generation]:
         """Chooses tokens until every row has ended; the answers, in the order of the prompts."""
-        head, backbone = layouts.head(self._model), layouts.backbone(self._model)
-        hidden_BD = self._next_hidden
+        read = self._read
+        rows = [row for row in range(len(self._tokens)) if self._follow(row, on_token)]
+        if rows:
+            places = torch.tensor(rows, device=read.hidden_BD.device)
+            read.cache.keep(places)
+            self._go_on(rows, read.hidden_BD[places], on_token)
+        found = zip(self._tokens, self._stopped, self._logprob, read.reference_logprob, strict=True)
+        return [Generation(*answer) for answer in found]
+
+    def _follow(self, row: int, on_token: OnToken | None) -> bool:
+        """Notes the tokens that the reference and the model agree on; whether the row goes on behind them."""
+        return all(self._take([row], [token], [logp], on_token) for token, logp in self._read.followed[row])
+
+    def _go_on(self, rows: list[int], hidden_BD: Tensor, on_token: OnToken | None) -> None:
+        """Decodes rows token by token from the states of their last tokens."""
+        head, backbone, cache = layouts.head(self._model), layouts.backbone(self._model), self._read.cache
         while True:
             logit_BV = head(hidden_BD).float()
             token_B = logit_BV.argmax(-1)
             logp_B = logit_BV.gather(1, token_B[:, None])[:, 0] - logit_BV.logsumexp(-1)
-            alive = self._take(token_B.tolist(), logp_B.tolist(), on_token)
+            alive = set(self._take(rows, token_B.tolist(), logp_B.tolist(), on_token))
             if not alive:
-                rows = zip(self._tokens, self._stopped, self._logprob, self._reference_logprob, strict=True)
-                return [Generation(*row) for row in rows]
-            if len(alive) < len(token_B):
-                kept = torch.tensor(alive, device=token_B.device)
-                self._active = [self._active[place] for place in alive]
-                self._cache.keep(kept)
+                return
+            if len(alive) < len(rows):
+                kept = torch.tensor([place for place, row in enumerate(rows) if row in alive], device=token_B.device)
+                rows = [row for row in rows if row in alive]
+                cache.keep(kept)
                 token_B = token_B[kept]
             output = backbone(
                 input_ids=token_B[:, None],
-                position_ids=self._cache.position_B[:, None],
+                position_ids=cache.position_B[:, None],
                 attention_mask=None,
                 use_cache=False,
-                layout=self._cache,
+                layout=cache,
             )
-            self._cache.advance()
+            cache.advance()
             hidden_BD = output.last_hidden_state[:, 0]
 
-    def _take(self, tokens: list[int], logps: list[float], on_token: OnToken | None) -> list[int]:
-        """Notes one token per active row; returns the places of those that go on."""
+    def _take(
+        self, rows: Sequence[int], tokens: Sequence[int], logps: Sequence[float], on_token: OnToken | None
+    ) -> list[int]:
+        """Notes one token for each of some rows; returns the rows that go on."""
         alive = []
-        for place, (row, token, logp) in enumerate(zip(self._active, tokens, logps, strict=True)):
+        for row, token, logp in zip(rows, tokens, logps, strict=True):
             self._logprob[row] += logp
             if token in self._stop_ids:
                 self._stopped[row] = True
@@ -147,31 +163,81 @@ class _Batch:
             if on_token:
                 on_token(row, token)
             if len(self._tokens[row]) < self._limit:
-                alive.append(place)
+                alive.append(row)
         return alive
 
 
-def _prefill(
-    model: Any, prompts: Sequence[Sequence[int]], references: Sequence[Sequence[int]] | None, room: int
-) -> tuple[Tensor, Cache, list[float]]:
-    """Reads the prompts, and the references behind them, as one forest.
+@dataclass(frozen=True)
+class _Read:
+    """What reading the prompts, and the references behind them, leaves.
 
-    Returns:
-        The hidden state of each prompt's last token, the cache, and each reference's log-probability.
+    Args:
+        followed: For each row the beginning of its reference that is also the most probable: token, log-probability.
+        hidden_BD: State of each row's last token, which predicts the next: of the prompt, or of what was followed.
+        cache: Keys and values up to and with that token.
+        reference_logprob: Log-probability of each whole reference, in nats.
     """
+
+    followed: list[list[tuple[int, float]]]
+    hidden_BD: Tensor
+    cache: Cache
+    reference_logprob: list[float]
+
+
+def _prefill(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    references: Sequence[Sequence[int]] | None,
+    room: int,
+    stop_ids: frozenset[int],
+) -> _Read:
+    """Reads the prompts, and the references behind them, as one forest."""
     device = next(model.parameters()).device
     paths = [_path(prompt, references[row] if references else None, row) for row, prompt in enumerate(prompts)]
     forest = build(paths)
     recorder = Recorder(BACKENDS.call(DEFAULT_BACKEND, "build", forest, device))
     token_N, depth_N = (layouts.to_tensor(array, device) for array in (forest.token, forest.depth))
     hidden_ND = layouts.hidden_states(model, token_N, depth_N, recorder)
+    followed: list[list[tuple[int, float]]] = [[] for _ in prompts]
     logprob = np.full(len(prompts), np.nan)
     if references:
-        logprob[[path.row for path in forest.paths]] = path_logp(
-            edge_scores(hidden_ND, layouts.head(model), forest), forest
-        )
-    lines = _lines(forest)
-    # The last token of a prompt stays out of the trunk, so that every row has something of its own.
+        scores = edge_scores(hidden_ND, layouts.head(model), forest)
+        logprob[[path.row for path in forest.paths]] = path_logp(scores, forest)
+        followed = _followed(forest, scores, stop_ids)
+    last_B = _last_nodes(forest, followed)
+    cache = _cache(recorder, [forest.ancestors(node) for node in last_B], room, device)
+    return _Read(followed, hidden_ND.index_select(0, layouts.to_tensor(last_B, device)), cache, logprob.tolist())
+
+
+def _followed(forest: Forest, scores: EdgeScores, stop_ids: frozenset[int]) -> list[list[tuple[int, float]]]:
+    """For each row the beginning of its reference in which every token is the most probable one.
+
+    The last token of a reference was not read, so nothing can go on behind it: it counts only if it ends the answer.
+    """
+    hits, logps = scores.hit.tolist(), scores.logp.tolist()
+    found: list[list[tuple[int, float]]] = [[] for _ in forest.paths]
+    for path, start, end in zip(forest.paths, forest.path_start[:-1], forest.path_start[1:], strict=True):
+        for edge in forest.path_edge[start:end].tolist():
+            if not hits[edge]:
+                break
+            found[path.row].append((int(forest.target[edge]), logps[edge]))
+        if len(found[path.row]) == end - start and found[path.row][-1][0] not in stop_ids:
+            found[path.row].pop()
+    return found
+
+
+def _last_nodes(forest: Forest, followed: Sequence[Sequence[tuple[int, float]]]) -> list[int]:
+    """The node that predicts what comes behind the followed part; of a reference followed to its end, the last one."""
+    last = {}
+    for path, start, end in zip(forest.paths, forest.path_start[:-1], forest.path_start[1:], strict=True):
+        edge = forest.path_edge[min(start + len(followed[path.row]), end - 1)]
+        last[path.row] = int(forest.source[edge])
+    return [last[row] for row in range(len(last))]
+
+
+def _cache(recorder: Recorder, lines: Sequence[Ints], room: int, device: torch.device) -> Cache:
+    """The cache of rows whose nodes, root first, are these; what all of them begin with is kept once."""
+    # The last node of a row stays out of the trunk, so that every row has something of its own.
     shared = min(len(line) for line in lines) - 1
     while shared and len({int(line[shared - 1]) for line in lines}) > 1:
         shared -= 1
@@ -179,15 +245,10 @@ def _prefill(
     rest_BL = np.zeros((len(rests), max(map(len, rests))), dtype=np.int64)
     for row, rest in enumerate(rests):
         rest_BL[row, : len(rest)] = rest
-    last_B = layouts.to_tensor([int(line[-1]) for line in lines], device)
-    cache = Cache(
-        recorder,
-        layouts.to_tensor(lines[0][:shared], device),
-        layouts.to_tensor(rest_BL, device),
-        layouts.to_tensor([len(rest) for rest in rests], device),
-        room,
+    trunk, padded, lengths = (
+        layouts.to_tensor(x, device) for x in (lines[0][:shared], rest_BL, [len(rest) for rest in rests])
     )
-    return hidden_ND.index_select(0, last_B), cache, logprob.tolist()
+    return Cache(recorder, trunk, padded, lengths, room)
 
 
 def _path(prompt: Sequence[int], reference: Sequence[int] | None, row: int) -> Path:
@@ -196,15 +257,6 @@ def _path(prompt: Sequence[int], reference: Sequence[int] | None, row: int) -> P
     weights = np.zeros(len(prompt) + len(answer), dtype=np.float32)
     weights[len(prompt) :] = 1.0
     return Path(np.array([*prompt, *answer], dtype=np.int32), weights, group=row, row=row)
-
-
-def _lines(forest: Forest) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Each prompt's nodes, root first, in the order of the prompts: the first edge leaves a prompt's last node."""
-    lines = {
-        path.row: forest.ancestors(int(forest.source[forest.path_edge[start]]))
-        for path, start in zip(forest.paths, forest.path_start[:-1], strict=True)
-    }
-    return [lines[row] for row in range(len(lines))]
 
 
 def _check(prompts: Sequence[Sequence[int]], references: Sequence[Sequence[int]] | None) -> None:
