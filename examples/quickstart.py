@@ -13,7 +13,7 @@ import tunewright as tw
 from tunewright.base.events import Event, Metrics, Stage
 
 SUPPORT_DESK = Path(__file__).parent / "support-desk" / "recipe.yaml"
-QUESTION = "My Lumo lamp from order 4711-203 arrived broken. Please send a new one today!"
+QUESTION = "My Lumo lamp arrived broken. Order A1042. Please send a new one today!"
 
 
 def show(event: Event) -> None:

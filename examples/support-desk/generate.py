@@ -37,14 +37,14 @@ PRODUCTS = {
 }
 # Uneven, as at any desk. (weight, chance of a product, of an order number, of a date)
 INTENTS = {
-    "delivery": (20, 0.7, 0.75, 0.65),
-    "refund": (17, 0.7, 0.7, 0.7),
-    "defect": (14, 0.8, 0.55, 0.7),
-    "exchange": (13, 0.75, 0.7, 0.7),
-    "billing": (11, 0.65, 0.75, 0.7),
-    "cancel": (10, 0.65, 0.75, 0.65),
-    "account": (8, 0.45, 0.4, 0.4),
-    "other": (7, 0.6, 0.25, 0.4),
+    "delivery": (19, 0.7, 0.6, 0.45),
+    "refund": (16, 0.7, 0.55, 0.5),
+    "defect": (14, 0.8, 0.4, 0.5),
+    "exchange": (13, 0.75, 0.55, 0.5),
+    "billing": (11, 0.65, 0.6, 0.5),
+    "cancel": (10, 0.65, 0.6, 0.45),
+    "account": (8, 0.45, 0.3, 0.3),
+    "other": (9, 0.6, 0.2, 0.3),
 }
 # Intents that a customer of each kind may say this is not about, in words that hold for any of their situations.
 DECOYS = {
@@ -57,8 +57,8 @@ DECOYS = {
     "account": ["refund", "delivery", "cancel", "billing"],
     "other": ["refund", "exchange", "billing"],
 }
-DECOY_SHARE = 0.25
-URGENCIES = {"normal": 50, "high": 29, "low": 21}
+DECOY_SHARE = 0.12
+URGENCIES = {"normal": 48, "high": 27, "low": 25}
 INTENT_SPELLINGS = {
     "refund": ["Refund", "REFUND", "Refund request", "money back"],
     "exchange": ["Exchange", "EXCHANGE", "Replacement", "swap"],
@@ -79,9 +79,9 @@ MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 
-USABLE, CONFLICTS, EXACT_COPIES, NEAR_COPIES = 1150, 6, 60, 40
-NO_MESSAGE, NO_PRIORITY, UNTRIAGED, HELD_OUT = 12, 12, 440, 260
-WORDS = (9, 34)
+USABLE, CONFLICTS, EXACT_COPIES, NEAR_COPIES = 570, 6, 60, 40
+NO_MESSAGE, NO_PRIORITY, UNTRIAGED, HELD_OUT = 12, 12, 1070, 200
+WORDS = (7, 26)
 FIRST_DAY, DAYS = datetime.date(2025, 1, 2), 420
 
 
@@ -143,9 +143,9 @@ def write(intent: str, phrases: dict[str, Any], deck: Deck, *, tidy: bool) -> Re
     )
     template = _frame(_core(facts, phrases, deck), phrases, deck)
     text = " ".join(template)
-    if dice.random() < (0.1 if tidy else 0.2):
+    if dice.random() < (0.06 if tidy else 0.12):
         text = _misspell_words(text, dice)
-    if text.isascii() and dice.random() < 0.12:
+    if text.isascii() and dice.random() < 0.08:
         text = text.lower()
     text = _fill(text, facts, phrases, deck)
     if dice.random() < (0.03 if tidy else 0.08):
@@ -160,7 +160,7 @@ def _core(facts: Record, phrases: dict[str, Any], deck: Deck) -> list[str]:
     request = deck.draw(own["requests"])
     details = phrases["details_other" if facts.intent == "other" else "details"]
     situation = ""
-    if dice.random() < 0.8:
+    if dice.random() < 0.7:
         topic = dice.choice(own["situations"])
         situation = deck.draw(phrases["situations"][topic])
     elif facts.product:
@@ -185,13 +185,13 @@ def _core(facts: Record, phrases: dict[str, Any], deck: Deck) -> list[str]:
 
 
 def _frame(core: list[str], phrases: dict[str, Any], deck: Deck) -> list[str]:
-    """Puts an opening, a closing and by-talk around the core, so that a message has about 12 to 32 words."""
+    """Puts an opening, a closing and by-talk around the core, so that a message has about 8 to 26 words."""
     words = sum(len(part.split()) for part in core)
     dice = deck.dice
-    opening = words < 28 and (dice.random() < 0.4 or words < 9)
-    closing = words < 26 and (dice.random() < 0.2 or words < 7)
+    opening = words < 18 and (dice.random() < 0.15 or words < 7)
+    closing = words < 20 and dice.random() < 0.12
     contact = dice.random() < 0.06
-    filler = words < (10 if dice.random() < 0.8 else 16)
+    filler = words < 9 and dice.random() < 0.3
     parts = [deck.draw(phrases["openings"])] if opening else []
     if filler:
         parts.append(deck.draw(phrases["fillers"]))
@@ -220,35 +220,23 @@ def _fill(text: str, facts: Record, phrases: dict[str, Any], deck: Deck) -> str:
 
 def _product_as_typed(product: str, dice: random.Random) -> str:
     kind = PRODUCTS[product]
-    style = dice.choices(("plain", "kind", "lower", "upper", "wrong"), (48, 25, 11, 3, 13))[0]
-    if style == "wrong":
-        return _misspell(product, dice)
-    return {"plain": product, "kind": f"{product} {kind}", "lower": product.lower(), "upper": product.upper()}[style]
+    style = dice.choices(("plain", "kind", "lower"), (65, 25, 10))[0]
+    return {"plain": product, "kind": f"{product} {kind}", "lower": product.lower()}[style]
 
 
 def _order_as_typed(order_id: str, dice: random.Random) -> str:
-    letter, digits = order_id[:1], order_id[1:]
-    styles = (order_id, order_id.lower(), f"#{order_id}", f"{letter}-{digits}", f"{letter} {digits}")
-    return dice.choices(styles, (60, 15, 12, 7, 6))[0]
+    return dice.choices((order_id, order_id.lower(), f"#{order_id}"), (72, 10, 18))[0]
 
 
 def _date_as_typed(day: datetime.date, dice: random.Random) -> str:
     """The day as customers write it: always day before month where both are numbers, the year always given."""
     month = MONTHS[day.month - 1]
     styles = {
-        f"{day.day} {month} {day.year}": 25,
-        f"{day:%d/%m/%Y}": 20,
-        f"{day:%d.%m.%Y}": 15,
-        f"{month} {day.day}, {day.year}": 12,
-        f"{day.day} {month[:3]} {day.year}": 12,
-        day.isoformat(): 10,
-        f"{day.day}{_ordinal(day.day)} {month} {day.year}": 6,
+        f"{day.day} {month} {day.year}": 40,
+        f"{day:%d/%m/%Y}": 35,
+        day.isoformat(): 25,
     }
     return dice.choices(list(styles), list(styles.values()))[0]
-
-
-def _ordinal(number: int) -> str:
-    return {1: "st", 2: "nd", 3: "rd"}.get(number % 10 if number // 10 != 1 else 0, "th")
 
 
 def _misspell(word: str, dice: random.Random) -> str:

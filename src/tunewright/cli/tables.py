@@ -27,7 +27,7 @@ _IN_SENTENCES = {
     "bag_of_words": "the bag of words",
 }
 _NO_METRICS = ("cut", "seconds", "not_covered")
-_DEMO_MESSAGE = "My Lumo lamp from order 4711-203 arrived broken on 3 March 2025. Please send a new one today!"
+_DEMO_MESSAGE = "My Lumo lamp arrived broken. Order A1042 of 14 March 2025. Please send a new one today!"
 
 
 def show_result(result: RunResult, *, is_demo: bool = False) -> None:
