@@ -22,7 +22,7 @@ class Config(PluginConfig):
 
     name: Literal["lora"] = "lora"
     rank: int = Field(16, ge=1, description="Inner width of the update.")
-    alpha: float | None = Field(None, gt=0, description="Scale of the update, over the rank. Empty: twice the rank.")
+    alpha: int | None = Field(None, ge=1, description="Scale of the update, over the rank. Empty: twice the rank.")
     dropout: float = Field(0.0, ge=0.0, lt=1.0, description="Share of the layer's inputs dropped in training.")
     targets: Literal["all-linear"] | tuple[str, ...] = Field(
         "all-linear", description="Which layers: all linear ones but the head, or a list of name endings."
