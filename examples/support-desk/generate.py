@@ -37,13 +37,13 @@ PRODUCTS = {
 }
 # Uneven, as at any desk. (weight, chance of a product, of an order number, of a date)
 INTENTS = {
-    "delivery": (19, 0.7, 0.6, 0.45),
-    "refund": (16, 0.7, 0.55, 0.5),
-    "defect": (14, 0.8, 0.4, 0.5),
-    "exchange": (13, 0.75, 0.55, 0.5),
-    "billing": (11, 0.65, 0.6, 0.5),
-    "cancel": (10, 0.65, 0.6, 0.45),
-    "account": (8, 0.45, 0.3, 0.3),
+    "delivery": (19, 0.7, 0.5, 0.3),
+    "refund": (16, 0.7, 0.45, 0.35),
+    "defect": (14, 0.8, 0.35, 0.35),
+    "exchange": (13, 0.75, 0.45, 0.35),
+    "billing": (11, 0.65, 0.5, 0.35),
+    "cancel": (10, 0.65, 0.5, 0.3),
+    "account": (8, 0.45, 0.3, 0.25),
     "other": (9, 0.6, 0.2, 0.3),
 }
 # Intents that a customer of each kind may say this is not about, in words that hold for any of their situations.
@@ -57,7 +57,7 @@ DECOYS = {
     "account": ["refund", "delivery", "cancel", "billing"],
     "other": ["refund", "exchange", "billing"],
 }
-DECOY_SHARE = 0.12
+DECOY_SHARE = 0.08
 URGENCIES = {"normal": 48, "high": 27, "low": 25}
 INTENT_SPELLINGS = {
     "refund": ["Refund", "REFUND", "Refund request", "money back"],
@@ -79,8 +79,8 @@ MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 
-USABLE, CONFLICTS, EXACT_COPIES, NEAR_COPIES = 570, 6, 60, 40
-NO_MESSAGE, NO_PRIORITY, UNTRIAGED, HELD_OUT = 12, 12, 1070, 200
+USABLE, CONFLICTS, EXACT_COPIES, NEAR_COPIES = 610, 6, 60, 40
+NO_MESSAGE, NO_PRIORITY, UNTRIAGED, HELD_OUT = 12, 12, 1030, 200
 WORDS = (7, 26)
 FIRST_DAY, DAYS = datetime.date(2025, 1, 2), 420
 
@@ -160,7 +160,7 @@ def _core(facts: Record, phrases: dict[str, Any], deck: Deck) -> list[str]:
     request = deck.draw(own["requests"])
     details = phrases["details_other" if facts.intent == "other" else "details"]
     situation = ""
-    if dice.random() < 0.7:
+    if dice.random() < 0.6:
         topic = dice.choice(own["situations"])
         situation = deck.draw(phrases["situations"][topic])
     elif facts.product:
