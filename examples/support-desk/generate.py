@@ -58,7 +58,8 @@ DECOYS = {
     "other": ["refund", "exchange", "billing"],
 }
 DECOY_SHARE = 0.08
-URGENCIES = {"normal": 48, "high": 27, "low": 25}
+# What a message says of its urgency: nothing, that it hurries, or that it does not. The desk notes the last as normal.
+CUES = {"none": 45, "high": 35, "low": 20}
 INTENT_SPELLINGS = {
     "refund": ["Refund", "REFUND", "Refund request", "money back"],
     "exchange": ["Exchange", "EXCHANGE", "Replacement", "swap"],
@@ -70,7 +71,6 @@ INTENT_SPELLINGS = {
     "other": ["Other", "OTHER", "Misc", "general question"],
 }
 URGENCY_SPELLINGS = {
-    "low": ["Low", "LOW", "P3"],
     "normal": ["Normal", "NORMAL", "medium", "P2"],
     "high": ["High", "HIGH", "urgent", "P1"],
 }
@@ -133,15 +133,16 @@ def write(intent: str, phrases: dict[str, Any], deck: Deck, *, tidy: bool) -> Re
     product = deck.draw(list(PRODUCTS)) if dice.random() < with_product else None
     order_id = f"{dice.choice('ABCDEFGHKLMNPRSTVWXZ')}{dice.randint(1000, 9999)}"
     day = FIRST_DAY + datetime.timedelta(days=dice.randrange(DAYS))
+    cue = dice.choices(list(CUES), list(CUES.values()))[0]
     facts = Record(
         message="",
         intent=intent,
         product=product,
         order_id=order_id if dice.random() < with_order else None,
         date=day if dice.random() < with_date else None,
-        urgency=dice.choices(list(URGENCIES), list(URGENCIES.values()))[0],
+        urgency="high" if cue == "high" else "normal",
     )
-    template = _frame(_core(facts, phrases, deck), phrases, deck)
+    template = _frame(_core(facts, cue, phrases, deck), phrases, deck)
     text = " ".join(template)
     if dice.random() < (0.06 if tidy else 0.12):
         text = _misspell_words(text, dice)
@@ -153,7 +154,7 @@ def write(intent: str, phrases: dict[str, Any], deck: Deck, *, tidy: bool) -> Re
     return replace(facts, message=text, template=tuple(template))
 
 
-def _core(facts: Record, phrases: dict[str, Any], deck: Deck) -> list[str]:
+def _core(facts: Record, cue: str, phrases: dict[str, Any], deck: Deck) -> list[str]:
     """The sentences that carry the facts, in one of several orders."""
     dice = deck.dice
     own = phrases["intents"][facts.intent]
@@ -179,8 +180,8 @@ def _core(facts: Record, phrases: dict[str, Any], deck: Deck) -> list[str]:
         request = f"{decoy} {request}" if dice.random() < 0.6 else f"{request} {decoy}"
     orders = ((situation, detail, request), (detail, situation, request), (situation, request, detail))
     core = list(dice.choices([*orders, (request, situation, detail)], (40, 20, 30, 10))[0])
-    if facts.urgency != "normal":
-        core.insert(dice.choice((0, len(core), len(core), len(core))), deck.draw(phrases["urgency"][facts.urgency]))
+    if cue != "none":
+        core.insert(dice.choice((0, len(core), len(core), len(core))), deck.draw(phrases["urgency"][cue]))
     return [part for part in core if part]
 
 

@@ -121,7 +121,7 @@ def test_the_planted_mess_is_as_the_readme_says(rows: list[Row]) -> None:
     assert sum(count - 1 for count in folded.values()) == 60 + 40 + 6
     assert Counter(folded.values()) == {1: 504, 2: 106}
     redacted = [value for value in values if re.search(r"@example\.com|\+44 ", value["message"] or "")]
-    assert len(redacted) == 79
+    assert len(redacted) == 81
 
 
 def test_conflicting_records_differ_in_the_intent_alone(generator: ModuleType) -> None:
@@ -152,7 +152,7 @@ def test_held_out_answers_stand_in_their_messages(generator: ModuleType, heldout
     assert {row["intent"] for row in heldout} == set(generator.INTENTS)
     for row in heldout:
         assert tuple(row)[1:] == FIELDS
-        assert row["urgency"] in generator.URGENCIES
+        assert row["urgency"] in generator.URGENCY_SPELLINGS
         digits = re.sub(r"\D", "", row["message"])
         if row["order_id"]:
             assert re.search(rf"{row['order_id'][0]}[- ]?{row['order_id'][1:]}", row["message"], re.IGNORECASE)
