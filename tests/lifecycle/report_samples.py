@@ -181,7 +181,6 @@ def support_desk() -> ReportFacts:
         goal="Read a customer's message into intent, product, order number, ISO date and urgency, as strict JSON.",
         release="support-desk@1",
         recipe_yaml=SUPPORT_RECIPE,
-        command="tunewright run examples/support-desk/recipe.yaml",
         success=[
             {"metric": "record_exact_match", "condition": ">= 0.80", "value": 0.8708, "passed": True},
             {"metric": "json_valid", "condition": ">= 0.99", "value": 1.0, "passed": True},

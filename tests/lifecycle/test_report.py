@@ -121,7 +121,6 @@ def test_escapes_whatever_the_data_holds() -> None:
             name=HOSTILE,
             goal=HOSTILE,
             recipe_yaml=HOSTILE,
-            command=HOSTILE,
             examples=[one],
             dataset=dataset,
             evaluation=evaluation,

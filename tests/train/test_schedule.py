@@ -46,3 +46,10 @@ def test_validation_is_always_after_the_last_step() -> None:
     assert sorted(validation_steps(order, 0.5)) == [5, 10, 15, 20]
     assert sorted(validation_steps(order, 7)) == [7, 14, 20]
     assert sorted(validation_steps(order, 1000)) == [20]
+
+
+def test_a_share_of_an_epoch_that_is_no_whole_step_validates_once_at_the_end() -> None:
+    order = Order(rows=564, batch_size=4, epochs=1, seed=0)  # half an epoch is 70.5 steps
+    assert sorted(validation_steps(order, 0.5)) == [71, 141]
+    tiny = Order(rows=6, batch_size=4, epochs=1, seed=0)  # an eighth is less than one step
+    assert sorted(validation_steps(tiny, 0.125)) == [1, 2]

@@ -274,7 +274,7 @@ def _record(value: Any, name: str, line: int) -> Row | Fault:
 
 def _json_fault(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at position {error.pos + 1}"
+        return f"{error.msg.removesuffix(' at')} at position {error.pos + 1}"
     return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
 
 
@@ -288,7 +288,7 @@ def _read_json(path: Path, name: str) -> Iterator[Row | Fault]:
         raise DataError(reason[0].upper() + reason[1:], where=f"{path}:{line}") from error
     except json.JSONDecodeError as error:
         raise DataError(
-            f"This is not valid JSON: {error.msg} at column {error.colno}",
+            f"This is not valid JSON: {error.msg.removesuffix(' at')} at column {error.colno}",
             where=f"{path}:{error.lineno}",
             hint="Nothing of a JSON document can be used once it is broken; JSONL, one object a line, is sturdier.",
         ) from error

@@ -98,7 +98,7 @@ def _training_words(job: Job, curves: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "Base model": f"{files.name} ({files.source})",
         "Method": f"{method['name']}: {settings}" if settings else method["name"],
-        "Trained weights": curves.get("trainable"),
+        "Trained weights": f"{curves['trainable']:,}" if curves.get("trainable") else "not recorded",
         "Steps": f"{steps} (stopped early)" if curves.get("stopped_early") else steps,
         "Examples in a step": recipe.train.batch_size,
         "Peak learning rate": recipe.train.learning_rate,

@@ -51,7 +51,9 @@ def load_adapter(base: Base, folder: Path) -> Any:
     Raises:
         ModelError: If the folder holds no adapter, or one that was trained on other weights.
     """
-    from peft import PeftModel
+    from peft import PeftConfig, PeftModel
+
+    from tunewright.models.methods.lora import fused
 
     if not (folder / "adapter_config.json").exists():
         raise ModelError("There is no adapter in this folder", where=str(folder))
@@ -66,4 +68,7 @@ def load_adapter(base: Base, folder: Path) -> Any:
                 hint="Load it on the base it was trained on; the same name from another source may hold other weights.",
             )
     with quiet():
-        return PeftModel.from_pretrained(base.model, str(folder), is_trainable=False).eval()
+        settings = PeftConfig.from_pretrained(str(folder))
+        if settings.peft_type == "LORA":
+            settings = fused(settings)
+        return PeftModel.from_pretrained(base.model, str(folder), is_trainable=False, config=settings).eval()

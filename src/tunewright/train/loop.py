@@ -110,7 +110,7 @@ class _Session:
         self._model = METHODS.call(method.name, "attach", base.model, method, derive(recipe.seed, "adapter"))
         self._weights = {name: w for name, w in self._model.named_parameters() if w.requires_grad}
         self._optimiser = torch.optim.AdamW(
-            self._weights.values(), lr=self._config.learning_rate, weight_decay=self._config.weight_decay
+            self._weights.values(), lr=self._config.learning_rate, weight_decay=self._config.weight_decay, fused=True
         )
         self._progress = Progress()
         self._best: dict[str, Tensor] = {}

@@ -66,5 +66,6 @@ def learning_rate(step: int, steps: int, config: Train) -> float:
 
 def validation_steps(order: Order, every: float) -> frozenset[int]:
     """After which steps (counted from 1) to validate: each so many epochs (below 1) or steps; always after the last."""
-    gap = max(1, round(every * order.rows / order.batch_size)) if every < 1 else round(every)
-    return frozenset([*range(gap, order.steps, gap), order.steps])
+    gap = every * order.rows / order.batch_size if every < 1 else round(every)
+    times = math.floor(order.steps / gap)
+    return frozenset([*(min(math.ceil(gap * time), order.steps) for time in range(1, times + 1)), order.steps])

@@ -34,9 +34,6 @@ class ReportFacts:
     recipe_yaml: str = ""
     """The recipe as it ran, `--set` values included."""
 
-    command: str = ""
-    """The command that makes this run again, such as `tunewright run recipe.yaml`; empty: a general one is shown."""
-
     success: Sequence[Mapping[str, Any]] = ()
     """One mapping per condition of the recipe's `success`, in its order:
 
@@ -120,9 +117,6 @@ class ReportFacts:
     """Ten test rows or so, chosen with the seed, improved ones and ones still wrong alike: `{"prompt": str,
     "reference": str, "before": str, "after": str, "before_ok": bool, "after_ok": bool}`. Texts may hold anything, HTML
     included. `prompt` is the user's message without the system prompt."""
-
-    examples_note: str = ""
-    """How those rows were chosen, in a sentence; empty: the page says "drawn with the run's seed"."""
 
     timings: Sequence[tuple[str, float]] = ()
     """`(stage, seconds)`, in order of running."""

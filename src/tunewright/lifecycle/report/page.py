@@ -170,5 +170,5 @@ def _confusions(facts: ReportFacts) -> list[dict[str, Any]]:
 
 
 def _commands(facts: ReportFacts) -> str:
-    lines = [facts.command or "tunewright run recipe.yaml", f"tunewright models show {facts.release or facts.name}"]
+    lines = ["tunewright run recipe.yaml", f"tunewright models show {facts.release or facts.name}"]
     return "\n".join([*lines, f"tunewright chat {facts.release or facts.name}"])

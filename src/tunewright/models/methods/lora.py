@@ -50,13 +50,23 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
     try:
         with quiet(), torch.random.fork_rng():
             torch.manual_seed(seed)
-            return get_peft_model(model, settings)
+            return get_peft_model(model, fused(settings))
     except ValueError as error:
         raise ModelError(
             f"LoRA could not be put on this model ({error})",
             where="method.targets",
             hint="Use 'all-linear', or endings of the names of its linear layers, such as q_proj.",
         ) from error
+
+
+def fused(settings: Any) -> Any:
+    """PEFT's settings, so that its linear layers become ours; files on disk do not change."""
+    from torch import nn
+
+    from tunewright.models.methods._lora_linear import LoraLinear
+
+    settings._register_custom_module({nn.Linear: LoraLinear})
+    return settings
 
 
 def linear_layers(model: Any) -> list[str]:
