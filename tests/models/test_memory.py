@@ -12,6 +12,7 @@ from tunewright.models.memory import (
     estimate_training_bytes,
     model_size,
 )
+from tunewright.models.methods import lora
 from tunewright.models.resolve import resolve
 
 SMOLLM2 = ModelSize(134_515_008, layers=30, hidden=576, intermediate=1536, vocabulary=49_152, linear_widths=305_280)
@@ -60,14 +61,14 @@ def test_the_default_model_with_the_default_budget_takes_some_four_gigabytes():
 
 
 def test_what_fits_is_let_through(files):
-    estimate = check_memory(files, rank=4, nodes=64, available=PROCESS_BYTES + 10**8)
+    estimate = check_memory(files, method=lora.Config(rank=4), nodes=64, available=PROCESS_BYTES + 10**8)
     assert estimate.total < PROCESS_BYTES + 10**8
 
 
 def test_what_does_not_fit_is_refused_with_both_numbers_and_a_way_out(files):
-    full = check_memory(files, rank=4, nodes=4096, available=10**12)
+    full = check_memory(files, method=lora.Config(rank=4), nodes=4096, available=10**12)
     with pytest.raises(OutOfMemoryError) as caught:
-        check_memory(files, rank=4, nodes=4096, available=full.total - 1)
+        check_memory(files, method=lora.Config(rank=4), nodes=4096, available=full.total - 1)
     assert caught.value.exit_code == 2
     assert f"about {full.total / GIB:.1f} GB" in str(caught.value)
     assert "train.node_budget: 2048" in str(caught.value)
@@ -77,7 +78,7 @@ def test_weights_that_alone_are_too_many_ask_for_a_smaller_base(files, monkeypat
     huge = ModelSize(70_000_000_000, layers=80, hidden=8192, intermediate=28672, vocabulary=128256, linear_widths=1)
     monkeypatch.setattr(memory, "model_size", lambda folder: huge)
     with pytest.raises(OutOfMemoryError, match=r"a smaller base, such as smollm2-1\.7b-instruct"):
-        check_memory(files, rank=16, nodes=2048, available=16 * GIB)
+        check_memory(files, method=lora.Config(), nodes=2048, available=16 * GIB)
 
 
 def test_the_containers_limit_holds_where_it_is_less(tmp_path, monkeypatch):

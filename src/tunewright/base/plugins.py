@@ -25,6 +25,11 @@ class PluginConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @property
+    def plugin(self) -> str:
+        """The plug-in's name: its field `name`, which each plug-in narrows to its own."""
+        return str(self.__dict__["name"])
+
 
 @dataclass(frozen=True)
 class Plugins:

@@ -83,23 +83,18 @@ def clean(frame: pl.DataFrame, steps: Sequence[StepConfig], format: Format, *, h
             absent = [name for name in step.needed() if format.makes(name) and name not in frame.columns]
             frame = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
         if rows == 0 or (held_out and not step.held_out):
-            records.append(StepRecord(_name(step), rows, rows, 0, 0, {}))
+            records.append(StepRecord(step.plugin, rows, rows, 0, 0, {}))
             continue
-        result: StepResult = STEPS.call(_name(step), "apply", frame, step.bind(*format.sides(frame.columns)))
-        log = _place(result.edits, frame, _name(step))
+        result: StepResult = STEPS.call(step.plugin, "apply", frame, step.bind(*format.sides(frame.columns)))
+        log = _place(result.edits, frame, step.plugin)
         logs.append(log)
         refused.append(_refusals(log, result))
         frame = result.frame
         dropped = rows - frame.height
         records.append(
-            StepRecord(_name(step), rows, frame.height, log.height - dropped, dropped, dict(result.findings))
+            StepRecord(step.plugin, rows, frame.height, log.height - dropped, dropped, dict(result.findings))
         )
     return Cleaned(frame, pl.concat(logs), pl.concat(refused), tuple(records))
-
-
-def _name(step: StepConfig) -> str:
-    name: str = step.name  # type: ignore[attr-defined]  # each step narrows it to its own name
-    return name
 
 
 def _place(edits: pl.DataFrame, frame: pl.DataFrame, step: str) -> pl.DataFrame:

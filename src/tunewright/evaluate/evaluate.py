@@ -181,10 +181,10 @@ def _measure(answers: Answers, configs: Sequence[PluginConfig]) -> dict[str, Mea
     given = answers.answers
     if answers.not_covered:
         given = tuple(_only_covered(answer, answers.not_covered) for answer in given)
-        configs = [config for config in configs if _name(config) == _FIELD_METRIC]
+        configs = [config for config in configs if config.plugin == _FIELD_METRIC]
     measures: dict[str, Measure] = {}
     for config in configs:
-        found: list[Measure] = METRICS.call(_name(config), "measure", config, given)
+        found: list[Measure] = METRICS.call(config.plugin, "measure", config, given)
         for measure in found:
             if measure.name in measures or measure.name in _TAKEN_IN_SYSTEM:
                 raise InputError(f"Two metrics are called '{measure.name}'", where="evaluate.metrics")
@@ -196,10 +196,6 @@ def _only_covered(answer: Answer, not_covered: Sequence[str]) -> Answer:
     record = read_record(answer.reference) or {}
     covered = {name: value for name, value in record.items() if name not in not_covered}
     return replace(answer, reference=json.dumps(covered, ensure_ascii=False))
-
-
-def _name(config: PluginConfig) -> str:
-    return str(config.model_dump()["name"])
 
 
 def _scores(answers: Answers, measures: Mapping[str, Measure], samples: int, seed: int) -> SystemScores:

@@ -26,7 +26,7 @@ def check_fits(job: Job) -> None:
     recipe = job.recipe
     check_memory(
         job.base_files(),
-        rank=int(getattr(recipe.method, "rank", 0)),
+        method=recipe.method,
         nodes=recipe.train.node_budget,
         dtype=pick_dtype(recipe.train.dtype),
     )
@@ -68,6 +68,6 @@ def metric_names(recipe: Recipe, dataset: Dataset) -> list[str]:
     configs = list(recipe.evaluate.metrics) or default_metrics(dataset.answer_kind)
     names: list[str] = []
     for config in configs:
-        measures = METRICS.call(str(config.model_dump()["name"]), "measure", config, perfect)
+        measures = METRICS.call(config.plugin, "measure", config, perfect)
         names += [measure.name for measure in measures]
     return [*names, "cut"]

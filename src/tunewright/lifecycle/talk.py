@@ -175,6 +175,6 @@ def _cleaned(cells: Mapping[str, str], recipe: Recipe) -> dict[str, str]:
             bound = bound.model_copy(update={"columns": tuple(name for name in bound.columns if name in columns)})
         if not bound.needed() or not set(bound.needed()) <= set(columns):
             continue
-        cleaned = STEPS.call(bound.model_dump()["name"], "apply", frame, bound).frame
+        cleaned = STEPS.call(bound.plugin, "apply", frame, bound).frame
         frame = cleaned if cleaned.height else frame
     return {name: frame[name][0] or "" for name in columns}

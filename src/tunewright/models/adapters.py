@@ -1,4 +1,4 @@
-"""Adapters on disk: PEFT's own format, and beside it which base they belong to."""
+"""Adapters on disk: PEFT's own format where PEFT has the method, and beside it which base they belong to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tunewright.base.errors import ModelError
 from tunewright.base.files import read_json, write_json
+from tunewright.base.plugins import METHODS, PluginConfig
 from tunewright.base.quiet import quiet
 
 if TYPE_CHECKING:
@@ -24,8 +25,26 @@ class Identity(Protocol):
     def weights_hash(self) -> str: ...
 
 
-def save_adapter(model: Any, folder: Path, *, base: Identity, chat_fingerprint: str) -> None:
+def save_adapter(model: Any, folder: Path, *, method: PluginConfig, base: Identity, chat_fingerprint: str) -> None:
     """Writes an adapter: the same weights give the same bytes.
+
+    Args:
+        model: What the method's `attach` gave, trained.
+        folder: Where to; it exists.
+        method: The method's settings.
+        base: The base it was trained on.
+        chat_fingerprint: How prompts were rendered.
+    """
+    if hasattr(model, "peft_config"):
+        _save_peft(model, folder, base)
+    else:
+        METHODS.call(method.plugin, "save", model, folder)
+    identity = {"base": base.name, "base_weights_hash": base.weights_hash, "chat_fingerprint": chat_fingerprint}
+    write_json(folder / MANIFEST, {**identity, "method": method.model_dump(mode="json")})
+
+
+def _save_peft(model: Any, folder: Path, base: Identity) -> None:
+    """PEFT's files, without what is not the same each time.
 
     PEFT's model card is left out (the release writes its own), its sets are sorted (their order follows the hash
     seed otherwise), and the base is named and not located, since a path of this machine means nothing elsewhere.
@@ -39,26 +58,21 @@ def save_adapter(model: Any, folder: Path, *, base: Identity, chat_fingerprint: 
         if isinstance(settings.get(key), list):
             settings[key] = sorted(settings[key])
     write_json(folder / "adapter_config.json", settings)
-    write_json(
-        folder / MANIFEST,
-        {"base": base.name, "base_weights_hash": base.weights_hash, "chat_fingerprint": chat_fingerprint},
-    )
 
 
 def load_adapter(base: Base, folder: Path) -> Any:
-    """Puts a saved adapter on its base, for inference.
+    """Puts a saved adapter on its base, for inference; the base's model is changed in place.
+
+    A folder without our manifest is one that PEFT wrote elsewhere.
 
     Raises:
         ModelError: If the folder holds no adapter, or one that was trained on other weights.
     """
-    from peft import PeftConfig, PeftModel
-
-    from tunewright.models.methods.lora import fused
-
-    if not (folder / "adapter_config.json").exists():
+    manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).exists() else {}
+    of_peft = (folder / "adapter_config.json").exists()
+    if not of_peft and "method" not in manifest:
         raise ModelError("There is no adapter in this folder", where=str(folder))
-    if (folder / MANIFEST).exists():
-        manifest = read_json(folder / MANIFEST)
+    if manifest:
         known, at_hand = manifest["base_weights_hash"], base.files.weights_hash
         if known != at_hand:
             raise ModelError(
@@ -67,6 +81,18 @@ def load_adapter(base: Base, folder: Path) -> Any:
                 where=str(folder),
                 hint="Load it on the base it was trained on; the same name from another source may hold other weights.",
             )
+    if not of_peft:
+        name = manifest["method"]["name"]
+        config = METHODS.config(name).model_validate(manifest["method"])
+        return METHODS.call(name, "load", base.model, config, folder).eval()
+    return _load_peft(base, folder)
+
+
+def _load_peft(base: Base, folder: Path) -> Any:
+    from peft import PeftConfig, PeftModel
+
+    from tunewright.models.methods.lora import fused
+
     with quiet():
         settings = PeftConfig.from_pretrained(str(folder))
         if settings.peft_type == "LORA":

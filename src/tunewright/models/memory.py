@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 
 from tunewright.base.errors import OutOfMemoryError
+from tunewright.base.plugins import METHODS, PluginConfig
 from tunewright.models import catalog
 from tunewright.models.files import BaseFiles, read_config, tensor_shapes, weight_files
 
@@ -124,7 +125,7 @@ def estimate_training_bytes(size: ModelSize, *, trainable: int, nodes: int, dtyp
 def check_memory(
     files: BaseFiles,
     *,
-    rank: int = 0,
+    method: PluginConfig | None = None,
     nodes: int = 0,
     dtype: str = "float32",
     available: int | None = None,
@@ -133,7 +134,7 @@ def check_memory(
 
     Args:
         files: The base model.
-        rank: Of the LoRA adapter to be trained; 0 where the model is only run.
+        method: How it is to be trained; none where the model is only run.
         nodes: Positions in one micro-batch (`train.node_budget`).
         dtype: Of the frozen weights and the activations.
         available: Free bytes; none: this machine's.
@@ -141,7 +142,7 @@ def check_memory(
         OutOfMemoryError: If the estimate is above what is available; says what would make it fit.
     """
     size = model_size(files.folder)
-    trainable = size.lora_parameters(rank)
+    trainable = 0 if method is None else METHODS.call(method.plugin, "trainable", size, method)
     estimate = estimate_training_bytes(size, trainable=trainable, nodes=nodes, dtype=dtype)
     free = available_bytes() if available is None else available
     if estimate.total > free:

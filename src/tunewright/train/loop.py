@@ -273,7 +273,11 @@ class _Session:
         if not place.exists():
             with atomic_directory(place) as temporary:
                 save_adapter(
-                    self._model, temporary, base=self._base.files, chat_fingerprint=self._base.chat.fingerprint
+                    self._model,
+                    temporary,
+                    method=self._recipe.method,
+                    base=self._base.files,
+                    chat_fingerprint=self._base.chat.fingerprint,
                 )
         return place
 

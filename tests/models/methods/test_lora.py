@@ -99,7 +99,7 @@ def test_the_saved_adapter_gives_equal_outputs_in_plain_peft(tmp_path: Path) -> 
     from peft import PeftModel
 
     ours = randomised(lora.attach(tiny_model(), lora.Config(rank=4), seed=1)).eval()
-    save_adapter(ours, tmp_path, base=Named("tiny", "0" * 64), chat_fingerprint="")
+    save_adapter(ours, tmp_path, method=lora.Config(rank=4), base=Named("tiny", "0" * 64), chat_fingerprint="")
     assert "LoraLinear" not in (tmp_path / "adapter_config.json").read_text()
     plain = PeftModel.from_pretrained(tiny_model(), str(tmp_path)).eval()
     assert not any(isinstance(module, LoraLinear) for module in plain.modules())

@@ -16,6 +16,8 @@ from tunewright.base.quiet import quiet
 if TYPE_CHECKING:
     from torch import nn
 
+    from tunewright.models.memory import ModelSize
+
 
 class Config(PluginConfig):
     """Settings of LoRA."""
@@ -57,6 +59,11 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
             where="method.targets",
             hint="Use 'all-linear', or endings of the names of its linear layers, such as q_proj.",
         ) from error
+
+
+def trainable(size: ModelSize, config: Config) -> int:
+    """How many weights it trains; with chosen targets, at most so many."""
+    return size.lora_parameters(config.rank)
 
 
 def fused(settings: Any) -> Any:
