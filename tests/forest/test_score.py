@@ -52,6 +52,7 @@ def plain_loss(model: Any, paths: Sequence[Path]) -> torch.Tensor:
     total = torch.zeros((), dtype=torch.float64)
     for p in paths:
         logits = model(input_ids=torch.tensor(p.tokens[None].astype(np.int64))).logits[0]
+        logits = logits[len(logits) - len(p.tokens) :]  # without those of virtual tokens, where there are such
         logp = logits.double().log_softmax(-1)[:-1].gather(1, torch.tensor(p.tokens[1:, None].astype(np.int64)))[:, 0]
         total = total - (logp * torch.tensor(p.weights[1:], dtype=torch.float64)).sum()
     return total

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.models.methods.virtual import CONFIGS, both, greedy, plain_logits
 from tests.tiny import tiny_model
 from tunewright.base import events
 from tunewright.base.errors import DataError
@@ -133,3 +134,19 @@ def test_an_agreed_reference_is_not_decoded_again(pair: tuple[object, object], m
     found = generate(ours, [prompt], references=[answer], max_new_tokens=3, stop_ids={answer[2]})
     assert (found[0].tokens, found[0].stopped) == (answer[:2], True)
     assert not decoded
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_virtual_tokens_stand_before_every_prompt(name: str, batch_size: int) -> None:
+    stock, ours = both(CONFIGS[name], tiny_model(seed=4))
+    prompts = some_prompts()
+    stop = generate(ours, prompts[:1], max_new_tokens=8, stop_ids=())[0].tokens[4]
+    references = [[9, 8, 7]] * len(prompts)
+    found = generate(ours, prompts, references=references, max_new_tokens=8, stop_ids={stop}, batch_size=batch_size)
+    for prompt, answer in zip(prompts, found, strict=True):
+        assert answer.tokens + [stop] * answer.stopped == greedy(stock, prompt, 8, stop)
+        with torch.no_grad():
+            logp = plain_logits(stock, [*prompt, 9, 8, 7])[-4:-1].log_softmax(-1)
+        expected = float(logp.gather(1, torch.tensor([[9], [8], [7]])).sum())
+        assert answer.reference_logprob == pytest.approx(expected, abs=1e-3)

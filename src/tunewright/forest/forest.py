@@ -1,9 +1,9 @@
-"""Paths merged into tries: `build`, and `cut` under a budget."""
+"""Paths merged into tries: `build`, `cut` under a budget, and `plant` behind virtual tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,6 +166,27 @@ def cut(forest: Forest, node_budget: int) -> list[Forest]:
         _grow(nodes, members)
         pieces.append(list(members))
     return [build(piece) for piece in pieces]
+
+
+def plant(forest: Forest, virtual: int) -> Forest:
+    """The forest behind one super-root: `virtual` nodes in a row that stand before every path.
+
+    They have no token (-1) and predict nothing. All other nodes keep their order and stand `virtual` indices and
+    depths further on.
+    """
+    if not virtual:
+        return forest
+    chain = np.arange(virtual)
+    return replace(
+        forest,
+        token=np.concatenate([np.full(virtual, -1), forest.token]),
+        depth=np.concatenate([chain, forest.depth + virtual]),
+        # A root's -1 becomes the last node of the chain.
+        parent=np.concatenate([chain - 1, forest.parent + virtual]),
+        end=np.concatenate([np.full(virtual, forest.nodes + virtual), forest.end + virtual]),
+        count=np.concatenate([np.full(virtual, len(forest.paths)), forest.count]),
+        source=forest.source + virtual,
+    )
 
 
 def _grow(nodes: dict[tuple[int, int], int], paths: Sequence[Path]) -> None:

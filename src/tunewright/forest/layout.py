@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tunewright.base.errors import ModelError, TunewrightError
 from tunewright.base.plugins import BACKENDS
 from tunewright.forest.forest import Path, build
+from tunewright.forest.virtual import inputs
 
 IMPLEMENTATION = "tunewright"
 
@@ -158,12 +159,14 @@ def head(model: nn.Module) -> Any:
 
 
 def hidden_states(model: nn.Module, token_N: Tensor, depth_N: Tensor, layout: Layout) -> Tensor:
-    """Final hidden states of tokens at given positions, shape (N, D)."""
-    output = backbone(model)(
-        input_ids=token_N[None], position_ids=depth_N[None], attention_mask=None, use_cache=False, layout=layout
-    )
-    hidden: Tensor = output.last_hidden_state[0]
-    return hidden
+    """Final hidden states of tokens at given depths, shape (N, D).
+
+    Where the model has virtual tokens, `layout` is that of the forest planted behind them, and their own states are
+    left out.
+    """
+    told = inputs(model, token_N, depth_N, layout)
+    hidden: Tensor = backbone(model)(**told, attention_mask=None, use_cache=False).last_hidden_state[0]
+    return hidden[len(hidden) - len(token_N) :]
 
 
 def to_tensor(array: Any, device: torch.device) -> Tensor:

@@ -13,7 +13,8 @@ from tunewright.base import events
 from tunewright.base.plugins import BACKENDS
 from tunewright.forest import layout as layouts
 from tunewright.forest.edges import EdgeScores, edge_scores
-from tunewright.forest.forest import Floats, Forest, Path, build, cut
+from tunewright.forest.forest import Floats, Forest, Path, build, cut, plant
+from tunewright.forest.virtual import virtual_count
 
 DEFAULT_BACKEND = "segments"
 
@@ -21,7 +22,7 @@ DEFAULT_BACKEND = "segments"
 def run(model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND) -> Tensor:
     """Final hidden states of a forest's nodes, shape (N, D). The model must have been adopted (`layout.adopt`)."""
     device = next(model.parameters()).device
-    layout: layouts.Layout = BACKENDS.call(backend, "build", forest, device)
+    layout: layouts.Layout = BACKENDS.call(backend, "build", plant(forest, virtual_count(model)), device)
     token_N, depth_N = (layouts.to_tensor(array, device) for array in (forest.token, forest.depth))
     return layouts.hidden_states(model, token_N, depth_N, layout)
 

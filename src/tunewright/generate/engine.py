@@ -21,8 +21,9 @@ from tunewright.base.plugins import BACKENDS
 from tunewright.forest import Forest, Path, build
 from tunewright.forest import layout as layouts
 from tunewright.forest.edges import EdgeScores, edge_scores
-from tunewright.forest.forest import Ints
+from tunewright.forest.forest import Ints, plant
 from tunewright.forest.score import DEFAULT_BACKEND, path_logp
+from tunewright.forest.virtual import virtual_count
 from tunewright.generate.cache import Cache, Recorder
 
 OnToken = Callable[[int, int], None]  # row, token
@@ -195,7 +196,9 @@ def _prefill(
     device = next(model.parameters()).device
     paths = [_path(prompt, references[row] if references else None, row) for row, prompt in enumerate(prompts)]
     forest = build(paths)
-    recorder = Recorder(BACKENDS.call(DEFAULT_BACKEND, "build", forest, device))
+    virtual = virtual_count(model)
+    planted = plant(forest, virtual)
+    recorder = Recorder(BACKENDS.call(DEFAULT_BACKEND, "build", planted, device))
     token_N, depth_N = (layouts.to_tensor(array, device) for array in (forest.token, forest.depth))
     hidden_ND = layouts.hidden_states(model, token_N, depth_N, recorder)
     followed: list[list[tuple[int, float]]] = [[] for _ in prompts]
@@ -205,7 +208,8 @@ def _prefill(
         logprob[[path.row for path in forest.paths]] = path_logp(scores, forest)
         followed = _followed(forest, scores, stop_ids)
     last_B = _last_nodes(forest, followed)
-    cache = _cache(recorder, [forest.ancestors(node) for node in last_B], room, device)
+    # Virtual tokens are ancestors of every node, and so they stand in the cache's trunk.
+    cache = _cache(recorder, [planted.ancestors(virtual + node) for node in last_B], room, device)
     return _Read(followed, hidden_ND.index_select(0, layouts.to_tensor(last_B, device)), cache, logprob.tolist())
 
 

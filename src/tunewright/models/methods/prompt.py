@@ -1,0 +1,52 @@
+"""Prompt tuning (Lester et al. 2021, arXiv:2104.08691), kept in PEFT's format.
+
+Virtual tokens stand in front of every row; their embeddings are all that trains.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from tunewright.base.plugins import PluginConfig
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tunewright.models.memory import ModelSize
+
+
+class Config(PluginConfig):
+    """Settings of prompt tuning. It wants a far higher learning rate than LoRA: 0.03 to 0.3."""
+
+    name: Literal["prompt"] = "prompt"
+    tokens: int = Field(20, ge=1, description="Virtual tokens in front of every row; they count as context.")
+    init: str = Field(
+        "",
+        description="A text whose tokens' embeddings they begin as, such as a description of the task. "
+        "Empty: tokens drawn from the vocabulary.",
+    )
+
+
+def attach(model: nn.Module, config: Config, seed: int) -> Any:
+    """Puts virtual tokens in front of a frozen base; they begin as the embeddings of real ones.
+
+    Raises:
+        ModelError: If the base is no causal decoder, or the text to begin with does not fit.
+    """
+    import torch
+    from peft import PromptTuningConfig
+
+    from tunewright.models.methods import _virtual
+
+    token_P = _virtual.beginning(model, config.tokens, config.init, seed)
+    wrapped = _virtual.attach(model, PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=config.tokens), seed)
+    with torch.no_grad():
+        wrapped.prompt_encoder["default"].embedding.weight.copy_(wrapped.get_input_embeddings()(token_P))
+    return wrapped
+
+
+def trainable(size: ModelSize, config: Config) -> int:
+    """How many weights it trains."""
+    return config.tokens * size.hidden
