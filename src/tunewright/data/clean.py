@@ -85,7 +85,7 @@ def clean(frame: pl.DataFrame, steps: Sequence[StepConfig], format: Format, *, h
         if rows == 0 or (held_out and not step.held_out):
             records.append(StepRecord(step.plugin, rows, rows, 0, 0, {}))
             continue
-        result: StepResult = STEPS.call(step.plugin, "apply", frame, step.bind(*format.sides(frame.columns)))
+        result: StepResult = STEPS.call(step.plugin, "apply", frame, step.bind(*_sides(format, frame)))
         log = _place(result.edits, frame, step.plugin)
         logs.append(log)
         refused.append(_refusals(log, result))
@@ -95,6 +95,13 @@ def clean(frame: pl.DataFrame, steps: Sequence[StepConfig], format: Format, *, h
             StepRecord(step.plugin, rows, frame.height, log.height - dropped, dropped, dict(result.findings))
         )
     return Cleaned(frame, pl.concat(logs), pl.concat(refused), tuple(records))
+
+
+def _sides(format: Format, frame: pl.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The prompt's columns and the answer's, as steps should see them."""
+    prompt, answer = format.sides(frame.columns)
+    # A prompt with several pairs of answers contradicts nothing: a pair is compared as a whole.
+    return ((*prompt, *answer), ()) if format.pairs else (prompt, answer)
 
 
 def _place(edits: pl.DataFrame, frame: pl.DataFrame, step: str) -> pl.DataFrame:

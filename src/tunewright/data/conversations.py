@@ -30,6 +30,7 @@ EXAMPLES: dict[str, Any] = {
     "line": pl.Int64,
     "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String, "weight": pl.Float64})),
     "answer": pl.String,
+    "rejected": pl.String,
     "prompt_key": pl.String,
 }
 
@@ -46,8 +47,8 @@ def converse(
         listener: Hears how many rows are done.
 
     Returns:
-        The examples (`id, source, line, messages, answer, prompt_key`), and the rows refused. Rows whose prompts are
-        the same but for white space and case share their `prompt_key`.
+        The examples (`id, source, line, messages, answer, rejected, prompt_key`), and the rows refused. Rows whose
+        prompts are the same but for white space and case share their `prompt_key`.
     """
     parts = [pl.DataFrame(schema=EXAMPLES)]
     refused: list[dict[str, Any]] = []
@@ -75,6 +76,7 @@ def _conversation(cells: dict[str, Any], format: Format, declared: str) -> dict[
     return {
         "messages": [{"role": m.role, "content": m.content, "weight": m.weight} for m in messages],
         "answer": answer,
+        "rejected": format.rejected(cells),
         "prompt_key": text_key(message.content for message in messages[:last]),
     }
 

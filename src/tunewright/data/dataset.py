@@ -75,7 +75,7 @@ class Dataset:
         return frozenset(held)
 
     def table(self, part: Part) -> pl.DataFrame:
-        """The rows of a part: `id, source, line, messages, answer, leaked`."""
+        """The rows of a part: `id, source, line, messages, answer, rejected, leaked`."""
         if part not in PARTS:
             raise DataError(f"'{part}' is no part of a dataset", hint=f"Known: {', '.join(PARTS)}.")
         return pl.read_parquet(self.path / f"{part}.parquet")
@@ -83,7 +83,10 @@ class Dataset:
     def examples(self, part: Part) -> list[Example]:
         """The examples of a part, in the order of their sources."""
         with_fields = self.answer_kind == "json"
-        columns = self.table(part).select("id", "messages", "answer", "source", "line")
+        table = self.table(part)
+        if "rejected" not in table.columns:  # made by a version that knew no rejected answers
+            table = table.with_columns(pl.lit(None, pl.String).alias("rejected"))
+        columns = table.select("id", "messages", "answer", "source", "line", "rejected")
         return [
             Example(
                 id=row_id,
@@ -91,6 +94,7 @@ class Dataset:
                 fields=(answer_fields(answer) or {}) if with_fields else {},
                 source=source,
                 line=line,
+                rejected=rejected,
             )
-            for row_id, messages, answer, source, line in columns.iter_rows()
+            for row_id, messages, answer, source, line, rejected in columns.iter_rows()
         ]

@@ -51,6 +51,7 @@ class Example:
         fields: The parsed answer's fields as text, where the answers are JSON; else empty.
         source: Name of the file the row came from.
         line: Its line (JSONL, CSV, TSV) or row number (JSON, Parquet), counted from 1.
+        rejected: An answer to the same prompt that was found worse than the conversation's last; None: there is none.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Example:
     fields: dict[str, str | None]
     source: str
     line: int
+    rejected: str | None = None
 
     def __post_init__(self) -> None:
         if not any(message.role == "assistant" for message in self.messages):
@@ -77,6 +79,13 @@ class Example:
         """The content of the assistant's last message."""
         return self.messages[self._last_answer].content
 
+    @property
+    def rejected_messages(self) -> tuple[Message, ...]:
+        """The prompt and the rejected answer, learned as the answer is; empty if there is none."""
+        if self.rejected is None:
+            return ()
+        return (*self.prompt, Message("assistant", self.rejected, self.messages[self._last_answer].weight))
+
     def as_json(self) -> dict[str, Any]:
         """The example as a JSON object; `from_json` reads it back."""
         return {
@@ -85,6 +94,7 @@ class Example:
             "fields": dict(self.fields),
             "source": self.source,
             "line": self.line,
+            "rejected": self.rejected,
         }
 
     @classmethod
@@ -96,4 +106,5 @@ class Example:
             fields=dict(value["fields"]),
             source=value["source"],
             line=value["line"],
+            rejected=value.get("rejected"),
         )

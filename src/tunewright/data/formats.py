@@ -30,6 +30,8 @@ class Format(Protocol):
     name: str
     #: Columns that every file must have.
     needed: tuple[str, ...]
+    #: Whether a row holds a rejected answer beside the chosen one.
+    pairs: bool
 
     def flatten(self, values: Mapping[str, Any]) -> dict[str, str | None]:
         """The row's text columns. Raises a `DataError` whose `what` is the reason to refuse the row."""
@@ -47,6 +49,10 @@ class Format(Protocol):
         """The conversation. Raises a `DataError` whose `what` is the reason to refuse the row."""
         ...
 
+    def rejected(self, cells: Cells) -> str | None:
+        """An answer found worse than the conversation's last, if the format has such; raises as `messages` does."""
+        ...
+
 
 class TemplateFormat:
     """Rows of any columns, through the recipe's template. Also prompt/completion, which is a template."""
@@ -55,14 +61,16 @@ class TemplateFormat:
         self.name = name
         self.system = Text.parse(template.system, "system")
         self.user = Text.parse(template.user, "user")
-        self.answer: Text | JsonAnswer = (
-            Text.parse(template.assistant, "assistant")
-            if isinstance(template.assistant, str)
-            else JsonAnswer(tuple(template.assistant.items()))
-        )
+        self.answer = _answer(template.assistant, "assistant")
+        self.worse = None if template.rejected is None else _answer(template.rejected, "rejected")
+        self.pairs = self.worse is not None
         self.prompt_columns = tuple(dict.fromkeys((*self.system.columns, *self.user.columns)))
-        self.needed = tuple(dict.fromkeys((*self.prompt_columns, *self.answer.columns)))
-        for field, columns in (("user", self.prompt_columns), ("assistant", self.answer.columns)):
+        sides = {"user": self.prompt_columns, "assistant": self.answer.columns}
+        if self.worse:
+            sides["rejected"] = self.worse.columns
+        self.answer_columns = tuple(dict.fromkeys((*self.answer.columns, *sides.get("rejected", ()))))
+        self.needed = tuple(dict.fromkeys((*self.prompt_columns, *self.answer_columns)))
+        for field, columns in sides.items():
             if not columns:
                 raise DataError("The template names no column", where=f"data.template.{field}", hint="As in: '{text}'.")
         self._paths = {name: parse_path(name) for name in self.needed}
@@ -71,20 +79,22 @@ class TemplateFormat:
         return {name: as_text(pick(values, name, path)) for name, path in self._paths.items()}
 
     def sides(self, columns: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        return self.prompt_columns, self.answer.columns
+        return self.prompt_columns, self.answer_columns
 
     def makes(self, column: str) -> bool:
         return False
 
     def messages(self, cells: Cells) -> tuple[Message, ...]:
         _refuse_if_all_empty(self.prompt_columns, cells, "the prompt is empty")
-        if isinstance(self.answer, Text):
-            for column in self.answer.columns:
-                if is_empty(cells[column]):
-                    raise DataError(f"'{column}' is empty, and the answer needs it")
+        answer = _filled(self.answer, cells)
         system = self.system.fill(cells)
         told = [Message("system", system)] if system.strip() else []
-        return (*told, Message("user", self.user.fill(cells)), Message("assistant", self.answer.fill(cells)))
+        return (*told, Message("user", self.user.fill(cells)), Message("assistant", answer))
+
+    def rejected(self, cells: Cells) -> str | None:
+        if self.worse is None:
+            return None
+        return _differing(_filled(self.worse, cells), _filled(self.answer, cells))
 
 
 class InstructionFormat:
@@ -92,6 +102,7 @@ class InstructionFormat:
 
     name = "instruction"
     needed: tuple[str, ...] = ("instruction", "output")
+    pairs = False
     _prompt = ("system", "instruction", "input")
 
     def flatten(self, values: Mapping[str, Any]) -> dict[str, str | None]:
@@ -112,12 +123,16 @@ class InstructionFormat:
         asked = "\n\n".join(part for part in (instruction, extra) if part.strip())
         return (*told, Message("user", asked), Message("assistant", output))
 
+    def rejected(self, cells: Cells) -> str | None:
+        return None
+
 
 class ConversationFormat:
     """Rows that hold a whole conversation in a list."""
 
     name = "chat"
     needed: tuple[str, ...] = ("messages",)
+    pairs = False
 
     def turns(self, values: Mapping[str, Any]) -> list[tuple[Any, Any, Any, str]]:
         """(role, content, weight, field) of each message; `field` is what an error calls it."""
@@ -166,6 +181,9 @@ class ConversationFormat:
             messages.append(Message(role, content, float(weight)))
         return tuple(messages)
 
+    def rejected(self, cells: Cells) -> str | None:
+        return None
+
 
 class ShareGptFormat(ConversationFormat):
     """Rows with `conversations`, each turn `from` someone with a `value`; perhaps a `system` beside them."""
@@ -184,6 +202,73 @@ class ShareGptFormat(ConversationFormat):
             role = self._roles.get(str(speaker), speaker)
             turns.append((role, turn.get("value"), turn.get("weight"), f"conversations[{index}]"))
         return turns
+
+
+class PreferenceFormat:
+    """Rows with a `chosen` and a `rejected` answer to one prompt.
+
+    The answers are texts and the prompt is a text, perhaps with a `system` beside it; or all are lists of messages. A
+    list of answers may begin with the prompt, and a `prompt` that is a text is then not looked at.
+    """
+
+    name = "preference"
+    needed: tuple[str, ...] = ("chosen", "rejected")
+    pairs = True
+
+    def __init__(self) -> None:
+        self._texts = TemplateFormat(
+            Template(system="{system}", user="{prompt}", assistant="{chosen}", rejected="{rejected}"), self.name
+        )
+
+    def flatten(self, values: Mapping[str, Any]) -> dict[str, str | None]:
+        if all(_is_list(values.get(name)) for name in self.needed):
+            return self._flatten_lists(values)
+        for name in ("prompt", *self.needed):
+            if _is_list(values.get(name)):
+                raise DataError(f"'{name}' is a list of messages, and the other texts are none")
+        if values.get("prompt") is None:
+            raise DataError("'chosen' and 'rejected' are texts, and there is no 'prompt'")
+        return self._texts.flatten(values)
+
+    def _flatten_lists(self, values: Mapping[str, Any]) -> dict[str, str | None]:
+        prompt = _turns(values, "prompt") if _is_list(values.get("prompt")) else []
+        chosen, rejected = (_turns(values, name) for name in self.needed)
+        shared = _common_length(chosen, rejected)
+        for name, turns in (("chosen", chosen), ("rejected", rejected)):
+            if len(turns) != shared + 1 or turns[-1][0] != "assistant":
+                raise DataError(f"'{name}' goes on with more than one answer, behind what both answers have in common")
+        # Some sources repeat the prompt in front of both answers.
+        asked = [*([] if chosen[: len(prompt)] == prompt else prompt), *chosen[:shared]]
+        if not any(role == "user" for role, _ in asked):
+            raise DataError("nothing is asked: there is no user's message in front of the answers")
+        roles = [f"{role}:0" for role, _ in asked]
+        contents = {f"messages[{index}].content": content for index, (_, content) in enumerate(asked)}
+        return {ROLES: " ".join(roles), **contents, "chosen": chosen[-1][1], "rejected": rejected[-1][1]}
+
+    def sides(self, columns: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        contents = sorted((name for name in columns if _CONTENT.fullmatch(name)), key=_index_of)
+        return (*(name for name in self._texts.prompt_columns if name in columns), *contents), self.needed
+
+    def makes(self, column: str) -> bool:
+        return column in self._texts.needed or bool(_CONTENT.fullmatch(column))
+
+    def messages(self, cells: Cells) -> tuple[Message, ...]:
+        roles = cells.get(ROLES)
+        if roles is None:
+            _refuse_if_all_empty(("prompt",), cells, "the prompt is empty")
+            return self._texts.messages(cells)
+        if is_empty(cells["chosen"]):
+            raise DataError("'chosen' is empty")
+        messages = []
+        for index, role in enumerate(roles.split()):
+            content = cells[f"messages[{index}].content"]
+            if content is None or not content.strip():
+                raise DataError(f"messages[{index}]: 'content' is empty")
+            messages.append(Message(role.partition(":")[0], content, 0))
+        return (*messages, Message("assistant", cells["chosen"] or ""))
+
+    def rejected(self, cells: Cells) -> str | None:
+        return self._texts.rejected(cells)
 
 
 def choose_format(data: Data) -> Format:
@@ -214,13 +299,16 @@ def choose_format(data: Data) -> Format:
         where=str(file),
         hint=f"Columns: {', '.join(columns)}.\nSay with a template what is asked and what is answered:\n"
         f'  data:\n    template:\n      user: "{{{asked}}}"\n      assistant: "{{{answered}}}"\n'
-        "Known formats: messages (chat), conversations (ShareGPT), prompt and completion, instruction and output.",
+        "Known formats: messages (chat), conversations (ShareGPT), prompt and completion, instruction and output, "
+        "prompt with chosen and rejected (preference).",
     )
 
 
 def _formats() -> dict[str, Format]:
     completion = TemplateFormat(Template(user="{prompt}", assistant="{completion}"), "prompt_completion")
     return {
+        # First, since such rows often hold the chosen conversation as `messages`, too.
+        "preference": PreferenceFormat(),
         "chat": ConversationFormat(),
         "sharegpt": ShareGptFormat(),
         "prompt_completion": completion,
@@ -235,6 +323,24 @@ def _checked(format: TemplateFormat) -> TemplateFormat:
                 f"The column name '{name}' is used inside", where="data.template", hint="Rename it under 'columns'."
             )
     return format
+
+
+def _answer(template: str | dict[str, str], field: str) -> Text | JsonAnswer:
+    return Text.parse(template, field) if isinstance(template, str) else JsonAnswer(tuple(template.items()))
+
+
+def _filled(answer: Text | JsonAnswer, cells: Cells) -> str:
+    if isinstance(answer, Text):
+        for column in answer.columns:
+            if is_empty(cells[column]):
+                raise DataError(f"'{column}' is empty, and the answer needs it")
+    return answer.fill(cells)
+
+
+def _differing(rejected: str, chosen: str) -> str:
+    if rejected == chosen:
+        raise DataError("the chosen and the rejected answer are the same")
+    return rejected
 
 
 def _refuse_if_all_empty(columns: Sequence[str], cells: Cells, what: str) -> None:
@@ -255,6 +361,37 @@ def _list_of(values: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
         if not isinstance(item, dict):
             raise DataError(f"{name}[{index}] is not an object")
     return value
+
+
+def _is_list(value: Any) -> bool:
+    """Whether a value is a list of messages; tables keep it as JSON text, and an answer may be other JSON."""
+    if isinstance(value, str) and re.match(r"\s*\[\s*\{", value):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return False
+        return all(isinstance(item, dict) and "role" in item for item in value)
+    return isinstance(value, list)
+
+
+def _turns(values: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
+    """(role, content) of each message in a list."""
+    turns = []
+    for index, message in enumerate(_list_of(values, name)):
+        field = f"{name}[{index}]"
+        if message.get("role") not in KNOWN_ROLES:
+            raise DataError(f"{field}: the role '{message.get('role')}' is not one of {', '.join(KNOWN_ROLES)}")
+        for key in ("tool_calls", "function_call"):
+            if message.get(key):
+                raise DataError(f"{field} calls a tool, which cannot be learned yet")
+        turns.append((str(message["role"]), _content(message.get("content"), field)))
+    return turns
+
+
+def _common_length(first: Sequence[Any], second: Sequence[Any]) -> int:
+    """How many items two lists have in common from the beginning, the last one of each left out."""
+    pairs = list(zip(first[:-1], second[:-1], strict=False))
+    return next((index for index, (one, other) in enumerate(pairs) if one != other), len(pairs))
 
 
 def _content(content: Any, field: str) -> str:

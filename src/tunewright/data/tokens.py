@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,50 @@ from tunewright.base import events
 from tunewright.base.errors import DataError, collect
 from tunewright.base.files import atomic_directory, hash_value, read_json, write_json
 from tunewright.data.example import Example
-from tunewright.models.chat import ChatFormat
+from tunewright.models.chat import ChatFormat, Rendered
 
 _REPORT_EVERY = 500
+_REJECTED = "rejected_"  # in front of the names of the rejected answers' files
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """One example in tokens.
+
+    Args:
+        tokens: Token ids, shape (T,).
+        weights: Weight of learning each of them, shape (T,).
+        rejected: The same prompt with an answer that was found worse; None where the example has none.
+    """
+
+    tokens: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    rejected: TokenRow | None = None
+
+    @property
+    def sequences(self) -> tuple[TokenRow, ...]:
+        """The row itself and, where there is one, its rejected counterpart."""
+        return (self,) if self.rejected is None else (self, self.rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """Token sequences of any lengths, one after another.
+
+    Args:
+        starts: Where each begins, shape (n + 1,).
+        tokens: All token ids.
+        weights: Their weights.
+    """
+
+    starts: NDArray[np.int64]
+    tokens: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+    def row(self, index: int) -> TokenRow:
+        """One of them."""
+        inside = slice(self.starts[index], self.starts[index + 1])
+        return TokenRow(self.tokens[inside], self.weights[inside])
 
 
 @dataclass(frozen=True)
@@ -28,6 +69,8 @@ class TokenTable:
         ids: The examples' ids, in order.
         starts: Where each example begins, shape (n + 1,).
         too_long: Ids of the examples left out because they are longer than the limit, with their lengths.
+        rejected: The rejected answers with their prompts, an empty sequence for an example without one; None if no
+            example has one.
     """
 
     folder: Path
@@ -36,14 +79,22 @@ class TokenTable:
     too_long: dict[str, int]
     _tokens: NDArray[np.int32]
     _weights: NDArray[np.float32]
+    rejected: Sequences | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    def row(self, index: int) -> TokenRow:
+        """One example, with its rejected answer where it has one."""
+        rejected = self.rejected.row(index) if self.rejected else None
+        has_rejected = rejected is not None and len(rejected.tokens) > 0
+        return TokenRow(self.tokens(index), self.weights(index), rejected if has_rejected else None)
+
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each example, shape (n,)."""
-        return np.diff(self.starts)
+        """Tokens of each example, with the longer of its answers, shape (n,)."""
+        own: NDArray[np.int64] = np.diff(self.starts)
+        return own if self.rejected is None else np.maximum(own, np.diff(self.rejected.starts))
 
     def tokens(self, index: int) -> NDArray[np.int32]:
         """Token ids of one example, shape (T,)."""
@@ -71,7 +122,7 @@ def tokenize(
     Args:
         key: What names the examples' content, such as the dataset's hash and the split.
         cache: The workspace's cache; `tokens/` below it is safe to delete.
-        max_length: Longest example, in tokens.
+        max_length: Longest example, in tokens; where it has a rejected answer, with either.
         too_long: Leave longer ones out, and list them; or refuse.
 
     Raises:
@@ -96,34 +147,72 @@ def _write(
     examples: Iterable[Example], chat: ChatFormat, folder: Path, max_length: int, listener: events.Listener
 ) -> None:
     ids: list[str] = []
-    starts = [0]
     too_long: dict[str, int] = {}
-    with (folder / "tokens.bin").open("wb") as tokens, (folder / "weights.bin").open("wb") as weights:
+    with _Writer(folder, "") as answers, _Writer(folder, _REJECTED) as rejected:
         for done, example in enumerate(examples, start=1):
             rendered = chat.render(example.messages)
-            length = len(rendered.tokens)
+            other = chat.render(example.rejected_messages) if example.rejected is not None else Rendered([], [])
+            length = max(len(rendered.tokens), len(other.tokens))
             if length > max_length:
                 too_long[example.id] = length
             else:
-                _append(tokens, np.array(rendered.tokens, dtype=np.int32))
-                _append(weights, np.array(rendered.learned, dtype=np.float32))
+                answers.append(rendered)
+                rejected.append(other)
                 ids.append(example.id)
-                starts.append(starts[-1] + length)
             if done % _REPORT_EVERY == 0:
                 listener(events.Stage("tokenise", "progress", done, 0, "rows"))
-    np.save(folder / "starts.npy", np.array(starts, dtype=np.int64))
+    if not rejected.total:
+        for file in folder.glob(f"{_REJECTED}*"):
+            file.unlink()
     write_json(folder / "table.json", {"ids": ids, "too_long": too_long})
 
 
-def _append(file: BinaryIO, array: NDArray[np.int32] | NDArray[np.float32]) -> None:
-    file.write(array.tobytes())
+class _Writer:
+    """Appends sequences to a folder's arrays."""
+
+    def __init__(self, folder: Path, prefix: str) -> None:
+        self._starts, self._place = [0], folder / f"{prefix}starts.npy"
+        self._tokens = (folder / f"{prefix}tokens.bin").open("wb")
+        self._weights = (folder / f"{prefix}weights.bin").open("wb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    @property
+    def total(self) -> int:
+        """Tokens of all sequences so far."""
+        return self._starts[-1]
+
+    def append(self, rendered: Rendered) -> None:
+        self._tokens.write(np.array(rendered.tokens, dtype=np.int32).tobytes())
+        self._weights.write(np.array(rendered.learned, dtype=np.float32).tobytes())
+        self._starts.append(self.total + len(rendered.tokens))
+
+    def __exit__(self, *error: object) -> None:
+        self._tokens.close()
+        self._weights.close()
+        np.save(self._place, np.array(self._starts, dtype=np.int64))
 
 
 def _open(folder: Path) -> TokenTable:
     table = read_json(folder / "table.json")
-    starts = np.load(folder / "starts.npy")
+    answers = _sequences(folder, "")
+    has_rejected = (folder / f"{_REJECTED}starts.npy").exists()
+    return TokenTable(
+        folder,
+        tuple(table["ids"]),
+        answers.starts,
+        table["too_long"],
+        answers.tokens,
+        answers.weights,
+        _sequences(folder, _REJECTED) if has_rejected else None,
+    )
+
+
+def _sequences(folder: Path, prefix: str) -> Sequences:
+    starts = np.load(folder / f"{prefix}starts.npy")
     total = int(starts[-1])
     # An empty file cannot be mapped.
-    tokens = np.memmap(folder / "tokens.bin", np.int32, "r") if total else np.empty(0, np.int32)
-    weights = np.memmap(folder / "weights.bin", np.float32, "r") if total else np.empty(0, np.float32)
-    return TokenTable(folder, tuple(table["ids"]), starts, table["too_long"], tokens, weights)
+    tokens = np.memmap(folder / f"{prefix}tokens.bin", np.int32, "r") if total else np.empty(0, np.int32)
+    weights = np.memmap(folder / f"{prefix}weights.bin", np.float32, "r") if total else np.empty(0, np.float32)
+    return Sequences(starts, tokens, weights)

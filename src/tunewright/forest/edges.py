@@ -25,10 +25,12 @@ class EdgeScores:
     Args:
         logp: Log-probability of the edge's target, in nats, float32, shape (E,).
         hit: Whether the target is the most probable token, bool, shape (E,).
+        reference: `logp` under the reference model, without a gradient; None where no objective asked for it.
     """
 
     logp: Tensor
     hit: Tensor
+    reference: Tensor | None = None
 
 
 def edge_scores(hidden_ND: Tensor, head: nn.Module, forest: Forest) -> EdgeScores:

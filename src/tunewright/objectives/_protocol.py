@@ -1,13 +1,13 @@
-"""The two nouns every objective is made of."""
+"""The nouns every objective is made of."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from tunewright.base.plugins import PluginConfig
+from tunewright.data.tokens import TokenRow
 from tunewright.forest import Forest, Path
 
 if TYPE_CHECKING:
@@ -23,17 +23,35 @@ class LossSum:
     Args:
         total: Sum over a piece of the step's forest, in nats, a scalar.
         weight: What that piece adds to the step's divisor.
+        reported: Further sums that people watch, by name; divided by the same weight, and no part of the loss.
     """
 
     total: Tensor
     weight: float
+    reported: Mapping[str, float] = field(default_factory=dict)
+
+
+class ObjectiveConfig(PluginConfig):
+    """Settings of an objective."""
+
+    #: Whether each example must have a rejected answer beside the chosen one.
+    pairs: ClassVar[bool] = False
 
 
 class Objective(Protocol):
     """What `build(config)` of an objective returns."""
 
-    def paths(self, tokens: NDArray[np.int32], weights: NDArray[np.float32], row: int) -> list[Path]:
-        """The paths of one example; those that are coupled in the loss share a group."""
+    #: Whether `loss` wants `scores.reference`: log-probabilities under the model as it was before training.
+    needs_reference: bool
+
+    def paths(self, example: TokenRow, row: int, group: int) -> list[Path]:
+        """The paths of one example; those that are coupled in the loss share a group.
+
+        Args:
+            example: Its tokens.
+            row: Its number in the table.
+            group: A number that no other example of the forest has; a row may stand in one step twice.
+        """
 
     def loss(self, scores: EdgeScores, forest: Forest) -> LossSum:
-        """The loss of a forest, or of a piece of one."""
+        """The loss of a forest, or of a piece of one that splits no group."""

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tunewright.base.plugins import PluginConfig
+from tunewright.data.tokens import TokenRow
 from tunewright.forest import Forest, Path
-from tunewright.objectives._protocol import LossSum, Objective
+from tunewright.objectives._protocol import LossSum, Objective, ObjectiveConfig
 
 if TYPE_CHECKING:
     from tunewright.forest.edges import EdgeScores
 
 
-class Config(PluginConfig):
+class Config(ObjectiveConfig):
     """No settings: the weights of the messages say what is learned."""
 
     name: Literal["sft"] = "sft"
@@ -27,8 +24,10 @@ def build(config: Config) -> Objective:
 
 
 class _Sft:
-    def paths(self, tokens: NDArray[np.int32], weights: NDArray[np.float32], row: int) -> list[Path]:
-        return [Path(tokens, weights, group=row, row=row)]
+    needs_reference = False
+
+    def paths(self, example: TokenRow, row: int, group: int) -> list[Path]:
+        return [Path(example.tokens, example.weights, group, row)]
 
     def loss(self, scores: EdgeScores, forest: Forest) -> LossSum:
         weight_E = scores.logp.new_tensor(forest.edge_weight())

@@ -98,6 +98,9 @@ class Template(Section):
         description="The answer to learn: a text such as `{label}`, or a mapping of JSON keys to columns, "
         "such as `{intent: intent, order_id: order}`; a missing value becomes null."
     )
+    rejected: str | dict[str, str] | None = Field(
+        None, description="A worse answer to the same, written like `assistant`; for objectives that compare two."
+    )
 
 
 class Split(Section):
@@ -114,7 +117,7 @@ class Data(Section):
     train: Sources = Field(min_length=1, description="One path, or a list of paths or sources.")
     validation: Sources = Field((), description="Rows for validation; empty: taken out of train.")
     test: Sources = Field((), description="Rows for the evaluation; empty: taken out of train.")
-    format: Literal["auto", "template", "chat", "prompt_completion", "instruction", "sharegpt"] = Field(
+    format: Literal["auto", "template", "chat", "prompt_completion", "instruction", "sharegpt", "preference"] = Field(
         "auto", description="What a row looks like; auto recognises it by its fields, or uses the template."
     )
     template: Template | None = Field(None, description="Makes conversations of any columns.")

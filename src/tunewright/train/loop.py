@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +20,12 @@ from tunewright.base.files import atomic_directory, hash_value
 from tunewright.base.plugins import METHODS, OBJECTIVES
 from tunewright.base.seeds import derive
 from tunewright.data.tokens import TokenTable
+from tunewright.forest import Forest, build, cut, layout
 from tunewright.forest import Path as ForestPath
-from tunewright.forest import build, cut, layout
+from tunewright.forest.reference import check_reference, score_with_reference
 from tunewright.forest.score import DEFAULT_BACKEND, score
 from tunewright.models.adapters import save_adapter
+from tunewright.objectives._protocol import LossSum, Objective
 from tunewright.recipe.schema import Recipe
 from tunewright.train import checkpoint
 from tunewright.train.checkpoint import Progress
@@ -98,7 +101,7 @@ class _Session:
     ) -> None:
         self._base, self._table, self._recipe, self._listener = base, tables["train"], recipe, listener
         self._folder, self._config = folder, recipe.train
-        self._objective = OBJECTIVES.call(self._config.objective.name, "build", self._config.objective)
+        self._objective: Objective = OBJECTIVES.call(self._config.objective.name, "build", self._config.objective)
         self._usable = [row for row in range(len(self._table)) if self._table.weights(row).any()]
         if not self._usable:
             raise DataError("No training row has a token to learn", hint="Look at the rows: tunewright data prepare.")
@@ -108,6 +111,8 @@ class _Session:
         layout.adopt(base.model)
         method = recipe.method
         self._model = METHODS.call(method.name, "attach", base.model, method, derive(recipe.seed, "adapter"))
+        if self._objective.needs_reference:
+            check_reference(self._model)
         self._weights = {name: w for name, w in self._model.named_parameters() if w.requires_grad}
         self._optimiser = torch.optim.AdamW(
             self._weights.values(), lr=self._config.learning_rate, weight_decay=self._config.weight_decay, fused=True
@@ -171,9 +176,7 @@ class _Session:
         progress, started = self._progress, time.monotonic()
         rows = [self._usable[row] for row in self._order.of_step(progress.step)]
         paths = [
-            path
-            for row in rows
-            for path in self._objective.paths(self._table.tokens(row), self._table.weights(row), row)
+            path for place, row in enumerate(rows) for path in self._objective.paths(self._table.row(row), row, place)
         ]
         rate = learning_rate(progress.step, self._order.steps, self._config)
         for group in self._optimiser.param_groups:
@@ -181,10 +184,12 @@ class _Session:
         self._model.train()
         self._optimiser.zero_grad()
         loss_sum, weight, nodes = 0.0, 0.0, 0
+        reported: Counter[str] = Counter()
         for piece in cut(build(paths), self._config.node_budget):
-            part = self._objective.loss(score(self._model, piece, DEFAULT_BACKEND), piece)
-            part.total.backward()
+            part = self._part(piece)
+            part.total.backward()  # type: ignore[no-untyped-call]
             loss_sum, weight, nodes = loss_sum + part.total.item(), weight + part.weight, nodes + piece.nodes
+            reported.update(part.reported)
         norm = self._scale_gradients(weight)
         loss = loss_sum / weight
         self._check_finite(loss, norm, rows)
@@ -197,10 +202,16 @@ class _Session:
             "learning_rate": rate,
             "gradient_norm": norm,
             "nodes": float(nodes),
-            "tokens": float(sum(len(self._table.tokens(row)) for row in rows)),
+            "tokens": float(sum(len(each.tokens) for row in rows for each in self._table.row(row).sequences)),
             "examples_per_s": len(rows) / seconds,
+            **{name: total / weight for name, total in reported.items()},
         }
         self._listener(events.Metrics("train", progress.step, self._order.steps, values))
+
+    def _part(self, piece: Forest) -> LossSum:
+        """The loss of a piece of a step's forest."""
+        scorer = score_with_reference if self._objective.needs_reference else score
+        return self._objective.loss(scorer(self._model, piece, DEFAULT_BACKEND), piece)
 
     def _scale_gradients(self, weight: float) -> float:
         """Divides the summed gradients by the step's weight, once, and clips them; returns their length before."""
@@ -245,7 +256,7 @@ class _Session:
         self._model.eval()
         total = weight = 0.0
         for piece in cut(build(self._held_out), self._config.node_budget):
-            part = self._objective.loss(score(self._model, piece, DEFAULT_BACKEND), piece)
+            part = self._part(piece)
             total, weight = total + part.total.item(), weight + part.weight
         return total / weight
 
@@ -282,12 +293,12 @@ class _Session:
         return place
 
 
-def _paths(objective: Any, table: TokenTable | None) -> list[ForestPath]:
+def _paths(objective: Objective, table: TokenTable | None) -> list[ForestPath]:
     """All paths of a table that have something to learn."""
     if table is None:
         return []
-    examples = ((table.tokens(row), table.weights(row), row) for row in range(len(table)))
-    return [path for example in examples for path in objective.paths(*example) if path.weights.any()]
+    examples = ((table.row(row), row) for row in range(len(table)) if table.weights(row).any())
+    return [path for example, row in examples for path in objective.paths(example, row, row)]
 
 
 @torch.no_grad()
