@@ -19,9 +19,9 @@ def attach(model: Any, settings: Any, seed: int) -> Any:
     """
     from peft import get_peft_model
 
-    if model.config.is_encoder_decoder:
+    if model.config.is_encoder_decoder or not model.can_generate():
         raise ModelError(
-            f"Virtual tokens cannot be put on {type(model).__name__}, which has an encoder and a decoder",
+            f"Virtual tokens stand before what a causal decoder reads, and {type(model).__name__} is none",
             where="method",
             hint="Use method: lora, or a causal decoder as the base.",
         )

@@ -58,11 +58,11 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
     settings = PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=config.tokens)
     if config.width is not None:
         settings.prefix_projection, settings.encoder_hidden_size = True, config.width
-        return _virtual.attach(model, settings, seed)
-    kept_PX = _keys_and_values(model, _virtual.beginning(model, config.tokens, config.init, seed))
     wrapped = _virtual.attach(model, settings, seed)
-    with torch.no_grad():
-        wrapped.prompt_encoder["default"].embedding.weight.copy_(kept_PX)
+    if config.width is None:
+        kept_PX = _keys_and_values(model, _virtual.beginning(model, config.tokens, config.init, seed))
+        with torch.no_grad():
+            wrapped.prompt_encoder["default"].embedding.weight.copy_(kept_PX)
     return wrapped
 
 

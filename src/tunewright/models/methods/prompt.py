@@ -40,8 +40,9 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
 
     from tunewright.models.methods import _virtual
 
+    settings = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=config.tokens)
+    wrapped = _virtual.attach(model, settings, seed)
     token_P = _virtual.beginning(model, config.tokens, config.init, seed)
-    wrapped = _virtual.attach(model, PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=config.tokens), seed)
     with torch.no_grad():
         wrapped.prompt_encoder["default"].embedding.weight.copy_(wrapped.get_input_embeddings()(token_P))
     return wrapped
