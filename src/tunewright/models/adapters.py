@@ -54,7 +54,7 @@ def _save_peft(model: Any, folder: Path, base: Identity) -> None:
     (folder / "README.md").unlink(missing_ok=True)
     settings = read_json(folder / "adapter_config.json")
     settings["base_model_name_or_path"] = base.name
-    for key in ("target_modules", "modules_to_save", "exclude_modules"):
+    for key in ("target_modules", "feedforward_modules", "modules_to_save", "exclude_modules"):
         if isinstance(settings.get(key), list):
             settings[key] = sorted(settings[key])
     write_json(folder / "adapter_config.json", settings)
@@ -81,20 +81,24 @@ def load_adapter(base: Base, folder: Path) -> Any:
                 where=str(folder),
                 hint="Load it on the base it was trained on; the same name from another source may hold other weights.",
             )
-    if not of_peft:
+    if "method" in manifest:
         name = manifest["method"]["name"]
         config = METHODS.config(name).model_validate(manifest["method"])
-        return METHODS.call(name, "load", base.model, config, folder).eval()
+        if not of_peft:
+            return METHODS.call(name, "load", base.model, config, folder).eval()
+        if hasattr(METHODS.module(name), "prepare"):
+            METHODS.call(name, "prepare", base.model, config)
     return _load_peft(base, folder)
 
 
 def _load_peft(base: Base, folder: Path) -> Any:
     from peft import PeftConfig, PeftModel
 
-    from tunewright.models.methods.lora import fused
+    from tunewright.models.methods._peft import fused, is_quantised
 
     with quiet():
         settings = PeftConfig.from_pretrained(str(folder))
-        if settings.peft_type == "LORA":
+        if settings.peft_type == "LORA" and not is_quantised(base.model):
             settings = fused(settings)
-        return PeftModel.from_pretrained(base.model, str(folder), is_trainable=False, config=settings).eval()
+        model = PeftModel.from_pretrained(base.model, str(folder), is_trainable=False, config=settings)
+        return model.eval().requires_grad_(False)  # PEFT leaves virtual tokens trainable

@@ -41,6 +41,7 @@ class ModelSize:
         intermediate: Width inside the feed-forward part.
         vocabulary: Rows of the output layer.
         linear_widths: Inputs plus outputs, summed over all linear layers of all blocks.
+        tensors: Name and shape of each weight, as its files have them; empty where there are no files.
     """
 
     parameters: int
@@ -49,6 +50,7 @@ class ModelSize:
     intermediate: int
     vocabulary: int
     linear_widths: int
+    tensors: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def lora_parameters(self, rank: int) -> int:
         """Trainable weights of LoRA on all linear layers: rank x (inputs + outputs) of each."""
@@ -79,11 +81,13 @@ def model_size(folder: Path) -> ModelSize:
     """
     config = read_config(folder)
     parameters = linear_widths = 0
+    tensors: list[tuple[str, tuple[int, ...]]] = []
     for file in weight_files(folder):
         for name, (dtype, shape) in tensor_shapes(file).items():
             if not dtype.startswith(("F", "BF")):
                 continue  # buffers such as position numbers
             parameters += math.prod(shape)
+            tensors.append((name, shape))
             if len(shape) == 2 and re.search(r"\.(layers|h|blocks|layer)\.\d+\.", f".{name}"):
                 linear_widths += sum(shape)
     hidden = _first(config, "hidden_size", "n_embd", "d_model")
@@ -94,6 +98,7 @@ def model_size(folder: Path) -> ModelSize:
         intermediate=_first(config, "intermediate_size", "n_inner", default=4 * hidden),
         vocabulary=_first(config, "vocab_size"),
         linear_widths=linear_widths,
+        tensors=tuple(tensors),
     )
 
 

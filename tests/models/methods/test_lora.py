@@ -107,5 +107,5 @@ def test_the_saved_adapter_gives_equal_outputs_in_plain_peft(tmp_path: Path) -> 
 
 
 def test_targets_that_match_no_layer_are_refused() -> None:
-    with pytest.raises(ModelError, match="could not be put on this model"):
+    with pytest.raises(ModelError, match="'nothing_proj' matches no linear layer"):
         lora.attach(tiny_model(), lora.Config(targets=("nothing_proj",)), seed=1)
