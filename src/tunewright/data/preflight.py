@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from tunewright.base.errors import SHOWN_FAULTS, DataError, collect
 from tunewright.base.seeds import derive
 from tunewright.data.dataset import Dataset
-from tunewright.data.example import Example
-from tunewright.data.tokens import TokenTable
+from tunewright.data.example import Example, Message
+from tunewright.data.tokens import TokenRow, TokenTable
 from tunewright.models.chat import ChatFormat, Turn
 from tunewright.recipe.schema import Recipe
 
@@ -40,16 +40,18 @@ class Preview:
         id: The example's id.
         place: `file:line` of the record.
         spans: The whole text, cut wherever learning starts or ends.
+        rejected: The answer that was found worse, behind the same prompt; empty where there is none.
     """
 
     id: str
     place: str
     spans: tuple[Span, ...]
+    rejected: str = ""
 
 
 @dataclass(frozen=True)
 class Preflight:
-    """What the look before training found. Lengths are in tokens.
+    """What the look before training found. Lengths are in tokens; of an example with two answers, both count.
 
     Args:
         rows: Records met in the files that training uses; files named for the test are looked at by the evaluation.
@@ -65,6 +67,7 @@ class Preflight:
         learned_share: Share of all tokens that are learned.
         warnings: Sentences that a person should read.
         previews: A few training rows, drawn with the seed.
+        pairs: Examples within the limit that have a rejected answer beside the chosen one.
     """
 
     rows: int
@@ -80,6 +83,7 @@ class Preflight:
     learned_share: float
     warnings: tuple[str, ...]
     previews: tuple[Preview, ...]
+    pairs: int = 0
 
     @property
     def usable(self) -> int:
@@ -107,9 +111,9 @@ class Preflight:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Reads back what `as_json` gave."""
-        known = {field.name: value[field.name] for field in dataclasses.fields(cls)}
+        known = {field.name: value[field.name] for field in dataclasses.fields(cls) if field.name in value}
         previews = tuple(
-            Preview(each["id"], each["place"], tuple(Span(text, bool(learned)) for text, learned in each["spans"]))
+            Preview(**{**each, "spans": tuple(Span(text, bool(learned)) for text, learned in each["spans"])})
             for each in value["previews"]
         )
         places, warnings = tuple(value["refused_places"]), tuple(value["warnings"])
@@ -131,9 +135,10 @@ def preflight(
     each = list(tables.values())
     too_long = [length for table in each for length in table.too_long.values()]
     lengths = np.concatenate([*(table.lengths for table in each), np.array(too_long, dtype=np.int64)])
-    learned = np.array([np.count_nonzero(table.weights(i)) for table in each for i in range(len(table))], np.int64)
-    ends = [end for table in each for end in _ends(table, chat.stop_ids)]
-    within = int(sum(int(table.lengths.sum()) for table in each))
+    rows = [table.row(index) for table in each for index in range(len(table))]
+    learned = np.array([sum(np.count_nonzero(one.weights) for one in row.sequences) for row in rows], np.int64)
+    ends = [end for row in rows for one in row.sequences for end in _ends(one, chat.stop_ids)]
+    within = sum(len(one.tokens) for row in rows for one in row.sequences)
     sources = [source for source in dataset.manifest["sources"] if source["part"] != "test"]
     refused = _refused(dataset, [source["path"] for source in sources])
     found = Preflight(
@@ -150,17 +155,27 @@ def preflight(
         learned_share=float(learned.sum() / within) if within else 0.0,
         warnings=(),
         previews=preview(dataset.examples("train"), tables["train"], chat, n=previews, seed=recipe.seed),
+        pairs=sum(row.rejected is not None for row in rows),
     )
-    return dataclasses.replace(found, warnings=_warnings(found))
+    return dataclasses.replace(found, warnings=_warnings(found, recipe))
 
 
 def check_preflight(found: Preflight, recipe: Recipe) -> None:
     """Stops before hours are spent on data that are no good.
 
     Raises:
-        DataError: If more of the rows are unusable than the recipe allows, no row has a token to learn, or the token
-            that ends an answer is never learned.
+        DataError: If more of the rows are unusable than the recipe allows, no row has a token to learn, the token
+            that ends an answer is never learned, or rows have one answer where the objective compares two.
     """
+    alone = found.examples - found.too_long - found.pairs
+    if alone and _compares(recipe):
+        raise DataError(
+            f"{alone:,} of {found.examples:,} examples have no rejected answer, and the objective "
+            f"'{recipe.train.objective.plugin}' learns from pairs",
+            where="data.train",
+            hint="Bring rows with the fields prompt, chosen and rejected, name the worse answer under "
+            "data.template.rejected, or set train.objective to sft.",
+        )
     if found.unusable_share > recipe.data.max_unusable_share:
         raise DataError(
             f"{found.unusable_share:.1%} of {found.rows:,} rows cannot be used, and data.max_unusable_share is "
@@ -204,26 +219,32 @@ def preview(
     shown = []
     for index in drawn:
         example = by_id[table.ids[index]]
-        spans = _spans(example, table.tokens(index), table.weights(index), chat)
-        shown.append(Preview(example.id, f"{example.source}:{example.line}", spans))
+        row = table.row(index)
+        rejected = _spans(example.rejected_messages, row.rejected, chat) if row.rejected else ()
+        shown.append(
+            Preview(
+                example.id,
+                f"{example.source}:{example.line}",
+                _spans(example.messages, row, chat),
+                "".join(span.text for span in rejected if span.learned),
+            )
+        )
     return tuple(shown)
 
 
-def _spans(
-    example: Example, tokens: NDArray[np.int32], weights: NDArray[np.float32], chat: ChatFormat
-) -> tuple[Span, ...]:
+def _spans(messages: Sequence[Message], row: TokenRow, chat: ChatFormat) -> tuple[Span, ...]:
     """The rendered text, cut where the learned tokens stand."""
     marker = _end_marker(chat)
-    whole = _without_tail(chat.text(example.messages), marker)
-    answers = [index for index, message in enumerate(example.messages) if message.weight]
+    whole = _without_tail(chat.text(messages), marker)
+    answers = [index for index, message in enumerate(messages) if message.weight]
     spans: list[Span] = []
     at = 0
-    for index, (start, stop) in zip(answers, _learned_runs(weights), strict=False):
-        begin = len(chat.text(example.messages[:index], open_end=True))
-        shown = chat.decode(tokens[start:stop].tolist())
+    for index, (start, stop) in zip(answers, _learned_runs(row.weights), strict=False):
+        begin = len(chat.text(messages[:index], open_end=True))
+        shown = chat.decode(row.tokens[start:stop].tolist())
         # Some tokenizers do not give back every space; then the end marker tells where the answer ends.
         end = begin + len(shown) if whole.startswith(shown, begin) else max(begin, whole.find(marker, begin))
-        if int(tokens[stop - 1]) in chat.stop_ids and whole.startswith(marker, end):
+        if int(row.tokens[stop - 1]) in chat.stop_ids and whole.startswith(marker, end):
             end += len(marker)
         spans += [Span(whole[at:begin], False), Span(whole[begin:end], True)]
         at = end
@@ -249,14 +270,15 @@ def _end_marker(chat: ChatFormat) -> str:
     return answer.partition("x")[2].strip()
 
 
-def _ends(table: TokenTable, stop_ids: frozenset[int]) -> list[bool]:
-    """For each example with learned tokens, whether the last of them ends an answer."""
-    ends = []
-    for index in range(len(table)):
-        learned = np.flatnonzero(table.weights(index))
-        if len(learned):
-            ends.append(int(table.tokens(index)[learned[-1]]) in stop_ids)
-    return ends
+def _ends(row: TokenRow, stop_ids: frozenset[int]) -> list[bool]:
+    """Whether the last learned token ends an answer; empty if no token is learned."""
+    learned = np.flatnonzero(row.weights)
+    return [int(row.tokens[learned[-1]]) in stop_ids] if len(learned) else []
+
+
+def _compares(recipe: Recipe) -> bool:
+    """Whether the objective learns from pairs of answers."""
+    return bool(getattr(recipe.train.objective, "pairs", False))
 
 
 def _quantiles(values: NDArray[np.int64]) -> dict[str, int]:
@@ -273,7 +295,7 @@ def _refused(dataset: Dataset, files: Sequence[str]) -> list[str]:
     return [f"{file}:{line}: {reason}" for file, line, reason in refused["source", "line", "reason"].iter_rows()]
 
 
-def _warnings(found: Preflight) -> tuple[str, ...]:
+def _warnings(found: Preflight, recipe: Recipe) -> tuple[str, ...]:
     told = []
     if found.too_long:
         share = found.too_long / found.examples
@@ -287,6 +309,11 @@ def _warnings(found: Preflight) -> tuple[str, ...]:
         told.append(
             f"Only {found.end_share:.1%} of the examples teach the token that ends an answer; the model may not know "
             "when to stop."
+        )
+    if found.pairs and not _compares(recipe):
+        told.append(
+            f"{found.pairs:,} examples have a rejected answer, and the objective '{recipe.train.objective.plugin}' "
+            "learns from the chosen ones alone; set train.objective to dpo to learn from both."
         )
     return tuple(told)
 

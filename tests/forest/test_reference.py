@@ -1,0 +1,75 @@
+"""The reference is the model before training: nothing of the adapter is left, and afterwards all of it is back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.forest.test_score import adapted, long_rows
+from tests.tiny import tiny_model
+from tunewright.base.errors import ModelError
+from tunewright.forest import build
+from tunewright.forest.layout import adopt
+from tunewright.forest.reference import adapter_off, check_reference, score_with_reference
+from tunewright.forest.score import score
+from tunewright.models.methods import lora
+
+
+@pytest.fixture
+def model() -> Any:
+    wrapped = adapted(tiny_model())
+    adopt(wrapped)
+    return wrapped
+
+
+def base_logp(forest: Any) -> torch.Tensor:
+    base = tiny_model()
+    adopt(base)
+    with torch.no_grad():
+        return score(base, forest).logp
+
+
+def test_reference_is_the_bases_and_the_rest_as_without_it(model: Any) -> None:
+    forest = build(long_rows())
+    found, alone = score_with_reference(model, forest), score(model, forest)
+    assert found.reference is not None
+    assert not found.reference.requires_grad
+    torch.testing.assert_close(found.reference, base_logp(forest), rtol=0, atol=1e-6)
+    assert torch.equal(found.logp, alone.logp)
+    assert float((found.logp - found.reference).detach().abs().max()) > 0.1
+    assert found.logp.requires_grad
+
+
+def test_reference_has_no_noise_and_draws_none() -> None:
+    noisy = lora.attach(tiny_model(), lora.Config(rank=4, dropout=0.5), seed=1)
+    adopt(noisy)
+    noisy.train()
+    forest = build(long_rows())
+    torch.manual_seed(5)
+    alone = score(noisy, forest).logp
+    torch.manual_seed(5)
+    found = score_with_reference(noisy, forest)
+    assert torch.equal(found.logp, alone)
+    torch.testing.assert_close(found.reference, base_logp(forest), rtol=0, atol=1e-6)
+    assert noisy.training
+
+
+def test_what_the_method_had_frozen_stays_frozen(model: Any) -> None:
+    kept = next(weight for name, weight in model.named_parameters() if "lora_A" in name)
+    kept.requires_grad_(False)
+    before = {name: weight.requires_grad for name, weight in model.named_parameters()}
+    check_reference(model)
+    assert {name: weight.requires_grad for name, weight in model.named_parameters()} == before
+
+
+def test_a_model_without_an_adapter_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"method: .*its own weights are trained.*such as lora"):
+        check_reference(tiny_model())
+
+
+def test_a_model_that_trains_some_of_its_own_weights_is_refused(model: Any) -> None:
+    model.get_base_model().model.norm.weight.requires_grad_(True)
+    with pytest.raises(ModelError, match=r"1 are trained, such as model\.norm\.weight"), adapter_off(model):
+        pass
