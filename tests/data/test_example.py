@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -50,3 +51,10 @@ def test_wrong_messages_are_refused(role: str, weight: float | None) -> None:
 def test_a_conversation_without_an_answer_is_refused() -> None:
     with pytest.raises(DataError, match=r"rows\.csv:3: A conversation needs an assistant"):
         Example("a", (Message("user", "Hello"),), {}, "rows.csv", 3)
+
+
+def test_rejected_answer_stands_behind_the_same_prompt() -> None:
+    example = dataclasses.replace(_example(), rejected="3")
+    assert example.rejected_messages == (*example.prompt, Message("assistant", "3"))
+    assert Example.from_json(json.loads(json.dumps(example.as_json()))) == example
+    assert _example().rejected_messages == ()

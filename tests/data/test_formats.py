@@ -157,3 +157,101 @@ def test_unknown_fields_show_what_a_template_looks_like(tmp_path: Path) -> None:
 def test_a_template_beside_another_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"yet there is a data\.template"):
         _format(tmp_path, {"a": "b"}, format="chat", template={"user": "{a}", "assistant": "{a}"})
+
+
+def test_preference_texts(tmp_path: Path) -> None:
+    row = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5", "messages": []}
+    format = _format(tmp_path, row)
+    assert format.name == "preference"
+    assert _messages(format, row) == [("user", "2 + 2?", 0), ("assistant", "4", 1)]
+    assert format.rejected(format.flatten(row)) == "5"
+    assert _messages(format, {**row, "system": "Be brief."})[0] == ("system", "Be brief.", 0)
+    assert format.sides(list(format.flatten(row))) == (("system", "prompt"), ("chosen", "rejected"))
+
+
+def test_an_answer_may_be_a_json_list(tmp_path: Path) -> None:
+    row = {"prompt": "Pairs?", "chosen": '[{"a": 1}]', "rejected": "[{"}
+    format = _format(tmp_path, row)
+    assert _messages(format, row)[-1] == ("assistant", '[{"a": 1}]', 1)
+    assert format.rejected(format.flatten(row)) == "[{"
+
+
+GOOD, BAD = {"role": "assistant", "content": "good"}, {"role": "assistant", "content": "bad"}
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize(
+    ("prompt", "begin"),
+    [
+        (None, [USER, ANSWER, USER]),  # the prompt is what both lists begin with
+        ("a", [USER, ANSWER, USER]),  # a text is not looked at
+        ([USER, ANSWER, USER], []),
+        ([USER, ANSWER, USER], [USER, ANSWER, USER]),  # the prompt stands in all three
+    ],
+)
+def test_preference_conversations(tmp_path: Path, prompt: Any, begin: list[Any], as_text: bool) -> None:
+    row = {"prompt": prompt, "chosen": [*begin, GOOD], "rejected": [*begin, BAD]}
+    if as_text:
+        row = {name: json.dumps(value) if isinstance(value, list) else value for name, value in row.items()}
+    format = _format(tmp_path, row)
+    flat = format.flatten(row)
+    # The earlier answer is in both: nothing can be learned of it by comparing.
+    assert _messages(format, row) == [
+        ("user", "a", 0),
+        ("assistant", "b", 0),
+        ("user", "a", 0),
+        ("assistant", "good", 1),
+    ]
+    assert format.rejected(flat) == "bad"
+    contents = tuple(f"messages[{index}].content" for index in range(3))
+    assert format.sides(list(flat)) == (contents, ("chosen", "rejected"))
+    assert all(format.makes(name) for name in (*contents, "chosen", "rejected"))
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"chosen": "a", "rejected": "b"}, "there is no 'prompt'"),
+        ({"prompt": " ", "system": "s", "chosen": "a", "rejected": "b"}, "the prompt is empty"),
+        ({"prompt": "p", "chosen": "a", "rejected": "a"}, "are the same"),
+        ({"prompt": "p", "chosen": "a", "rejected": ""}, "'rejected' is empty"),
+        ({"prompt": "p", "chosen": None, "rejected": "b"}, "'chosen' is empty"),
+        ({"prompt": "p", "chosen": [USER, GOOD], "rejected": "b"}, "'chosen' is a list of messages, and"),
+        ({"prompt": [USER], "chosen": "a", "rejected": "b"}, "'prompt' is a list of messages, and"),
+        ({"chosen": [USER, GOOD], "rejected": [USER, GOOD]}, "are the same"),
+        ({"chosen": [GOOD], "rejected": [BAD]}, "nothing is asked"),
+        ({"chosen": [USER, GOOD], "rejected": [USER]}, "must begin alike"),
+        ({"chosen": [USER, GOOD, USER, GOOD], "rejected": [USER, BAD]}, "must begin alike"),
+        ({"chosen": [USER, GOOD, USER], "rejected": [USER, BAD]}, "must begin alike"),
+        ({"chosen": [USER, {**GOOD, "tool_calls": [{}]}], "rejected": [USER, BAD]}, r"chosen\[1\] calls a tool"),
+        ({"chosen": [{"role": "x"}, GOOD], "rejected": [USER, BAD]}, r"chosen\[0\]: the role 'x' is not one of"),
+    ],
+)
+def test_preference_rows_that_are_refused(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+    format = _format(tmp_path, {"prompt": "p", "chosen": "a", "rejected": "b"})
+
+    def both(flat: dict[str, str | None]) -> None:
+        format.messages(flat)
+        format.rejected(flat)
+
+    with pytest.raises(DataError, match=reason):
+        both(format.flatten(row))
+
+
+def test_template_with_a_rejected_answer(tmp_path: Path) -> None:
+    row = {"q": "2 + 2?", "good": "4", "bad": "5"}
+    format = _format(tmp_path, row, template={"user": "{q}", "assistant": {"sum": "good"}, "rejected": {"sum": "bad"}})
+    assert format.pairs
+    assert format.needed == ("q", "good", "bad")
+    assert format.rejected(row) == '{"sum":"5"}'
+    with pytest.raises(DataError, match="are the same"):
+        format.rejected({**row, "bad": "4"})
+    with pytest.raises(DataError, match=r"data\.template\.rejected: The template names no column"):
+        _format(tmp_path, row, template={"user": "{q}", "assistant": "{good}", "rejected": "no"})
+
+
+def test_other_formats_have_no_rejected_answer(tmp_path: Path) -> None:
+    row = {"prompt": "p", "completion": "c"}
+    format = _format(tmp_path, row)
+    assert not format.pairs
+    assert format.rejected(format.flatten(row)) is None

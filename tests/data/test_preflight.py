@@ -215,3 +215,38 @@ def test_an_end_that_is_never_learned_stops_the_run(dataset: Dataset, chat: Chat
     tables = {"train": made_table([([5, 6, STOP], [0.0, 1.0, 0.0])] * 3)}
     with pytest.raises(DataError, match=r"would not know when to stop.*chat template"):
         check_preflight(looked_at(dataset, tables, chat, tmp_path), made_recipe(tmp_path))
+
+
+def made_pairs(folder: Path, chat: ChatFormat, **train: str) -> tuple[Recipe, Dataset, Preflight]:
+    rows = [{"prompt": f"what is {n:02d}?", "chosen": f"it is {n:02d}", "rejected": "no"} for n in range(20)]
+    (folder / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    recipe = made_recipe(folder, train="pairs.jsonl", template=None)
+    recipe = Recipe.model_validate({**recipe.model_dump(), "train": train})
+    dataset = prepare(recipe, Workspace.open(folder / "workspace"))
+    return recipe, dataset, preflight(dataset, tables_of(dataset, chat, folder), chat, recipe)
+
+
+def test_both_answers_of_a_pair_count(chat: ChatFormat, tmp_path: Path) -> None:
+    recipe, _, found = made_pairs(tmp_path, chat, objective="dpo")
+    check_preflight(found, recipe)
+    # A prompt of 30 tokens; "it is 00" and its end 9, "no" and its end 3.
+    assert set(found.lengths.values()) == {30 + 9}
+    assert set(found.learned_lengths.values()) == {9 + 3}
+    assert found.learned_share == (9 + 3) / (30 + 9 + 30 + 3)
+    assert (found.examples, found.pairs, found.end_share, found.warnings) == (16, 16, 1.0, ())
+    assert {shown.rejected for shown in found.previews} == {"no<|im_end|>"}
+    assert Preflight.from_json(json.loads(json.dumps(found.as_json()))) == found
+
+
+def test_rejected_answers_that_nothing_learns_from_are_told(chat: ChatFormat, tmp_path: Path) -> None:
+    recipe, _, found = made_pairs(tmp_path, chat)
+    check_preflight(found, recipe)
+    (warning,) = found.warnings
+    assert warning.startswith("16 examples have a rejected answer, and the objective 'sft'")
+
+
+def test_an_objective_of_pairs_refuses_rows_with_one_answer(dataset: Dataset, chat: ChatFormat, tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({**made_recipe(tmp_path).model_dump(), "train": {"objective": "dpo"}})
+    found = preflight(dataset, tables_of(dataset, chat, tmp_path), chat, recipe)
+    with pytest.raises(DataError, match="16 of 16 examples have no rejected answer, and the objective 'dpo'"):
+        check_preflight(found, recipe)

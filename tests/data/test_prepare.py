@@ -220,3 +220,61 @@ def test_too_few_test_rows_are_refused(tmp_path: Path, workspace: Workspace) -> 
     file = _csv(tmp_path / "a.csv", _rows(1000))
     with pytest.raises(DataError, match=r"100 test rows out of 1,000 usable rows.*Set data\.split\.test to 200"):
         prepare(_recipe(file, split={}), workspace)
+
+
+def _pairs(path: Path, rows: Sequence[tuple[str, str, str]]) -> str:
+    names = ("prompt", "chosen", "rejected")
+    path.write_text("".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def test_preference_rows_keep_both_answers(tmp_path: Path, workspace: Workspace) -> None:
+    rows = [(f"question {index}", f"good {index}", f"bad {index}") for index in range(50)]
+    dataset = prepare(_recipe(_pairs(tmp_path / "a.jsonl", rows), template=None), workspace)
+    assert dataset.manifest["format"] == "preference"
+    for part in ("train", "validation", "test"):
+        for example in dataset.examples(part):  # type: ignore[arg-type]
+            number = example.prompt[-1].content.split()[1]
+            assert (example.answer, example.rejected) == (f"good {number}", f"bad {number}")
+
+
+def test_pairs_of_one_prompt_stay_together_and_contradict_nothing(tmp_path: Path, workspace: Workspace) -> None:
+    rows = [(f"Question {index // 3}", f"good {index}", f"bad {index}") for index in range(60)]
+    repeated = ("question  7", "good 21", "bad 21")
+    recipe = _recipe(_pairs(tmp_path / "a.jsonl", [*rows, repeated]), template=None, steps=["exact_duplicates"])
+    dataset = prepare(recipe, workspace)
+    assert dataset.manifest["counts"]["kept"] == 60
+    (step,) = dataset.manifest["steps"]
+    assert step["findings"] == {"duplicates": 1, "conflicting_texts": 0, "conflicting_rows": 0}
+    homes: dict[str, set[str]] = {}
+    for part in ("train", "validation", "test"):
+        for example in dataset.examples(part):  # type: ignore[arg-type]
+            homes.setdefault(example.prompt[0].content, set()).add(part)
+    assert len(homes) == 20
+    assert all(len(parts) == 1 for parts in homes.values())
+
+
+def test_a_prompt_with_other_answers_leaks_too(tmp_path: Path, workspace: Workspace) -> None:
+    train = _pairs(tmp_path / "a.jsonl", [(f"question {index}", f"good {index}", "bad") for index in range(40)])
+    test = _pairs(tmp_path / "b.jsonl", [("Question 3", "other", "worse"), ("new", "good", "bad")])
+    with pytest.raises(DataError, match="1 test rows also stand in the training data"):
+        prepare(_recipe(train, template=None, test=test), workspace)
+
+
+def test_pairs_without_a_difference_are_refused_rows(tmp_path: Path, workspace: Workspace) -> None:
+    rows = [(f"question {index}", "Yes. ", "No." if index else "Yes.") for index in range(20)]
+    recipe = _recipe(_pairs(tmp_path / "a.jsonl", rows), template=None, steps=["whitespace"], answer="text")
+    dataset = prepare(recipe, workspace)
+    assert [entry["reason"] for entry in dataset.manifest["refused"]] == [
+        "the chosen and the rejected answer are the same"
+    ]
+
+
+def test_datasets_made_before_there_were_pairs_are_read(tmp_path: Path, workspace: Workspace) -> None:
+    dataset = prepare(_recipe(_csv(tmp_path / "a.csv", _rows(40))), workspace)
+    old = tmp_path / "old"
+    old.mkdir()
+    for file in dataset.path.iterdir():
+        (old / file.name).write_bytes(file.read_bytes())
+    pl.read_parquet(old / "train.parquet").drop("rejected").write_parquet(old / "train.parquet")
+    assert Dataset(dataset.hash, old, dataset.manifest).examples("train") == dataset.examples("train")

@@ -234,9 +234,8 @@ class PreferenceFormat:
         prompt = _turns(values, "prompt") if _is_list(values.get("prompt")) else []
         chosen, rejected = (_turns(values, name) for name in self.needed)
         shared = _common_length(chosen, rejected)
-        for name, turns in (("chosen", chosen), ("rejected", rejected)):
-            if len(turns) != shared + 1 or turns[-1][0] != "assistant":
-                raise DataError(f"'{name}' goes on with more than one answer, behind what both answers have in common")
+        if any(len(turns) != shared + 1 or turns[-1][0] != "assistant" for turns in (chosen, rejected)):
+            raise DataError("'chosen' and 'rejected' must begin alike and then end in one assistant's message each")
         # Some sources repeat the prompt in front of both answers.
         asked = [*([] if chosen[: len(prompt)] == prompt else prompt), *chosen[:shared]]
         if not any(role == "user" for role, _ in asked):
