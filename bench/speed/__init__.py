@@ -1,0 +1,1 @@
+"""The parts of bench/sft.py. `ours`, `peer`, `prepare` and `products` are processes; the rest is what starts them."""
