@@ -107,8 +107,9 @@ def test_an_override_sets_a_field(load: Load, override: str, field: str, value: 
         (
             "train.epoch=3",
             "--set train.epoch=3: 'train.epoch' is unknown. Did you mean 'epochs'? Known: "
-            "batch_size, checkpoint_every_s, clip_norm, dtype, epochs, final_rate_share, learning_rate, node_budget, "
-            "objective, patience, schedule, validate_every, warmup_share, weight_decay.",
+            "batch_size, best, checkpoint_every_s, clip_norm, decay_share, dtype, epochs, final_rate_share, "
+            "label_smoothing, learning_rate, neftune_alpha, node_budget, objective, optimiser, patience, schedule, "
+            "validate_every, warmup_share, weight_decay.",
         ),
     ],
 )
@@ -119,7 +120,7 @@ def test_a_wrong_override_is_named_as_it_was_given(load: Load, override: str, sa
 def test_an_unknown_key_is_refused_with_its_line_and_what_was_meant(load: Load) -> None:
     assert faults(load, SMALLEST + "gaol: x\n") == [
         "recipe.yaml:5: 'gaol' is unknown. Did you mean 'goal'? "
-        "Known: base, data, evaluate, goal, method, name, seed, success, train."
+        "Known: base, data, evaluate, forgetting, goal, method, name, seed, success, train."
     ]
 
 

@@ -30,15 +30,15 @@ def test_order_follows_the_seed() -> None:
     ("schedule", "middle"), [("cosine", 0.5 * (1 + math.cos(math.pi * 0.5))), ("linear", 0.5), ("constant", 1.0)]
 )
 def test_rate_rises_then_follows_the_schedule(schedule: str, middle: float) -> None:
-    config = Train(learning_rate=1.0, warmup_share=0.2, schedule=schedule)  # type: ignore[arg-type]
-    rates = [learning_rate(step, 10, config) for step in range(10)]
+    config = Train(warmup_share=0.2, schedule=schedule)  # type: ignore[arg-type]
+    rates = [learning_rate(step, 10, 1.0, config) for step in range(10)]
     assert rates[:2] == [0.5, 1.0]
     assert rates[6] == pytest.approx(middle)  # 4 of the 8 steps after the warm-up are gone
 
 
 def test_rate_ends_at_its_final_share() -> None:
-    config = Train(learning_rate=2.0, warmup_share=0, schedule="linear", final_rate_share=0.25)
-    assert learning_rate(100, 100, config) == pytest.approx(0.5)
+    config = Train(warmup_share=0, schedule="linear", final_rate_share=0.25)
+    assert learning_rate(100, 100, 2.0, config) == pytest.approx(0.5)
 
 
 def test_validation_is_always_after_the_last_step() -> None:

@@ -82,5 +82,6 @@ class Plugins:
 STEPS = Plugins("data step", "tunewright.data.steps")
 METHODS = Plugins("method", "tunewright.models.methods")
 OBJECTIVES = Plugins("objective", "tunewright.objectives")
+OPTIMISERS = Plugins("optimiser", "tunewright.train.optimisers")
 METRICS = Plugins("metric", "tunewright.metrics")
 BACKENDS = Plugins("attention backend", "tunewright.forest.backends")

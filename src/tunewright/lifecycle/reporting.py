@@ -101,7 +101,7 @@ def _training_words(job: Job, curves: Mapping[str, Any]) -> dict[str, Any]:
         "Trained weights": f"{curves['trainable']:,}" if curves.get("trainable") else "not recorded",
         "Steps": f"{steps} (stopped early)" if curves.get("stopped_early") else steps,
         "Examples in a step": recipe.train.batch_size,
-        "Peak learning rate": recipe.train.learning_rate,
+        "Peak learning rate": recipe.learning_rate,
     }
 
 

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from tunewright.base.plugins import METHODS, METRICS, OBJECTIVES, STEPS
+from tunewright.base.plugins import METHODS, METRICS, OBJECTIVES, OPTIMISERS, STEPS
 from tunewright.recipe.plugin import plugin_field
 
 
@@ -142,11 +142,21 @@ class Train(Section):
     objective: plugin_field(OBJECTIVES, "sft") = Field("sft", validate_default=True)  # type: ignore[valid-type]
     epochs: float = Field(1.0, gt=0, description="Passes over the training rows.")
     batch_size: int = Field(16, ge=1, description="Examples in one optimiser step.")
-    learning_rate: float = Field(1e-3, gt=0, description="At its peak.")
-    schedule: Literal["cosine", "linear", "constant"] = Field("cosine")
+    optimiser: plugin_field(OPTIMISERS, "adamw") = Field("adamw", validate_default=True)  # type: ignore[valid-type]
+    learning_rate: float | None = Field(None, gt=0, description="At its peak. Empty: the method's own.")
+    schedule: Literal["cosine", "linear", "constant", "wsd"] = Field(
+        "cosine", description="How the rate falls; wsd holds its peak and falls at the end (warm-up, stable, decay)."
+    )
     warmup_share: Share = Field(0.05, description="Share of the steps in which the rate rises to its peak.")
+    decay_share: Share = Field(0.1, description="Share of the steps in which it falls, where the schedule is wsd.")
     final_rate_share: Share = Field(0.0, description="What is left of the rate in the end.")
     weight_decay: float = Field(0.0, ge=0)
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Share of each target's weight that is spread evenly over the vocabulary."
+    )
+    neftune_alpha: float = Field(
+        0.0, ge=0, description="Uniform noise on the embeddings, over the root of length times width; try 5."
+    )
     clip_norm: float = Field(1.0, gt=0, description="Longest gradient, over all trainable weights together.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the processor computes in it, else float32."
@@ -155,8 +165,44 @@ class Train(Section):
     validate_every: float = Field(
         0.25, gt=0, description="Validate each so many epochs (below one) or steps (from one up)."
     )
-    patience: int = Field(3, ge=1, description="Stop early after so many validations without a better loss.")
+    best: str = Field(
+        "loss",
+        min_length=1,
+        description="What chooses the best weights and stops early: `loss`, or a metric of the validation rows.",
+    )
+    patience: int = Field(3, ge=1, description="Stop early after so many validations without a better one.")
     checkpoint_every_s: float = Field(60.0, gt=0, description="Longest time between two checkpoints, in seconds.")
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Train:
+        if self.schedule == "wsd" and self.warmup_share + self.decay_share > 1:
+            raise ValueError("train.warmup_share and train.decay_share are more than the whole: lower one of them")
+        return self
+
+
+class Forgetting(Section):
+    """What keeps the model from losing what the base could."""
+
+    data: Sources = Field((), description="General rows, one path or a list, for `replay` and `ewc`.")
+    replay: float = Field(0.0, ge=0, lt=1, description="Share of the examples learned from that are general rows.")
+    l2: float = Field(
+        0.0, ge=0, description="Weight of half the squared distance of the trained weights from where they started."
+    )
+    ewc: float = Field(
+        0.0,
+        ge=0,
+        description="The same with each weight's distance weighed by its Fisher information on the general rows.",
+    )
+    fisher_rows: int = Field(128, ge=1, description="General rows on which ewc estimates the information.")
+
+    @model_validator(mode="after")
+    def _data_where_needed(self) -> Forgetting:
+        asked = [name for name in ("replay", "ewc") if getattr(self, name)]
+        if asked and not self.data:
+            raise ValueError(f"forgetting.{asked[0]} needs general rows: name their file under forgetting.data")
+        if self.data and not asked:
+            raise ValueError("nothing uses forgetting.data: set forgetting.replay or forgetting.ewc, or take it out")
+        return self
 
 
 class Evaluate(Section):
@@ -209,7 +255,16 @@ class Recipe(Section):
     data: Data
     method: plugin_field(METHODS, "lora") = Field("lora", validate_default=True)  # type: ignore[valid-type]
     train: Train = Field(default_factory=Train)
+    forgetting: Forgetting = Field(default_factory=Forgetting)
     evaluate: Evaluate = Field(default_factory=Evaluate)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate at its peak: `train.learning_rate`, or else the method's own."""
+        if self.train.learning_rate is not None:
+            return self.train.learning_rate
+        rate: float = METHODS.module(self.method.plugin).LEARNING_RATE
+        return rate
 
     @field_validator("base", mode="before")
     @classmethod

@@ -21,19 +21,23 @@ class Progress:
 
     Args:
         step: Steps done.
-        best_step: The step whose validation loss is the best so far; 0 before the first.
-        best_loss: That loss, in nats a token.
+        best_step: The step whose validation is the best so far; 0 before the first.
+        best_loss: Its validation loss, in nats a token.
+        best_standing: What it is the best by, the higher the better: that loss, negative, or a score.
         waited: Validations since then.
         train: One entry a step: step, loss, learning rate, gradient norm.
         validation: One entry a validation: step, loss.
+        scores: One entry a validation, where the pipeline scores the model: step, scores by name.
     """
 
     step: int = 0
     best_step: int = 0
     best_loss: float | None = None
+    best_standing: float | None = None
     waited: int = 0
     train: list[tuple[int, float, float, float]] = field(default_factory=list)
     validation: list[tuple[int, float]] = field(default_factory=list)
+    scores: list[tuple[int, dict[str, float]]] = field(default_factory=list)
 
 
 def save(folder: Path, progress: Progress, tensors: Mapping[str, Mapping[str, Any]], fingerprint: str) -> None:
@@ -86,12 +90,17 @@ def latest(
     return None
 
 
+def newest_good(folder: Path) -> Path | None:
+    """The newest checkpoint that is undamaged; None where there is none."""
+    return next((place for place in _newest_first(folder) if not _fault(place)), None)
+
+
 def _read(place: Path, state: dict[str, Any]) -> tuple[Progress, dict[str, dict[str, Any]]]:
     from safetensors.torch import load_file
 
     values = state["progress"]
-    values["train"] = [tuple(row) for row in values["train"]]
-    values["validation"] = [tuple(row) for row in values["validation"]]
+    for curve in ("train", "validation", "scores"):
+        values[curve] = [tuple(row) for row in values[curve]]
     tensors = {Path(name).stem: load_file(place / name) for name in state["hashes"]}
     return Progress(**values), tensors
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,9 @@ import torch
 from torch import Tensor
 
 from tunewright.base import events
-from tunewright.base.errors import DataError, TrainingDivergedError
+from tunewright.base.errors import RecipeError, TrainingDivergedError, UnknownNameError
 from tunewright.base.files import atomic_directory, hash_value
-from tunewright.base.plugins import METHODS, OBJECTIVES
+from tunewright.base.plugins import METHODS, OBJECTIVES, OPTIMISERS
 from tunewright.base.seeds import derive
 from tunewright.data.tokens import TokenTable
 from tunewright.forest import Forest, build, cut, layout
@@ -28,12 +27,25 @@ from tunewright.models.adapters import save_adapter
 from tunewright.objectives._protocol import LossSum, Objective
 from tunewright.recipe.schema import Recipe
 from tunewright.train import checkpoint
+from tunewright.train.anchor import Anchor, fisher_information
 from tunewright.train.checkpoint import Progress
+from tunewright.train.determinism import deterministic, random_state, set_random_state
+from tunewright.train.diagnosis import Curves, Diagnosis, diagnose
+from tunewright.train.explosion import LEVEL_STEPS, PATIENCE_STEPS, steps_far_above
 from tunewright.train.interrupt import Interrupt
+from tunewright.train.noise import noisy_embeddings
+from tunewright.train.optimiser import Optimiser
+from tunewright.train.rows import GENERAL, Rows
 from tunewright.train.schedule import Order, learning_rate, validation_steps
 
 if TYPE_CHECKING:
     from tunewright.models.base import Base
+
+_CHECKPOINTS = "checkpoints"
+_WATCHED_STEPS = LEVEL_STEPS + PATIENCE_STEPS
+
+# Scores of a model by name, each the higher the better. The loop knows nothing of how they are measured.
+Validate = Callable[[Any], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,7 @@ class Trained:
         steps: Steps that were planned.
         stopped_early: Whether patience ran out before them.
         trainable: Number of trained weights.
+        diagnosis: Whether the curves tell of too much or too little training, and what to change.
         seconds: Time in this process, in seconds; a resumed run counts from its resume.
     """
 
@@ -54,6 +67,7 @@ class Trained:
     steps: int
     stopped_early: bool
     trainable: int
+    diagnosis: Diagnosis
     seconds: float
 
 
@@ -64,25 +78,30 @@ def train(
     *,
     folder: Path,
     resume: bool = False,
+    validate: Validate | None = None,
     listener: events.Listener = events.ignore,
 ) -> Trained:
     """Trains an adapter on a base model, which it wraps in place.
 
     Args:
         base: A freshly loaded base model.
-        tables: Token tables "train" and, where there are such rows, "validation".
-        recipe: What to do; `method`, `train` and `seed` are read.
+        tables: Token tables "train" and, where there are such rows, "validation" and "general" (`forgetting.data`).
+        recipe: What to do; `method`, `train`, `forgetting` and `seed` are read.
         folder: Where checkpoints and the adapter go.
         resume: Go on from the newest checkpoint in the folder, should there be one.
+        validate: Scores the model at each validation; needed where `train.best` names one of its scores.
         listener: Hears a stage "train", and metrics at each step and each validation.
 
     Raises:
         DataError: If there is nothing to learn from.
-        TrainingDivergedError: If a loss or gradient is not finite; names the step and its rows.
+        RecipeError: If `train.best` names a score, and nothing measures it.
+        TrainingDivergedError: If a loss or gradient is not finite, or the loss left its level for good; names the step,
+            its rows and the last good checkpoint.
+        DiskFullError: If a checkpoint finds no room; those before it are kept, and a resume goes on from them.
         KeyboardInterrupt: After Ctrl-C, once the step is done and a checkpoint is written.
     """
-    with _deterministic(), Interrupt() as interrupt:
-        session = _Session(base, tables, recipe, folder, listener)
+    with deterministic(), Interrupt() as interrupt:
+        session = _Session(base, tables, recipe, folder, validate, listener)
         if resume:
             session.restore()
         return session.run(interrupt)
@@ -97,16 +116,25 @@ class _Session:
         tables: Mapping[str, TokenTable],
         recipe: Recipe,
         folder: Path,
+        validate: Validate | None,
         listener: events.Listener,
     ) -> None:
-        self._base, self._table, self._recipe, self._listener = base, tables["train"], recipe, listener
-        self._folder, self._config = folder, recipe.train
-        self._objective: Objective = OBJECTIVES.call(self._config.objective.name, "build", self._config.objective)
-        self._usable = [row for row in range(len(self._table)) if self._table.weights(row).any()]
-        if not self._usable:
-            raise DataError("No training row has a token to learn", hint="Look at the rows: tunewright data prepare.")
-        self._order = Order(len(self._usable), self._config.batch_size, self._config.epochs, recipe.seed)
-        self._validate_after = validation_steps(self._order, self._config.validate_every)
+        config, forgetting = recipe.train, recipe.forgetting
+        if config.best != "loss" and validate is None:
+            raise RecipeError(f"Nothing measures '{config.best}' while training", where="train.best", hint="Use loss.")
+        self._base, self._recipe, self._listener, self._validator = base, recipe, listener, validate
+        self._folder, self._config = folder, config
+        self._objective: Objective = OBJECTIVES.call(config.objective.name, "build", config.objective)
+        self._rows = Rows(tables["train"], tables.get(GENERAL), needs_general=bool(forgetting.replay or forgetting.ewc))
+        self._order = Order(
+            self._rows.own,
+            config.batch_size,
+            config.epochs,
+            recipe.seed,
+            general=self._rows.general,
+            replay=forgetting.replay,
+        )
+        self._validate_after = validation_steps(self._order, config.validate_every)
         self._held_out = _paths(self._objective, tables.get("validation"))
         layout.adopt(base.model)
         method = recipe.method
@@ -114,9 +142,10 @@ class _Session:
         if self._objective.needs_reference:
             check_reference(self._model)
         self._weights = {name: w for name, w in self._model.named_parameters() if w.requires_grad}
-        self._optimiser = torch.optim.AdamW(
-            self._weights.values(), lr=self._config.learning_rate, weight_decay=self._config.weight_decay, fused=True
-        )
+        decay = config.weight_decay
+        parts = OPTIMISERS.call(config.optimiser.name, "build", self._model, config.optimiser, weight_decay=decay)
+        self._optimiser = Optimiser(self._weights, parts)
+        self._anchor = Anchor(self._weights, l2=forgetting.l2, ewc=forgetting.ewc)
         self._progress = Progress()
         self._best: dict[str, Tensor] = {}
         torch.manual_seed(derive(recipe.seed, "noise"))
@@ -124,26 +153,31 @@ class _Session:
     @property
     def _fingerprint(self) -> str:
         """What a checkpoint belongs to: training settings, data in tokens, base weights."""
-        settings = self._recipe.model_dump(mode="json", include={"seed", "method", "train"})
+        settings = self._recipe.model_dump(mode="json", include={"seed", "method", "train", "forgetting"})
         settings["train"].pop("checkpoint_every_s")  # when a state is saved does not change it
-        return hash_value([settings, self._table.folder.name, self._base.files.weights_hash])
+        settings["train"]["learning_rate"] = self._recipe.learning_rate
+        return hash_value([settings, self._rows.tables, self._base.files.weights_hash])
 
     def run(self, interrupt: Interrupt) -> Trained:
         """Steps until the end, until patience runs out, or until Ctrl-C."""
         started = saved = time.monotonic()
         progress, order = self._progress, self._order
         self._listener(events.Stage("train", "started", progress.step, order.steps, "steps"))
+        self._prepare_forgetting()
         while progress.step < order.steps and not self._out_of_patience():
             self._step()
             if progress.step in self._validate_after:
                 self._validate()
+            far_above = self._check_level()
             now = time.monotonic()
-            if interrupt.asked or now - saved >= self._config.checkpoint_every_s or progress.step == order.steps:
+            # While the loss is far above its level no checkpoint is due: the last one is from before.
+            due = now - saved >= self._config.checkpoint_every_s and not far_above
+            if interrupt.asked or due or progress.step == order.steps:
                 self._save()
                 saved = now
             if interrupt.asked:
                 raise KeyboardInterrupt
-        adapter = self._finish()
+        adapter, diagnosis = self._finish(), self._diagnose()
         self._listener(events.Stage("train", "finished", progress.step, order.steps, "steps"))
         return Trained(
             adapter=adapter,
@@ -151,49 +185,65 @@ class _Session:
             steps=order.steps,
             stopped_early=progress.step < order.steps,
             trainable=sum(w.numel() for w in self._weights.values()),
+            diagnosis=diagnosis,
             seconds=time.monotonic() - started,
         )
 
+    def _prepare_forgetting(self) -> None:
+        """Tells of the general rows, and measures which weights they need where those are to be kept."""
+        order, forgetting = self._order, self._recipe.forgetting
+        if order.replayed:
+            told = f"Each epoch learns from {order.rows:,} training rows and {order.replayed:,} general ones"
+            self._listener(events.Message(f"{told}, of {order.general:,} there are."))
+        if forgetting.ewc and not self._anchor.fisher:
+            paths = self._rows.general_paths(forgetting.fisher_rows, derive(self._recipe.seed, "fisher"))
+            self._listener(events.Stage("fisher information", "started", 0, len(paths), "rows"))
+            self._anchor.fisher = fisher_information(self._weights, self._general_losses(paths))
+            self._listener(events.Stage("fisher information", "finished", len(paths), len(paths), "rows"))
+
+    def _general_losses(self, paths: list[ForestPath]) -> Iterator[Tensor]:
+        """Each path's negative log-likelihood."""
+        self._model.eval()
+        for done, path in enumerate(paths):
+            self._listener(events.Stage("fisher information", "progress", done, len(paths), "rows"))
+            forest = build([path])
+            logp = score(self._model, forest, DEFAULT_BACKEND).logp
+            yield -(logp * logp.new_tensor(forest.edge_weight())).sum()
+
     def restore(self) -> None:
         """Takes up the newest undamaged checkpoint, if there is one."""
-        found = checkpoint.latest(self._folder / "checkpoints", self._fingerprint, self._listener)
+        found = checkpoint.latest(self._folder / _CHECKPOINTS, self._fingerprint, self._listener)
         if found is None:
             return
         self._progress, tensors = found
         _load(self._weights, tensors["weights"])
         self._best = tensors.get("best", {})
-        state = self._optimiser.state_dict()
-        state["state"] = {
-            index: {key: tensors["optimiser"][f"{name}|{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-            for index, name in enumerate(self._weights)
-        }
-        self._optimiser.load_state_dict(state)
-        torch.set_rng_state(tensors["random"]["torch"])
+        self._optimiser.restore(tensors.get("optimiser", {}))
+        self._anchor.fisher = tensors.get("fisher", {})
+        set_random_state(tensors["random"])
         self._listener(events.Message(f"Resumed after step {self._progress.step} of {self._order.steps}."))
 
     def _step(self) -> None:
         """One optimiser step: a forest, cut into pieces whose gradients add up."""
         progress, started = self._progress, time.monotonic()
-        rows = [self._usable[row] for row in self._order.of_step(progress.step)]
-        paths = [
-            path for place, row in enumerate(rows) for path in self._objective.paths(self._table.row(row), row, place)
-        ]
-        rate = learning_rate(progress.step, self._order.steps, self._config)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
+        rows = self._order.of_step(progress.step)
+        rate = learning_rate(progress.step, self._order.steps, self._recipe.learning_rate, self._config)
         self._model.train()
         self._optimiser.zero_grad()
         loss_sum, weight, nodes = 0.0, 0.0, 0
         reported: Counter[str] = Counter()
-        for piece in cut(build(paths), self._config.node_budget):
-            part = self._part(piece)
+        for number, piece in enumerate(cut(build(self._rows.paths(self._objective, rows)), self._config.node_budget)):
+            seed = derive(self._recipe.seed, "embeddings", progress.step, number)
+            with noisy_embeddings(self._model, piece, alpha=self._config.neftune_alpha, seed=seed):
+                part = self._part(piece)
             part.total.backward()  # type: ignore[no-untyped-call]
             loss_sum, weight, nodes = loss_sum + part.total.item(), weight + part.weight, nodes + piece.nodes
             reported.update(part.reported)
-        norm = self._scale_gradients(weight)
+        penalty, norm = self._scale_gradients(weight)
         loss = loss_sum / weight
-        self._check_finite(loss, norm, rows)
-        self._optimiser.step()
+        self._check_finite(loss, "loss", progress.step + 1)
+        self._check_finite(norm, "gradient", progress.step + 1)
+        self._optimiser.step(rate)
         progress.step += 1
         progress.train.append((progress.step, loss, rate, norm))
         seconds = time.monotonic() - started
@@ -202,10 +252,14 @@ class _Session:
             "learning_rate": rate,
             "gradient_norm": norm,
             "nodes": float(nodes),
-            "tokens": float(sum(len(each.tokens) for row in rows for each in self._table.row(row).sequences)),
+            "tokens": float(sum(map(self._rows.tokens, rows))),
             "examples_per_s": len(rows) / seconds,
             **{name: total / weight for name, total in reported.items()},
         }
+        if self._order.replayed:
+            values["replayed"] = float(sum(row >= self._rows.own for row in rows))
+        if self._anchor.is_set:
+            values["anchor"] = penalty
         self._listener(events.Metrics("train", progress.step, self._order.steps, values))
 
     def _part(self, piece: Forest) -> LossSum:
@@ -213,43 +267,82 @@ class _Session:
         scorer = score_with_reference if self._objective.needs_reference else score
         return self._objective.loss(scorer(self._model, piece, DEFAULT_BACKEND), piece)
 
-    def _scale_gradients(self, weight: float) -> float:
-        """Divides the summed gradients by the step's weight, once, and clips them; returns their length before."""
+    def _scale_gradients(self, weight: float) -> tuple[float, float]:
+        """Divides the summed gradients by the step's weight, once, adds the anchor's pull, and clips them.
+
+        Returns:
+            The anchor's part of the loss, and the gradients' length before they were clipped.
+        """
         gradients = [w.grad for w in self._weights.values() if w.grad is not None]
         for gradient in gradients:
             gradient.div_(weight)
+        penalty = self._anchor.pull()
         norm = float(torch.nn.utils.get_total_norm(gradients))
         if norm > self._config.clip_norm:
             for gradient in gradients:
                 gradient.mul_(self._config.clip_norm / norm)
-        return norm
+        return penalty, norm
 
-    def _check_finite(self, loss: float, norm: float, rows: list[int]) -> None:
-        if math.isfinite(loss) and math.isfinite(norm):
-            return
-        what = "loss" if not math.isfinite(loss) else "gradient"
-        names = ", ".join(self._table.ids[row] for row in rows[:5])
-        raise TrainingDivergedError(
-            f"The {what} is not a finite number (rows {names}{', …' if len(rows) > 5 else ''})",
-            where=f"step {self._progress.step + 1}",
-            hint="Lower train.learning_rate or look at these rows; the last checkpoint is kept.",
+    def _check_finite(self, value: float, what: str, step: int) -> None:
+        if not math.isfinite(value):
+            raise self._diverged(f"The {what} is not a finite number", step)
+
+    def _check_level(self) -> int:
+        """Stops a run whose loss has left its level for good; gives how many steps in a row it has been far above."""
+        progress = self._progress
+        losses = [row[1] for row in progress.train[-_WATCHED_STEPS:]]
+        far_above = steps_far_above(losses)
+        if far_above == PATIENCE_STEPS:
+            first = progress.step - far_above + 1
+            what = f"From this step on the loss was far above its level: {losses[-far_above]:.3g} to {losses[-1]:.3g}"
+            raise self._diverged(f"{what} over {far_above} steps", first)
+        return far_above
+
+    def _diverged(self, what: str, step: int) -> TrainingDivergedError:
+        """The error for a step, counted from 1: names its rows, and what the user still has."""
+        kept = checkpoint.newest_good(self._folder / _CHECKPOINTS)
+        last = f"the last good checkpoint is {kept}" if kept else "no checkpoint was written yet"
+        return TrainingDivergedError(
+            f"{what} (rows {self._rows.names(self._order.of_step(step - 1))})",
+            where=f"step {step}",
+            hint=f"Lower train.learning_rate or look at these rows; {last}.",
         )
 
     def _validate(self) -> None:
-        """Measures the held-out loss and remembers the best weights."""
-        if not self._held_out:
-            return
+        """Measures the held-out loss and the pipeline's scores, and remembers the best weights."""
         progress = self._progress
-        loss = self._held_out_loss()
-        progress.validation.append((progress.step, loss))
-        self._listener(
-            events.Metrics("train", progress.step, self._order.steps, {"validation_loss": loss, "validated": 1.0})
-        )
-        if progress.best_loss is None or loss < progress.best_loss:
-            progress.best_loss, progress.best_step, progress.waited = loss, progress.step, 0
+        values = {"loss": self._held_out_loss()} if self._held_out else {}
+        if values:
+            progress.validation.append((progress.step, values["loss"]))
+            self._check_finite(values["loss"], "validation loss", progress.step)
+        scores = self._scores()
+        if scores:
+            progress.scores.append((progress.step, scores))
+        if not values and not scores:
+            return
+        told = {f"validation_{name}": value for name, value in (scores | values).items()}
+        self._listener(events.Metrics("train", progress.step, self._order.steps, {**told, "validated": 1.0}))
+        best = self._config.best
+        if best == "loss" and not values:
+            return
+        standing = -values["loss"] if best == "loss" else scores[best]
+        if progress.best_standing is None or standing > progress.best_standing:
+            progress.best_standing, progress.best_step, progress.waited = standing, progress.step, 0
+            progress.best_loss = values.get("loss")
             self._best = {name: w.detach().clone() for name, w in self._weights.items()}
         else:
             progress.waited += 1
+
+    def _scores(self) -> dict[str, float]:
+        """What the pipeline measures; it may draw random numbers without changing the run's."""
+        if self._validator is None:
+            return {}
+        self._model.eval()
+        with torch.random.fork_rng():
+            scores = dict(self._validator(self._model))
+        if self._config.best not in {"loss", *scores}:
+            raise UnknownNameError("score", self._config.best, {"loss", *scores}, where="train.best")
+        return scores
 
     @torch.no_grad()
     def _held_out_loss(self) -> float:
@@ -264,16 +357,29 @@ class _Session:
         return self._progress.waited >= self._config.patience
 
     def _save(self) -> None:
-        names = dict(enumerate(self._weights))
-        states = self._optimiser.state_dict()["state"]
         tensors = {
             "weights": {name: w.detach() for name, w in self._weights.items()},
-            "optimiser": {f"{names[i]}|{key}": value for i, state in states.items() for key, value in state.items()},
-            "random": {"torch": torch.get_rng_state()},
+            "optimiser": self._optimiser.tensors(),
+            "fisher": self._anchor.fisher,
+            "random": random_state(),
+            "best": self._best,
         }
-        if self._best:
-            tensors["best"] = self._best
-        checkpoint.save(self._folder / "checkpoints", self._progress, tensors, self._fingerprint)
+        held = {name: group for name, group in tensors.items() if group}
+        checkpoint.save(self._folder / _CHECKPOINTS, self._progress, held, self._fingerprint)
+
+    def _diagnose(self) -> Diagnosis:
+        """What the curves say, told to whoever listens."""
+        progress, order = self._progress, self._order
+        curves = Curves(
+            train=[(step, loss) for step, loss, _, _ in progress.train],
+            validation=progress.validation,
+            steps_an_epoch=order.epoch / order.batch_size,
+            planned=order.steps,
+        )
+        found = diagnose(curves)
+        wrong = found.verdict in ("overfitting", "underfitting")
+        self._listener(events.Message(str(found), "warning" if wrong else "info"))
+        return found
 
     def _finish(self) -> Path:
         """Puts the best weights back and writes the adapter."""
@@ -305,17 +411,3 @@ def _paths(objective: Objective, table: TokenTable | None) -> list[ForestPath]:
 def _load(weights: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
     for name, weight in weights.items():
         weight.copy_(values[name])
-
-
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """Deterministic kernels while training, so that the same run gives the same bits."""
-    switches: Any = torch.utils.deterministic
-    before, fill = torch.are_deterministic_algorithms_enabled(), switches.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True)
-    switches.fill_uninitialized_memory = False  # costs time, and only hides bugs
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        switches.fill_uninitialized_memory = fill

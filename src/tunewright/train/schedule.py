@@ -20,22 +20,39 @@ from tunewright.recipe.schema import Train
 class Order:
     """The rows of each step: every epoch is a fresh permutation, and steps run across its border.
 
+    General rows that are replayed are numbered behind the training rows. An epoch holds every training row once, and
+    so many general ones, going round them, that these are the given share of it.
+
     Args:
         rows: Number of training rows.
         batch_size: Rows of one step.
         epochs: Passes over the rows; need not be whole.
         seed: The recipe's.
+        general: Number of general rows there are to replay.
+        replay: Their share of an epoch; above 0, at least one row.
     """
 
     rows: int
     batch_size: int
     epochs: float
     seed: int
+    general: int = 0
+    replay: float = 0.0
+
+    @property
+    def replayed(self) -> int:
+        """General rows in an epoch."""
+        return max(1, round(self.rows * self.replay / (1.0 - self.replay))) if self.replay else 0
+
+    @property
+    def epoch(self) -> int:
+        """Rows of an epoch."""
+        return self.rows + self.replayed
 
     @property
     def places(self) -> int:
         """Rows drawn in all."""
-        return max(1, round(self.rows * self.epochs))
+        return max(1, round(self.epoch * self.epochs))
 
     @property
     def steps(self) -> int:
@@ -43,29 +60,48 @@ class Order:
         return math.ceil(self.places / self.batch_size)
 
     def of_step(self, step: int) -> list[int]:
-        """The rows of a step, counted from 0."""
+        """The rows of a step, counted from 0; from `rows` on they are general ones."""
         first = step * self.batch_size
-        places = range(first, min(first + self.batch_size, self.places))
-        return [int(_permutation(self.rows, self.seed, p // self.rows)[p % self.rows]) for p in places]
+        return [self._at(place) for place in range(first, min(first + self.batch_size, self.places))]
+
+    def _at(self, place: int) -> int:
+        epoch, turn = divmod(place, self.epoch)
+        row = int(_permutation(self.epoch, derive(self.seed, "order", epoch))[turn])
+        if row < self.rows:
+            return row
+        lap, turn = divmod(epoch * self.replayed + row - self.rows, self.general)
+        return self.rows + int(_permutation(self.general, derive(self.seed, "replay", lap))[turn])
 
 
-@lru_cache(maxsize=2)
-def _permutation(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    return np.random.default_rng(derive(seed, "order", epoch)).permutation(rows)
+@lru_cache(maxsize=4)
+def _permutation(rows: int, seed: int) -> NDArray[np.int64]:
+    return np.random.default_rng(seed).permutation(rows)
 
 
-def learning_rate(step: int, steps: int, config: Train) -> float:
-    """The rate of a step, counted from 0: a linear rise, then the schedule down to its final share."""
+def learning_rate(step: int, steps: int, peak: float, config: Train) -> float:
+    """The rate of a step, counted from 0: a linear rise to the peak, then the schedule down to its final share."""
     warmup = round(config.warmup_share * steps)
     if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
+        return peak * (step + 1) / warmup
+    return peak * (config.final_rate_share + (1.0 - config.final_rate_share) * _shape(step, warmup, steps, config))
+
+
+def _shape(step: int, warmup: int, steps: int, config: Train) -> float:
+    """Where a step after the warm-up stands between the peak, 1, and the end, 0."""
     gone = (step - warmup) / max(1, steps - warmup)
-    shape = {"constant": 1.0, "linear": 1.0 - gone, "cosine": 0.5 * (1.0 + math.cos(math.pi * gone))}[config.schedule]
-    return config.learning_rate * (config.final_rate_share + (1.0 - config.final_rate_share) * shape)
+    if config.schedule == "constant":
+        return 1.0
+    if config.schedule == "linear":
+        return 1.0 - gone
+    if config.schedule == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * gone))
+    # Warm-up, stable, decay (Hu et al. 2024, arXiv:2404.06395): the peak is held, and the fall comes at the end.
+    decay = min(round(config.decay_share * steps), steps - warmup)
+    return min(1.0, (steps - step) / max(1, decay))
 
 
 def validation_steps(order: Order, every: float) -> frozenset[int]:
     """After which steps (counted from 1) to validate: each so many epochs (below 1) or steps; always after the last."""
-    gap = every * order.rows / order.batch_size if every < 1 else round(every)
+    gap = every * order.epoch / order.batch_size if every < 1 else round(every)
     times = math.floor(order.steps / gap)
     return frozenset([*(min(math.ceil(gap * time), order.steps) for time in range(1, times + 1)), order.steps])

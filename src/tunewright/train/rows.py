@@ -1,0 +1,91 @@
+"""What a step may learn from: training rows with something to learn, and behind them general rows to replay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tunewright.base.errors import DataError
+from tunewright.data.tokens import TokenTable
+from tunewright.forest import Path
+
+if TYPE_CHECKING:
+    from tunewright.objectives._protocol import Objective
+
+GENERAL = "general"  # the table of the general rows
+_NAMED_ROWS = 5
+
+
+class Rows:
+    """The rows of a run, numbered from 0; rows in which no token is learned are left out.
+
+    Args:
+        own: The training rows.
+        general: General rows, where there are such.
+        needs_general: Whether some are replayed, or the weights that they need are kept; without, they are left out.
+    Raises:
+        DataError: If there is nothing to learn from.
+    """
+
+    def __init__(self, own: TokenTable, general: TokenTable | None, *, needs_general: bool) -> None:
+        self._own, self._general = own, general if needs_general else None
+        self._own_rows, self._general_rows = _learned(self._own), _learned(self._general)
+        if not self._own_rows:
+            raise DataError("No training row has a token to learn", hint="Look at the rows: tunewright data prepare.")
+        if needs_general and not self._general_rows:
+            raise DataError(
+                "No general row has a token to learn", where="forgetting.data", hint="Name a file of conversations."
+            )
+
+    @property
+    def own(self) -> int:
+        """Number of training rows."""
+        return len(self._own_rows)
+
+    @property
+    def general(self) -> int:
+        """Number of general rows, which are numbered from `own` on."""
+        return len(self._general_rows)
+
+    @property
+    def tables(self) -> list[str]:
+        """What the rows' tokens are known by."""
+        return [table.folder.name for table in (self._own, self._general) if table is not None]
+
+    def paths(self, objective: Objective, rows: Sequence[int]) -> list[Path]:
+        """The paths of some rows; a row may stand among them twice."""
+        found: list[Path] = []
+        for group, row in enumerate(rows):
+            table, at, number = self._at(row)
+            found += objective.paths(table.row(at), number, group)
+        return found
+
+    def general_paths(self, count: int, seed: int) -> list[Path]:
+        """So many general rows, or all if there are fewer, as plain text to predict; drawn with a seed."""
+        drawn = np.random.default_rng(seed).permutation(self.general)[:count]
+        found = [self._at(self.own + int(place)) for place in drawn]
+        rows = [table.row(at) for table, at, _ in found]
+        return [Path(row.tokens, row.weights, group, group) for group, row in enumerate(rows)]
+
+    def tokens(self, row: int) -> int:
+        """Tokens of a row, with all its answers."""
+        table, at, _ = self._at(row)
+        return sum(len(sequence.tokens) for sequence in table.row(at).sequences)
+
+    def names(self, rows: Sequence[int]) -> str:
+        """The first few rows' ids, for an error."""
+        shown = ", ".join(table.ids[at] for table, at, _ in map(self._at, rows[:_NAMED_ROWS]))
+        return f"{shown}{', …' if len(rows) > _NAMED_ROWS else ''}"
+
+    def _at(self, row: int) -> tuple[TokenTable, int, int]:
+        """A row's table, its place there, and the number that its paths carry."""
+        if self._general is None or row < self.own:
+            return self._own, self._own_rows[row], self._own_rows[row]
+        at = self._general_rows[row - self.own]
+        return self._general, at, len(self._own) + at
+
+
+def _learned(table: TokenTable | None) -> list[int]:
+    return [] if table is None else [row for row in range(len(table)) if table.weights(row).any()]
