@@ -49,8 +49,7 @@ def test_only_the_virtual_tokens_train(name: str) -> None:
 
 @methods
 def test_the_stated_number_of_weights_is_what_trains(name: str, tmp_path: Path) -> None:
-    # As many keys as queries: with fewer, prefix tuning states the most that it can be.
-    folder = tiny_folder(tmp_path / "tiny", num_key_value_heads=4)
+    folder = tiny_folder(tmp_path / "tiny")
     config = CONFIGS[name]
     trained = sum(weight.numel() for weight in weights(attached(config, loaded(folder))).values())
     assert METHODS.call(config.plugin, "trainable", model_size(folder), config) == trained

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from tunewright.models.memory import ModelSize
 
+# Between an embedding's rate and a network's; what PEFT's own examples take.
+LEARNING_RATE = 1e-2
+
 
 class Config(PluginConfig):
     """Settings of prefix tuning."""
@@ -67,11 +70,11 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
 
 
 def trainable(size: ModelSize, config: Config) -> int:
-    """How many weights it trains; where several queries share a key, at most so many."""
-    kept = 2 * size.layers * size.hidden
+    """How many weights it trains, the network's included."""
+    kept = 2 * size.layers * size.key_width
     if config.width is None:
         return config.tokens * kept
-    return config.tokens * size.hidden + (size.hidden + 1) * config.width + (config.width + 1) * kept
+    return config.tokens * size.key_width + (size.key_width + 1) * config.width + (config.width + 1) * kept
 
 
 def _keys_and_values(model: Any, token_P: Tensor) -> Tensor:

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
     from tunewright.models.memory import ModelSize
 
+# Embeddings have far to go, and nothing else moves: what PEFT's own examples take.
+LEARNING_RATE = 3e-2
+
 
 class Config(PluginConfig):
-    """Settings of prompt tuning. It wants a far higher learning rate than LoRA: 0.03 to 0.3."""
+    """Settings of prompt tuning."""
 
     name: Literal["prompt"] = "prompt"
     tokens: int = Field(20, ge=1, description="Virtual tokens in front of every row; they count as context.")

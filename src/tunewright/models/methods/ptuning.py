@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tunewright.models.memory import ModelSize
 
 LSTM_LAYERS = 2
+# The network's weights are like any others; what PEFT's own examples take.
+LEARNING_RATE = 1e-3
 
 
 class Config(PluginConfig):
