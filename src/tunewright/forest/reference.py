@@ -6,12 +6,12 @@ same edges. The forest is built once, and the reference costs a forward pass wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tunewright.base.errors import ModelError
 from tunewright.forest.edges import EdgeScores
@@ -20,15 +20,22 @@ from tunewright.forest.layout import unwrap
 from tunewright.forest.score import DEFAULT_BACKEND, score
 
 
-def score_with_reference(model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND) -> EdgeScores:
-    """Scores of a forest's edges under a model, `reference` among them.
+@torch.no_grad()
+def reference_logp(model: nn.Module, forests: Iterable[Forest], backend: str = DEFAULT_BACKEND) -> list[Tensor]:
+    """Log-probability of each forest's edges under the model with its adapter switched off, shapes (E,).
 
     Raises:
         ModelError: If the model has no adapter that can be switched off.
     """
+    # All at once: to switch an adapter off and on again takes PEFT longer than it takes a small model to score.
+    with adapter_off(model) as base:
+        return [score(base, forest, backend).logp for forest in forests]
+
+
+def score_with_reference(model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND) -> EdgeScores:
+    """Scores of a forest's edges under a model, `reference` among them; raises as `reference_logp` does."""
     # First the reference: what its pass takes is free again before the model's own activations are kept.
-    with torch.no_grad(), adapter_off(model) as base:
-        reference = score(base, forest, backend).logp
+    (reference,) = reference_logp(model, [forest], backend)
     return replace(score(model, forest, backend), reference=reference)
 
 
