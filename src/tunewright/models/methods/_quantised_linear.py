@@ -18,11 +18,11 @@ from torch.nn import functional
 
 def quantised(layer: nn.Linear, bits: Literal[4, 8]) -> nn.Module:
     """A quantised layer in place of a frozen one, on its device."""
-    made = Linear4(layer) if bits == 4 else Linear8(layer)
+    made: nn.Module = Linear4(layer) if bits == 4 else Linear8(layer)
     return made.train(layer.training).requires_grad_(False)
 
 
-class Linear4(bnb.Linear4bit):
+class Linear4(bnb.Linear4bit):  # type: ignore[misc]
     """4-bit NormalFloat in blocks of 64, whose scales are quantised to 8 bits in their turn."""
 
     def __init__(self, layer: nn.Linear) -> None:
@@ -36,7 +36,7 @@ class Linear4(bnb.Linear4bit):
         self.support_avx512bf16_for_cpu = False
 
 
-class Linear8(bnb.Linear8bitLt):
+class Linear8(bnb.Linear8bitLt):  # type: ignore[misc]
     """8-bit integers with one scale for each output; inputs are not rounded."""
 
     def __init__(self, layer: nn.Linear) -> None:
