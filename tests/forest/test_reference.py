@@ -10,6 +10,7 @@ import torch
 from tests.forest.test_score import adapted, long_rows
 from tests.tiny import tiny_model
 from tunewright.base.errors import ModelError
+from tunewright.base.plugins import METHODS
 from tunewright.forest import build
 from tunewright.forest.layout import adopt
 from tunewright.forest.reference import adapter_off, check_reference, score_with_reference
@@ -54,6 +55,34 @@ def test_reference_has_no_noise_and_draws_none() -> None:
     assert torch.equal(found.logp, alone)
     torch.testing.assert_close(found.reference, base_logp(forest), rtol=0, atol=1e-6)
     assert noisy.training
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+def test_every_method_is_switched_off_wholly_or_refused(name: str) -> None:
+    config = METHODS.config(name)()
+    if name == "qlora":
+        pytest.importorskip("bitsandbytes")
+    alone, base = tiny_model(), tiny_model()
+    adopt(alone)
+    adopt(base)
+    getattr(METHODS.module(name), "prepare", lambda *_: None)(alone, config)  # quantised, for qlora
+    model = METHODS.call(name, "attach", base, config, 1)
+    generator = torch.Generator().manual_seed(2)
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.data += 0.1 * torch.randn(weight.shape, generator=generator)
+    forest = build(long_rows(4))
+    if name in ("full", "layers"):
+        with pytest.raises(ModelError, match="such as lora"):
+            score_with_reference(model, forest)
+        return
+    found = score_with_reference(model, forest)
+    assert found.reference is not None
+    with torch.no_grad():
+        torch.testing.assert_close(found.reference, score(alone, forest).logp, rtol=0, atol=1e-5)
+        assert float((found.logp.detach() - found.reference).abs().max()) > 1e-2
+        # And all of it is back.
+        torch.testing.assert_close(found.logp.detach(), score(model, forest).logp, rtol=0, atol=1e-5)
 
 
 def test_what_the_method_had_frozen_stays_frozen(model: Any) -> None:
