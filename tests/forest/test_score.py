@@ -143,6 +143,24 @@ def test_head_with_several_edges_from_one_node_has_each_ones_gradient() -> None:
     assert_same(*models(torch.float32), paths, 100, "dense", 1e-5)
 
 
+@pytest.mark.parametrize("full", [False, True], ids=["frozen head", "trained head"])
+def test_smoothed_scores_are_cross_entropies_of_smoothed_targets(full: bool) -> None:
+    """Against torch's own label smoothing, which is a loss over all logits."""
+    stock, ours = models(torch.float64, full=full)
+    paths = [path([5, 6, 7], [0, 1, 1], 0), path([5, 6, 8], [0, 1, 1], 1)]  # two edges leave one node
+    expected = torch.zeros((), dtype=torch.float64)
+    for p in paths:
+        logits = stock(input_ids=torch.tensor(p.tokens[None].astype(np.int64))).logits[0, :-1]
+        target = torch.tensor(p.tokens[1:].astype(np.int64))
+        expected = expected + torch.nn.functional.cross_entropy(logits, target, reduction="sum", label_smoothing=0.25)
+    forest = build(paths)
+    logp = score(ours, forest, "dense", smoothing=0.25).logp
+    found = -(logp.double() * torch.tensor(forest.edge_weight())).sum()
+    assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+    right, mine = gradient(stock, expected), gradient(ours, found)
+    assert (right - mine).norm() <= 1e-6 * right.norm()
+
+
 def test_score_paths_keeps_the_callers_order_and_equals_plain_rows() -> None:
     stock, ours = models(torch.float32)
     paths = long_rows()[::-1]

@@ -23,7 +23,8 @@ class EdgeScores:
     """What the head says of each edge.
 
     Args:
-        logp: Log-probability of the edge's target, in nats, float32, shape (E,).
+        logp: Log-probability of the edge's target, in nats, float32, shape (E,). Under label smoothing, its mean over
+            the smoothed target.
         hit: Whether the target is the most probable token, bool, shape (E,).
         reference: `logp` under the reference model, without a gradient; None where no objective asked for it.
     """
@@ -33,7 +34,7 @@ class EdgeScores:
     reference: Tensor | None = None
 
 
-def edge_scores(hidden_ND: Tensor, head: nn.Module, forest: Forest) -> EdgeScores:
+def edge_scores(hidden_ND: Tensor, head: nn.Module, forest: Forest, *, smoothing: float = 0.0) -> EdgeScores:
     """Log-probability of each edge's target token, differentiable in the hidden states and the head's weights.
 
     The head runs on sources only, in chunks. Where its weights are frozen, a chunk's gradient with respect to its
@@ -44,6 +45,8 @@ def edge_scores(hidden_ND: Tensor, head: nn.Module, forest: Forest) -> EdgeScore
         hidden_ND: Final hidden states, shape (N, D).
         head: Maps (M, D) to logits (M, V).
         forest: Whose edges to score.
+        smoothing: Share of each target that is spread evenly over the vocabulary (Szegedy et al. 2016,
+            arXiv:1512.00567).
     Raises:
         ShapeError: If an edge names a node >= N.
     """
@@ -61,12 +64,12 @@ def edge_scores(hidden_ND: Tensor, head: nn.Module, forest: Forest) -> EdgeScore
         row_e, target_e = place_E[inside] - start, target_E[inside]
         hidden_MD = hidden_ND.index_select(0, nodes_M)
         if not torch.is_grad_enabled():
-            logp_e, hit_e = _score(hidden_MD, head, row_e, target_e)
+            logp_e, hit_e = _score(hidden_MD, head, row_e, target_e, smoothing)
         elif frozen and hidden_MD.requires_grad:
-            logp_e, hit_e = _FrozenHead.apply(hidden_MD, head, row_e, target_e)  # type: ignore[no-untyped-call]
+            logp_e, hit_e = _FrozenHead.apply(hidden_MD, head, row_e, target_e, smoothing)  # type: ignore[no-untyped-call]
         else:
             logp_e, hit_e = torch.utils.checkpoint.checkpoint(
-                _score, hidden_MD, head, row_e, target_e, use_reentrant=False
+                _score, hidden_MD, head, row_e, target_e, smoothing, use_reentrant=False
             )
         logps.append(logp_e)
         hits.append(hit_e)
@@ -74,11 +77,15 @@ def edge_scores(hidden_ND: Tensor, head: nn.Module, forest: Forest) -> EdgeScore
     return EdgeScores(logp=torch.cat([empty, *logps]), hit=torch.cat([empty.bool(), *hits]))
 
 
-def _score(hidden_MD: Tensor, head: nn.Module, row_e: Tensor, target_e: Tensor) -> tuple[Tensor, Tensor]:
+def _score(
+    hidden_MD: Tensor, head: nn.Module, row_e: Tensor, target_e: Tensor, smoothing: float
+) -> tuple[Tensor, Tensor]:
     """Scores of the edges that leave some nodes: row `row_e[i]` must predict `target_e[i]`."""
     logits_MV = head(hidden_MD).float()
     lse_M = logits_MV.logsumexp(-1)
     logit_e = logits_MV.view(-1).index_select(0, row_e * logits_MV.shape[1] + target_e)
+    if smoothing:
+        logit_e = (1.0 - smoothing) * logit_e + smoothing * logits_MV.mean(-1).index_select(0, row_e)
     hit_e = logits_MV.detach().argmax(-1).index_select(0, row_e) == target_e
     return logit_e - lse_M.index_select(0, row_e), hit_e
 
@@ -91,7 +98,9 @@ class _FrozenHead(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden_MD: Tensor, head: nn.Module, row_e: Tensor, target_e: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, hidden_MD: Tensor, head: nn.Module, row_e: Tensor, target_e: Tensor, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
         turn_e = _turns(row_e)
         logp_e = torch.empty(len(row_e), device=hidden_MD.device)
         hit_e = torch.empty(len(row_e), dtype=torch.bool, device=hidden_MD.device)
@@ -101,7 +110,7 @@ class _FrozenHead(torch.autograd.Function):
             with torch.enable_grad():
                 leaf = hidden_MD.detach().index_select(0, row_e[chosen]).requires_grad_()
                 rows = torch.arange(len(chosen), device=leaf.device)
-                logp, hit = _score(leaf, head, rows, target_e[chosen])
+                logp, hit = _score(leaf, head, rows, target_e[chosen], smoothing)
                 (gradient,) = torch.autograd.grad(logp.sum(), leaf)
             logp_e[chosen], hit_e[chosen], gradient_eD[chosen] = logp.detach(), hit, gradient
         ctx.save_for_backward(row_e, gradient_eD)
@@ -110,14 +119,14 @@ class _FrozenHead(torch.autograd.Function):
         return logp_e, hit_e
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:
         row_e: Tensor
         gradient_eD: Tensor
         row_e, gradient_eD = ctx.saved_tensors
         weighted_eD: Tensor = grads[0][:, None].to(gradient_eD.dtype) * gradient_eD
         total_MD: Tensor = weighted_eD.new_zeros(ctx.rows, weighted_eD.shape[1])
         total_MD.index_add_(0, row_e, weighted_eD)
-        return total_MD, None, None, None
+        return total_MD, None, None, None, None
 
 
 def _turns(row_e: Tensor) -> Tensor:

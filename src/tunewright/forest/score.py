@@ -27,9 +27,9 @@ def run(model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND) -> Ten
     return layouts.hidden_states(model, token_N, depth_N, layout)
 
 
-def score(model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND) -> EdgeScores:
-    """Scores of a forest's edges under a model."""
-    return edge_scores(run(model, forest, backend), layouts.head(model), forest)
+def score(model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND, *, smoothing: float = 0.0) -> EdgeScores:
+    """Scores of a forest's edges under a model; `smoothing` as `edge_scores` has it."""
+    return edge_scores(run(model, forest, backend), layouts.head(model), forest, smoothing=smoothing)
 
 
 @torch.no_grad()
