@@ -1,0 +1,91 @@
+"""What every objective holds to: its loss is a sum over groups, whatever the forest shares and however it is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from tests.objectives.making import models, row
+from tunewright.base.plugins import OBJECTIVES
+from tunewright.forest import Path, build, cut
+from tunewright.forest.reference import score_with_reference
+from tunewright.objectives._protocol import LossSum, ObjectiveConfig
+
+# Prompts and answers that begin alike, one pair twice, and one that stands alone.
+ROWS = [
+    row([5, 6, 7], [8, 9, 2], [8, 4, 4, 2]),
+    row([5, 6, 7], [8, 9, 2], [8, 4, 4, 2]),
+    row([5, 6, 7], [3, 2], [9, 2]),
+    row([5, 4], [7, 7, 2], [2]),
+    row([9, 9, 9, 9], [4, 2], [4, 5, 2]),
+]
+
+every_objective = pytest.mark.parametrize("name", OBJECTIVES.names())
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return models()[2]
+
+
+def made(name: str) -> Any:
+    return OBJECTIVES.call(name, "build", OBJECTIVES.config(name)())
+
+
+def paths_of(objective: Any, rows: Sequence[int]) -> list[Path]:
+    return [path for group, row in enumerate(rows) for path in objective.paths(ROWS[row], row, group)]
+
+
+def parts(objective: Any, model: Any, paths: Sequence[Path], budget: int = 10_000) -> list[LossSum]:
+    """The loss of each piece; an objective that needs no reference must not mind one."""
+    pieces = cut(build(paths), budget)
+    return [objective.loss(score_with_reference(model, piece), piece) for piece in pieces]
+
+
+def summed(found: Sequence[LossSum]) -> dict[str, float]:
+    names = found[0].reported
+    sums = {name: sum(part.reported[name] for part in found) for name in names}
+    return {**sums, "total": sum(float(part.total.detach()) for part in found), "weight": sum(p.weight for p in found)}
+
+
+@every_objective
+def test_settings_say_whether_rows_need_two_answers(name: str) -> None:
+    config = OBJECTIVES.config(name)
+    assert issubclass(config, ObjectiveConfig)
+    assert isinstance(config().pairs, bool)
+    assert isinstance(made(name).needs_reference, bool)
+
+
+@every_objective
+def test_paths_of_an_example_are_one_group(name: str) -> None:
+    paths = made(name).paths(ROWS[0], 7, 3)
+    assert {(path.row, path.group) for path in paths} == {(7, 3)}
+    assert all(path.weights.any() for path in paths)
+
+
+@every_objective
+def test_loss_is_a_sum_that_sharing_and_cuts_do_not_change(name: str, model: Any) -> None:
+    objective = made(name)
+    whole = summed(parts(objective, model, paths_of(objective, range(len(ROWS)))))
+    assert whole["weight"] > 0
+    alone = summed([part for row in range(len(ROWS)) for part in parts(objective, model, paths_of(objective, [row]))])
+    assert alone == pytest.approx(whole, rel=1e-5)
+    for budget in (1, 9):
+        pieces = parts(objective, model, paths_of(objective, range(len(ROWS))), budget)
+        assert len(pieces) > 1
+        assert summed(pieces) == pytest.approx(whole, rel=1e-5)
+
+
+@every_objective
+def test_gradient_is_finite_and_not_zero(name: str, model: Any) -> None:
+    objective = made(name)
+    model.zero_grad()
+    (part,) = parts(objective, model, paths_of(objective, range(len(ROWS))))
+    assert part.total.shape == ()
+    part.total.backward()  # type: ignore[no-untyped-call]
+    gradients = [weight.grad for weight in model.parameters() if weight.requires_grad]
+    assert gradients
+    assert all(gradient is not None and torch.isfinite(gradient).all() and gradient.any() for gradient in gradients)
