@@ -1,7 +1,6 @@
 """Full fine-tuning: every weight of the model trains.
 
-Nothing of the base is left to switch off or to share, and the result is as large as the base. It trains in the dtype in
-which the base was loaded: see `attach` on bfloat16.
+Nothing of the base is left to switch off or to share, and the result is as large as the base.
 """
 
 from __future__ import annotations
@@ -29,9 +28,12 @@ class Config(PluginConfig):
 def attach(model: nn.Module, config: Config, seed: int) -> Any:
     """Lets every weight train; returns the model itself. Nothing is random.
 
-    In bfloat16 a weight changes by steps of up to 1/128 of itself, so an optimiser that keeps no float32 copy of it
-    loses most steps of a small rate; one that does belongs to such a run.
+    Raises:
+        ModelError: If the weights are narrower than float32.
     """
+    from tunewright.models.methods import _own_weights
+
+    _own_weights.check_dtype(model)
     return model.requires_grad_(True)
 
 
