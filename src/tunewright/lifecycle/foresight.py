@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tunewright.base.errors import RecipeError, did_you_mean
 from tunewright.base.plugins import METRICS
 from tunewright.lifecycle.answering import BAG_OF_WORDS, FEW_SHOT, systems, test_rows
+from tunewright.lifecycle.choosing import settle_method
 from tunewright.lifecycle.job import Job
 from tunewright.recipe import Recipe
 
@@ -23,6 +24,7 @@ def check_fits(job: Job) -> None:
     from tunewright.models.base import pick_dtype
     from tunewright.models.memory import check_memory
 
+    settle_method(job)  # what fits depends on the method
     recipe = job.recipe
     check_memory(
         job.base_files(),

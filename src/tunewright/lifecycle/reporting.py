@@ -94,10 +94,12 @@ def _training_words(job: Job, curves: Mapping[str, Any]) -> dict[str, Any]:
     recipe, files = job.recipe, job.base_files()
     method = recipe.method.model_dump(mode="json")
     settings = ", ".join(f"{key} {value}" for key, value in method.items() if key != "name" and value is not None)
+    reason = job.run.manifest.get("method", {}).get("reason")  # of `method: auto`
     steps = f"{len(curves.get('train', [])):,} of {curves.get('steps', 0):,}"
     return {
         "Base model": f"{files.name} ({files.source})",
         "Method": f"{method['name']}: {settings}" if settings else method["name"],
+        **({"Why this method": reason} if reason else {}),
         "Trained weights": f"{curves['trainable']:,}" if curves.get("trainable") else "not recorded",
         "Steps": f"{steps} (stopped early)" if curves.get("stopped_early") else steps,
         "Examples in a step": recipe.train.batch_size,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunewright.base.files import read_json, write_json
 from tunewright.base.quiet import quiet
+from tunewright.lifecycle.choosing import settle_method
 from tunewright.lifecycle.job import Job, within
 from tunewright.lifecycle.preparing import preflight, prepare, token_tables
 
@@ -39,6 +40,7 @@ def train(job: Job) -> Adapter:
 
     def work() -> tuple[Adapter, dict[str, Any]]:
         preflight(job)
+        settle_method(job)  # a resumed run skips the look before, where it is chosen
         dataset = prepare(job)
         with quiet():
             base = job.load_base()
@@ -67,6 +69,7 @@ def train(job: Job) -> Adapter:
         return Adapter(stored, curves), {"adapter": stored.hash}
 
     def load(record: Mapping[str, Any]) -> Adapter:
+        settle_method(job)
         curves = job.run.folder / _CURVES
         stored = job.workspace.artifact(record["adapter"], "adapter")
         return Adapter(stored, read_json(curves) if curves.exists() else {})

@@ -44,7 +44,7 @@ class MixtureLinear(AddedLinear):
         # The weights are float32; the products are computed in the model's own dtype.
         low = functional.linear(self.dropout(x), self.down.weight.to(x.dtype))
         gate = (self.gates(x) * self.scale).to(x.dtype)
-        low = (low.unflatten(-1, (self.experts, self.rank)) * gate[..., None]).flatten(-2)
+        low = (low.view(*gate.shape, self.rank) * gate[..., None]).flatten(-2)
         return functional.linear(low, self.up.weight.to(x.dtype))
 
     def gates(self, x: Tensor) -> Tensor:

@@ -1,0 +1,108 @@
+"""`method: auto` in a run: chosen before training, told, kept, and the same when it is resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tunewright as tw
+from tests.lifecycle.world import make_world
+from tunewright.base.errors import OutOfMemoryError
+from tunewright.base.events import Event, Message
+from tunewright.base.files import read_json
+from tunewright.lifecycle.job import start
+from tunewright.lifecycle.stages import preflight, train
+from tunewright.models import memory
+
+QUICK = ["train.epochs=0.2", "evaluate.limit=4", "evaluate.systems=[base]"]
+LORA = {"name": "lora", "rank": 8, "alpha": None, "dropout": 0.0, "targets": "all-linear"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_world(tmp_path_factory.mktemp("world"), rows=120, method="auto")
+
+
+def said(events: list[Event]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Message) and "method: auto" in event.text]
+
+
+@pytest.fixture(scope="module")
+def heard() -> list[Event]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def result(world: Path, heard: list[Event]) -> Any:
+    return tw.run(world, overrides=QUICK, workspace=world.parent / "ws", listener=heard.append)
+
+
+@pytest.fixture(scope="module")
+def workspace(world: Path, result: Any) -> Any:
+    return tw.Workspace.open(world.parent / "ws")
+
+
+def test_the_choice_is_told_once_and_kept_in_the_run(result: Any, workspace: Any, heard: list[Event]) -> None:
+    run = workspace.find_run(result.run)
+    kept = run.manifest["method"]
+    assert kept["settings"] == LORA
+    # 120 rows, less 24 for the test and 12 for validation.
+    assert "can hold 84 rows with" in kept["reason"]
+    assert said(heard) == [f"method: auto is lora, rank 8: {kept['reason']}."]
+    assert run.recipe["method"] == {"name": "auto"}, "what was asked stays on record"
+
+
+def test_what_comes_after_names_the_method_itself(result: Any, workspace: Any) -> None:
+    adapter = workspace.artifact(result.adapter, "adapter")
+    assert adapter.manifest["method"] == LORA
+    assert read_json(adapter.path / "tunewright.json")["method"] == LORA
+    assert workspace.find_release("colours").recipe["method"] == LORA
+    (card,) = workspace.artifacts("release")
+    assert "Adapter (lora)" in (card.path / "README.md").read_text(encoding="utf-8")
+    assert tw.load_recipe(card.path / "recipe.yaml").method.model_dump(mode="json") == LORA
+    page = result.report.read_text(encoding="utf-8")
+    assert "lora: rank 8" in page
+    assert workspace.find_run(result.run).manifest["method"]["reason"] in page
+
+
+def test_a_finished_run_is_resumed_and_its_release_measured_again(world: Path, result: Any, workspace: Any) -> None:
+    assert tw.run(world, overrides=QUICK, workspace=workspace, resume="latest") == result
+    measured = tw.remeasure("colours@1", ["evaluate.limit=3"], workspace=workspace)
+    assert measured.evaluation["n"] == 3
+
+
+def test_it_trains_what_the_method_named_by_hand_trains(world: Path, result: Any, tmp_path: Path) -> None:
+    named = tw.load_recipe(world, [*QUICK, "method={name: lora, rank: 8}"])
+    with start(named, workspace=tmp_path / "ws") as job:
+        assert train(job).stored.hash == result.adapter
+    assert "method" not in job.run.manifest
+
+
+def test_a_resumed_run_keeps_the_choice_though_memory_is_another(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tw.load_recipe(world, QUICK)
+    events: list[Event] = []
+    with start(recipe, workspace=tmp_path / "ws", listener=events.append) as job:
+        preflight(job)
+    kept = job.run.manifest["method"]
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 20)
+    with start(recipe, workspace=tmp_path / "ws", resume="latest", listener=events.append) as again:
+        assert again.run.id == job.run.id
+        assert train(again).stored.manifest["method"] == LORA
+    assert again.run.manifest["method"] == kept
+    assert len(said(events)) == 1
+
+
+def test_where_nothing_fits_the_run_stops_before_training(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 20)
+    with (
+        pytest.raises(OutOfMemoryError),
+        start(tw.load_recipe(world, QUICK), workspace=tmp_path / "ws") as job,
+    ):
+        train(job)
+    assert "train" not in job.run.manifest["stages"]
