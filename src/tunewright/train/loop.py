@@ -6,7 +6,8 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,11 @@ from tunewright.base.seeds import derive
 from tunewright.data.tokens import TokenTable
 from tunewright.forest import Forest, build, cut, layout
 from tunewright.forest import Path as ForestPath
-from tunewright.forest.reference import check_reference, score_with_reference
+from tunewright.forest.reference import check_reference, reference_logp
 from tunewright.forest.score import DEFAULT_BACKEND, score
 from tunewright.models.adapters import save_adapter
 from tunewright.objectives._protocol import LossSum, Objective
-from tunewright.recipe.schema import Recipe
+from tunewright.recipe.schema import Recipe, Train
 from tunewright.train import checkpoint
 from tunewright.train.anchor import Anchor, fisher_information
 from tunewright.train.checkpoint import Progress
@@ -140,6 +141,7 @@ class _Session:
         method = recipe.method
         self._model = METHODS.call(method.name, "attach", base.model, method, derive(recipe.seed, "adapter"))
         if self._objective.needs_reference:
+            _refuse_smoothing(config)
             check_reference(self._model)
         self._weights = {name: w for name, w in self._model.named_parameters() if w.requires_grad}
         decay = config.weight_decay
@@ -232,10 +234,10 @@ class _Session:
         self._optimiser.zero_grad()
         loss_sum, weight, nodes = 0.0, 0.0, 0
         reported: Counter[str] = Counter()
-        for number, piece in enumerate(cut(build(self._rows.paths(self._objective, rows)), self._config.node_budget)):
+        for number, (piece, reference) in enumerate(self._pieces(self._rows.paths(self._objective, rows))):
             seed = derive(self._recipe.seed, "embeddings", progress.step, number)
             with noisy_embeddings(self._model, piece, alpha=self._config.neftune_alpha, seed=seed):
-                part = self._part(piece)
+                part = self._part(piece, reference, smoothing=self._config.label_smoothing)
             part.total.backward()  # type: ignore[no-untyped-call]
             loss_sum, weight, nodes = loss_sum + part.total.item(), weight + part.weight, nodes + piece.nodes
             reported.update(part.reported)
@@ -262,10 +264,17 @@ class _Session:
             values["anchor"] = penalty
         self._listener(events.Metrics("train", progress.step, self._order.steps, values))
 
-    def _part(self, piece: Forest) -> LossSum:
+    def _pieces(self, paths: list[ForestPath]) -> list[tuple[Forest, Tensor | None]]:
+        """Paths as a forest, cut under the budget; each piece with its reference, where the objective needs one."""
+        pieces = cut(build(paths), self._config.node_budget)
+        if not self._objective.needs_reference:
+            return [(piece, None) for piece in pieces]
+        return list(zip(pieces, reference_logp(self._model, pieces, DEFAULT_BACKEND), strict=True))
+
+    def _part(self, piece: Forest, reference: Tensor | None, *, smoothing: float = 0.0) -> LossSum:
         """The loss of a piece of a step's forest."""
-        scorer = score_with_reference if self._objective.needs_reference else score
-        return self._objective.loss(scorer(self._model, piece, DEFAULT_BACKEND), piece)
+        scores = replace(score(self._model, piece, DEFAULT_BACKEND, smoothing=smoothing), reference=reference)
+        return self._objective.loss(scores, piece)
 
     def _scale_gradients(self, weight: float) -> tuple[float, float]:
         """Divides the summed gradients by the step's weight, once, adds the anchor's pull, and clips them.
@@ -344,12 +353,17 @@ class _Session:
             raise UnknownNameError("score", self._config.best, {"loss", *scores}, where="train.best")
         return scores
 
+    @cached_property
+    def _held_out_pieces(self) -> list[tuple[Forest, Tensor | None]]:
+        """Neither they nor their references change in a run."""
+        return self._pieces(self._held_out)
+
     @torch.no_grad()
     def _held_out_loss(self) -> float:
         self._model.eval()
         total = weight = 0.0
-        for piece in cut(build(self._held_out), self._config.node_budget):
-            part = self._part(piece)
+        for piece, reference in self._held_out_pieces:
+            part = self._part(piece, reference)
             total, weight = total + part.total.item(), weight + part.weight
         return total / weight
 
@@ -405,6 +419,15 @@ def _paths(objective: Objective, table: TokenTable | None) -> list[ForestPath]:
         return []
     examples = ((table.row(row), row) for row in range(len(table)) if table.weights(row).any())
     return [path for example, row in examples for path in objective.paths(example, row, row)]
+
+
+def _refuse_smoothing(config: Train) -> None:
+    if config.label_smoothing:
+        raise RecipeError(
+            f"The objective '{config.objective.name}' compares answers, and smoothed ones cannot be compared",
+            where="train.label_smoothing",
+            hint="Take it out.",
+        )
 
 
 @torch.no_grad()
