@@ -162,15 +162,17 @@ def _known_rows(name: str, count: int) -> list[dict[str, Any]]:
         },
         "prompt_completion": lambda n: {"prompt": sentence(n), "completion": f"so {n}"},
         "instruction": lambda n: {"instruction": "Explain.", "input": sentence(n), "output": f"so {n}"},
+        "preference": lambda n: {"prompt": sentence(n), "chosen": f"so {n}", "rejected": f"no {n}"},
     }
     return [made[name](n) for n in range(count)]
 
 
-@pytest.mark.parametrize("name", ["chat", "sharegpt", "prompt_completion", "instruction"])
+@pytest.mark.parametrize("name", ["chat", "sharegpt", "prompt_completion", "instruction", "preference"])
 def test_known_formats_need_no_template(tmp_path: Path, name: str) -> None:
     recipe = load(write_jsonl(tmp_path / f"{name}.jsonl", _known_rows(name, 80)), tmp_path)
     assert recipe.data.format == name
     assert recipe.data.template is None
+    assert recipe.train.objective.plugin == ("dpo" if name == "preference" else "sft")
     dataset = prepare(recipe, Workspace.open(tmp_path / "workspace"))
     assert dataset.manifest["format"] == name
     assert dataset.manifest["splits"] == {"train": 56, "validation": 4, "test": 20}

@@ -20,8 +20,10 @@ from tunewright.data.tokens import TokenRow
 from tunewright.forest import Forest, build, cut
 from tunewright.forest.edges import EdgeScores
 from tunewright.forest.reference import score_with_reference
+from tunewright.models.methods import lora
 from tunewright.objectives import dpo
 from tunewright.objectives._protocol import LossSum
+from tunewright.recipe import recipe_from_mapping
 
 
 def forest_of(rows: Sequence[TokenRow], **settings: Any) -> Forest:
@@ -112,6 +114,13 @@ def test_scores_without_a_reference_are_an_error() -> None:
     scores = EdgeScores(torch.tensor(LOGP), torch.zeros(3).bool())
     with pytest.raises(TunewrightError, match="no reference"):
         dpo.build(dpo.Config()).loss(scores, forest_of([PAIR]))
+
+
+def test_its_own_learning_rate_is_a_fortieth_of_the_methods() -> None:
+    recipe = {"name": "r", "goal": "g", "data": {"train": "rows.jsonl"}, "train": {"objective": "dpo"}}
+    assert recipe_from_mapping(recipe).learning_rate == pytest.approx(lora.LEARNING_RATE / 40)
+    named = {**recipe, "train": {"objective": "dpo", "learning_rate": 3e-4}}
+    assert recipe_from_mapping(named).learning_rate == 3e-4
 
 
 @pytest.fixture(scope="module")

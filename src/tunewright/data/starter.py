@@ -130,7 +130,7 @@ class _Sample:
     """What the head's rows amount to as questions and answers.
 
     Args:
-        usable: Different questions that have one answer.
+        usable: Different questions that have one answer, or pairs of answers to choose from.
         unusable_share: Share of the rows that lack a side, contradict another row, or could not be read.
         longest: Characters of question and answer together that 99 % of the rows do not exceed.
         longest_answer: Characters of the longest answer.
@@ -147,10 +147,11 @@ def _sample(head: Head, format: Format) -> _Sample:
     answers: dict[str, set[str]] = {}
     for asked, answered in pairs:
         answers.setdefault(fold(asked), set()).add(fold(answered))
-    good = [pair for pair in pairs if len(answers[fold(pair[0])]) == 1]
+    # Several pairs of answers to one question contradict nothing.
+    good = [pair for pair in pairs if format.pairs or len(answers[fold(pair[0])]) == 1]
     sizes = sorted(len(asked) + len(answered) for asked, answered in good) or [0]
     return _Sample(
-        usable=sum(len(found) == 1 for found in answers.values()),
+        usable=sum(format.pairs or len(found) == 1 for found in answers.values()),
         unusable_share=1 - len(good) / (len(head.rows) + len(head.faults)),
         longest=sizes[min(len(sizes) - 1, int(0.99 * len(sizes)))],
         longest_answer=max((len(answered) for _, answered in good), default=0),
@@ -158,14 +159,14 @@ def _sample(head: Head, format: Format) -> _Sample:
 
 
 def _pair(row: Mapping[str, Any], format: Format) -> tuple[str, str]:
-    """The texts of a row's question and answer; both empty if the row does not fit the format."""
+    """The texts of a row's question and answer (of two, the longer); both empty if the row does not fit the format."""
     try:
         flat = format.flatten(row)
     except DataError:
         return "", ""
     asked, answered = format.sides(tuple(flat))
     question, answer = ("\n".join(flat[name] or "" for name in names).strip() for names in (asked, answered))
-    return question, answer
+    return question, max((flat[name] or "" for name in answered), key=len) if format.pairs else answer
 
 
 # --- What is written -----------------------------------------------------------------------------------------------
@@ -311,14 +312,17 @@ def _limits(sample: _Sample) -> list[str]:
     return [*lines, f"  max_length: {length} # tokens; longer rows are left out, and counted"]
 
 
-def _training(sample: _Sample) -> list[str]:
+def _training(sample: _Sample, *, pairs: bool = False) -> list[str]:
+    how = ["  learning_rate: 1.0e-3"]
+    if pairs:  # the recipe names no rate, and so takes one that suits the objective
+        how = ["  objective: dpo # learns to prefer the chosen answer to the rejected one"]
     tokens = max(32, min(1024, round(sample.longest_answer / _CHARACTERS_A_TOKEN / 8 + 1) * 8))
     return [
         "method: { name: lora, rank: 16 }",
         "train:",
         "  epochs: 1 # passes over the rows; try 3 where there are few",
         "  batch_size: 16",
-        "  learning_rate: 1.0e-3",
+        *how,
         "evaluate:",
         f"  max_new_tokens: {tokens} # longest answer",
     ]
@@ -337,11 +341,11 @@ def _conversation_recipe(head: Head, format: Format) -> list[str]:
         "  # answer: text # what an answer is: label, json or text; found out where it is left out",
         "  steps: # in order; each change is logged",
         "    - unicode",
-        "    - exact_duplicates # also drops equal questions with different answers",
+        f"    - exact_duplicates{'' if format.pairs else ' # also drops equal questions with different answers'}",
         *_split(head, sample.usable),
         *_limits(sample),
         "",
-        *_training(sample),
+        *_training(sample, pairs=format.pairs),
     ]
 
 

@@ -143,7 +143,7 @@ class Train(Section):
     epochs: float = Field(1.0, gt=0, description="Passes over the training rows.")
     batch_size: int = Field(16, ge=1, description="Examples in one optimiser step.")
     optimiser: plugin_field(OPTIMISERS, "adamw") = Field("adamw", validate_default=True)  # type: ignore[valid-type]
-    learning_rate: float | None = Field(None, gt=0, description="At its peak. Empty: the method's own.")
+    learning_rate: float | None = Field(None, gt=0, description="At its peak. Empty: what suits method and objective.")
     schedule: Literal["cosine", "linear", "constant", "wsd"] = Field(
         "cosine", description="How the rate falls; wsd holds its peak and falls at the end (warm-up, stable, decay)."
     )
@@ -260,11 +260,11 @@ class Recipe(Section):
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate at its peak: `train.learning_rate`, or else the method's own."""
+        """The learning rate at its peak: `train.learning_rate`, or else the method's own, for this objective."""
         if self.train.learning_rate is not None:
             return self.train.learning_rate
         rate: float = METHODS.module(self.method.plugin).LEARNING_RATE
-        return rate
+        return rate * float(getattr(self.train.objective, "rate_share", 1.0))
 
     @field_validator("base", mode="before")
     @classmethod
