@@ -17,6 +17,7 @@ from tunewright.base.errors import ModelError
 from tunewright.forest import Path, build
 from tunewright.forest.forest import plant
 from tunewright.forest.layout import adopt
+from tunewright.forest.reference import score_with_reference
 from tunewright.forest.score import run, score
 from tunewright.forest.virtual import virtual_count
 
@@ -75,6 +76,50 @@ def test_windows_count_virtual_tokens_as_positions(name: str, backend: str) -> N
 
 
 @methods
+def test_equals_plain_rows_in_float64(name: str) -> None:
+    stock, ours = both(CONFIGS[name])
+    assert_same(stock.double(), ours.double(), long_rows(4), 150, "segments", 1e-6)
+
+
+SMALL = {
+    "vocab_size": 259,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "initializer_range": 0.3,
+}
+
+
+def gpt2() -> Any:
+    """Learned positions, read from a table."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    drops = {"attn_pdrop": 0.0, "resid_pdrop": 0.0, "embd_pdrop": 0.0}
+    return GPT2LMHeadModel(GPT2Config(**SMALL, **drops, bos_token_id=1, eos_token_id=2)).eval()
+
+
+def gemma3(window: int = 16) -> Any:
+    """Scaled embeddings, which virtual ones are not, and windows in some layers only."""
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    shape = {"intermediate_size": 64, "num_key_value_heads": 2, "head_dim": 8, "sliding_window": window}
+    return Gemma3ForCausalLM(Gemma3TextConfig(**SMALL, **shape, attn_implementation="eager")).eval()
+
+
+@pytest.mark.parametrize("family", [gpt2, gemma3])
+@pytest.mark.parametrize("name", ["prompt", "prefix"])
+def test_equals_plain_rows_in_other_families(name: str, family: Any) -> None:
+    torch.manual_seed(0)
+    assert_same(*both(CONFIGS[name], family()), long_rows(4), 150, "segments", 1e-5)
+
+
+def test_a_prefix_that_a_window_cuts_is_refused() -> None:
+    _, ours = both(CONFIGS["prefix"], gemma3(window=4))
+    with pytest.raises(ModelError, match="5 virtual tokens do not fit every layer"):
+        run(ours, build(long_rows(2)))
+
+
+@methods
 def test_states_are_those_of_the_forests_own_nodes(name: str) -> None:
     _, ours = both(CONFIGS[name])
     forest = build(long_rows(3))
@@ -92,10 +137,11 @@ def test_switched_off_the_model_is_its_base(name: str) -> None:
         with ours.disable_adapter():
             found = score(ours, forest).logp
     assert torch.equal(found, expected)
+    assert torch.equal(score_with_reference(ours, forest).reference, expected)
     assert not torch.allclose(tuned, expected, atol=0.1)
 
 
-def test_one_tokens_embeddings_or_its_keys_and_values_are_the_same_start() -> None:
+def test_embeddings_and_their_keys_and_values_are_the_same_beginning() -> None:
     """Both begin as the same real tokens: what prompt tuning computes, prefix tuning has kept."""
     rows = build(long_rows(3))
     found = [score(both(CONFIGS[name])[1], rows).logp for name in ("prompt", "prefix")]
