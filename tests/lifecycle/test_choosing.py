@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tunewright as tw
@@ -106,3 +107,35 @@ def test_where_nothing_fits_the_run_stops_before_training(
     ):
         train(job)
     assert "train" not in job.run.manifest["stages"]
+
+
+@pytest.mark.parametrize(
+    ("override", "only_adapters"),
+    [("train.dtype=float32", False), ("train.dtype=bfloat16", True), ("train.objective=dpo", True)],
+)
+def test_it_is_known_where_only_an_adapter_will_do(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, override: str, only_adapters: bool
+) -> None:
+    from tunewright.lifecycle import choosing
+    from tunewright.models.methods import auto
+
+    seen: list[auto.Means] = []
+    real = auto.choose
+    monkeypatch.setattr(auto, "choose", lambda *size, **asked: seen.append(asked["means"]) or real(*size, **asked))
+    tables = {"train": _Table()}
+    monkeypatch.setattr(choosing, "token_tables", lambda job: tables)
+    with start(tw.load_recipe(world, [override]), workspace=tmp_path / "ws") as job:
+        choosing.settle_method(job)
+    assert [means.only_adapters for means in seen] == [only_adapters]
+    # A layer's widths: q, o 64 each; k, v 48 each; gate, up, down 96 each. 512, in 2 layers, at rank 8.
+    assert job.run.manifest["method"]["reason"].startswith("8,192 weights at rank 8 can hold 2 rows with 5 tokens")
+
+
+class _Table:
+    """Three rows: of the second nothing is learned."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def weights(self, row: int) -> Any:
+        return np.array([[0, 1, 1, 0], [0, 0, 0, 0], [0, 0.5, -1, 1]][row])

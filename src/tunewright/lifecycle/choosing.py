@@ -56,6 +56,6 @@ def _choose(job: Job) -> Choice:
         available=available_bytes(),
         peak=peak,
         quantises=importlib.util.find_spec("bitsandbytes") is not None,
-        keeps_base=objective.needs_reference,
+        only_adapters=objective.needs_reference or dtype != "float32",
     )
     return choose(size, rows=sum(count > 0 for count in learned), learned=sum(learned), means=means)
