@@ -211,3 +211,19 @@ def test_a_model_that_places_tokens_by_index_is_refused() -> None:
     torch.manual_seed(0)
     with pytest.raises(ModelError, match="BloomForCausalLM"):
         adopt(BloomForCausalLM(BloomConfig(vocab_size=64, hidden_size=32, n_layer=2, n_head=4)).eval())
+
+
+@backends
+def test_bfloat16_computes_the_same_but_for_its_rounding(backend: str) -> None:
+    forest = build([path([1, 2, 3, 4], [0, 1, 1, 1]), path([1, 2, 5, 6], [0, 1, 1, 1], 1, 1)])
+    found = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        model = tiny_model().to(dtype)
+        adopt(model)
+        wrapped = adapted(model)
+        for weight in wrapped.parameters():
+            weight.data = weight.data.to(dtype)
+        score(wrapped, forest, backend).logp.sum().backward()
+        gradients = [w.grad.float().flatten() for w in wrapped.parameters() if w.grad is not None]
+        found[dtype] = torch.cat(gradients)
+    assert (found[torch.bfloat16] - found[torch.float32]).norm() <= 0.1 * found[torch.float32].norm()

@@ -141,7 +141,9 @@ def _functions() -> tuple[Any, Any]:
     def collect(row_RX: Tensor, gather: Gather) -> Tensor:
         if gather.place_N is not None:
             return row_RX.index_select(0, gather.place_N)
-        return gather.sums(row_RX.dtype, row_RX.device) @ row_RX
+        # Sparse products of halves do not exist everywhere, and a sum over many places is better kept in full.
+        wide = row_RX.float() if row_RX.dtype in (torch.bfloat16, torch.float16) else row_RX
+        return (gather.sums(wide.dtype, wide.device) @ wide).to(row_RX.dtype)
 
     class Spread(torch.autograd.Function):
         @staticmethod
