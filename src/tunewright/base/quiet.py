@@ -7,7 +7,18 @@ import logging
 import warnings
 from collections.abc import Iterator
 
-_CHATTY = ("transformers", "peft", "huggingface_hub", "gguf", "torch", "dateparser", "urllib3", "httpx", "alembic")
+_CHATTY = (
+    "alembic",
+    "bitsandbytes",
+    "dateparser",
+    "gguf",
+    "httpx",
+    "huggingface_hub",
+    "peft",
+    "torch",
+    "transformers",
+    "urllib3",
+)
 
 
 @contextlib.contextmanager

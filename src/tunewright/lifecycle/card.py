@@ -11,21 +11,23 @@ from tunewright.lifecycle.report import words
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
     from tunewright.lifecycle.measuring import Measured
+    from tunewright.lifecycle.training import Adapter
 
 _SYSTEMS = ("tuned", "base", "base_few_shot", "bag_of_words")
 _NO_METRICS = ("cut", "seconds", "not_covered")
 
 
-def model_card(job: Job, dataset: Dataset, measured: Measured) -> str:
+def model_card(job: Job, dataset: Dataset, measured: Measured, adapter: Adapter) -> str:
     """The card in Markdown, with the front matter that model hubs read."""
     recipe, files = job.recipe, job.base_files()
+    library = "peft" if (adapter.stored.path / "adapter_config.json").exists() else "tunewright"
     splits = ", ".join(f"{len(dataset.examples(split)):,} {split}" for split in ("train", "validation", "test"))
     return "\n".join(
         [
             "---",
             f"license: {files.licence}",
             f"base_model: {files.name}",
-            "library_name: peft",
+            f"library_name: {library}",
             "tags: [tunewright, text-generation]",
             "---",
             "",

@@ -41,7 +41,7 @@ def release(job: Job) -> Released:
         measured, adapter, dataset = evaluate(job), train(job), prepare(job)
         recipe, files = job.recipe, job.base_files()
         template = prompt_template(job, dataset)
-        card = model_card(job, dataset, measured)
+        card = model_card(job, dataset, measured, adapter)
 
         def fill(folder: Path) -> None:
             write_text(folder / "README.md", card)
