@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.tiny import tiny_folder
+from tunewright.base import events
 from tunewright.data.example import Example, Message
 from tunewright.data.tokens import TokenTable, tokenize
 from tunewright.models.base import Base, load_base
@@ -38,14 +45,15 @@ def made_examples(rows: int, start: int = 0) -> list[Example]:
     ]
 
 
-def made_recipe(**train: Any) -> Recipe:
+def made_recipe(method: Any = None, forgetting: Any = None, **train: Any) -> Recipe:
     return recipe_from_mapping(
         {
             "name": "made",
             "goal": "Tell the case of a letter.",
             "data": {"train": "unused.jsonl"},
-            "method": {"name": "lora", "rank": 4},
+            "method": method or {"name": "lora", "rank": 4},
             "train": {"batch_size": 8, "learning_rate": 0.02, "node_budget": 100, "validate_every": 5, **train},
+            "forgetting": forgetting,
         }
     )
 
@@ -55,3 +63,28 @@ def made_tables(base: Base, cache: Path, rows: int = 64) -> dict[str, TokenTable
         "train": tokenize(made_examples(rows), base.chat, key="train", cache=cache, max_length=256),
         "validation": tokenize(made_examples(20, 1000), base.chat, key="validation", cache=cache, max_length=256),
     }
+
+
+def general_table(base: Base, cache: Path, rows: int = 6) -> TokenTable:
+    """Rows about something else."""
+    examples = [
+        Example(f"general-{n}", (Message("user", f"{n} + 1?"), Message("assistant", str(n + 1))), {}, "made", n + 1)
+        for n in range(rows)
+    ]
+    return tokenize(examples, base.chat, key=f"general/{rows}", cache=cache, max_length=256)
+
+
+def interrupted_and_resumed(work: Callable[..., Any], folder: Path, *, step: int) -> Any:
+    """What `work(folder, resume=…, listener=…)` gives after a Ctrl-C at a step and a resume."""
+
+    def stop(event: events.Event) -> None:
+        if isinstance(event, events.Metrics) and event.step == step and "loss" in event.values:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+
+    with pytest.raises(KeyboardInterrupt):
+        work(folder, listener=stop)
+    heard: list[events.Event] = []
+    result = work(folder, resume=True, listener=heard.append)
+    assert any("Resumed after step" in event.text for event in heard if isinstance(event, events.Message))
+    return result

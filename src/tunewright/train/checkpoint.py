@@ -70,10 +70,12 @@ def latest(
         WorkspaceError: If it belongs to another recipe, or if there are only damaged ones.
     """
     places = _newest_first(folder)
+    damaged: list[Path] = []
     for place in places:
         fault = _fault(place)
         if fault:
             listener(events.Message(f"Checkpoint {place.name} is damaged ({fault}); trying the one before.", "warning"))
+            damaged.append(place)
             continue
         state = read_json(place / "state.json")
         if state["fingerprint"] != fingerprint:
@@ -82,6 +84,9 @@ def latest(
                 where=str(place),
                 hint="Resume with what the run was started with, or start a new run.",
             )
+        # Out of the way: their steps are made again, and saved. So is what a kill left half written.
+        for useless in (*damaged, *folder.glob(".step-*.part")):
+            shutil.rmtree(useless)
         return _read(place, state)
     if places:
         raise WorkspaceError(
