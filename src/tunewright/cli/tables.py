@@ -111,6 +111,8 @@ def preflight_table(found: Preflight) -> list[RenderableType]:
     for shown in found.previews:
         parts.append(Text(f"{shown.place}", style="dim"))
         parts.append(Text.assemble(*(_span(span.text, learned=span.learned) for span in shown.spans)))
+        if shown.rejected:
+            parts.append(Text(f"and learns to prefer it to: {shown.rejected}", style="red"))
     return parts
 
 

@@ -78,7 +78,8 @@ class ReportFacts:
     - `end_trained`: bool: the token that ends an answer is learned
     - `end_share`: share of the examples in which it is (optional)
     - `warnings`: list of sentences
-    - `previews`: a few rendered rows, list of `{"place": str, "spans": [[text, learned], …]}`
+    - `previews`: a few rendered rows, list of `{"place": str, "spans": [[text, learned], …],
+      "rejected": str}`
     """
 
     train_curve: Sequence[tuple[int, float]] = ()

@@ -180,6 +180,7 @@ def _preview(each: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "place": str(each.get("place") or each.get("id") or ""),
         "spans": [(str(text), bool(learned)) for text, learned in each.get("spans") or ()],
+        "rejected": str(each.get("rejected") or ""),
     }
 
 
