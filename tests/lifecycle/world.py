@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ def write_rows(path: Path, rows: int) -> None:
             writer.writerow([f"{colour} {thing} {row}", colour])
 
 
-def write_recipe(folder: Path, **changes: Any) -> Path:
-    """The recipe; changes are top-level keys, mappings are merged one level deep."""
+def write_recipe(folder: Path, *, instead: Mapping[str, Any] | None = None, **changes: Any) -> Path:
+    """The recipe; changes are top-level keys, mappings are merged one level deep, those of `instead` are not."""
     recipe: dict[str, Any] = {
         "name": "colours",
         "goal": "Name the colour.",
@@ -54,6 +55,7 @@ def write_recipe(folder: Path, **changes: Any) -> Path:
     }
     for key, value in changes.items():
         recipe[key] = {**recipe[key], **value} if isinstance(value, dict) and key in recipe else value
+    recipe |= instead or {}
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
     return path

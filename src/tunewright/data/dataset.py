@@ -15,6 +15,7 @@ from tunewright.data.example import Example, Message
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
+GENERAL = "general"  # rows that are replayed against forgetting: no part of the task's own data
 MANIFEST = "dataset.json"
 
 
@@ -36,7 +37,8 @@ class Dataset:
     Args:
         hash: The artifact's hash.
         path: Its folder: `train.parquet`, `validation.parquet`, `test.parquet` (the examples), `edits.parquet` (each
-            changed cell and dropped row), `refused.parquet` (each record that could not be used), `dataset.json`.
+            changed cell and dropped row), `refused.parquet` (each record that could not be used), `dataset.json`; and
+            `general.parquet` where the recipe names general rows.
         manifest: What was read, cleaned, refused, split and found, and for which recipe; plain JSON.
     """
 
@@ -82,8 +84,15 @@ class Dataset:
 
     def examples(self, part: Part) -> list[Example]:
         """The examples of a part, in the order of their sources."""
+        return self._as_examples(self.table(part))
+
+    def general(self) -> list[Example]:
+        """The general rows of `forgetting.data`; none where the recipe names no such."""
+        place = self.path / f"{GENERAL}.parquet"
+        return self._as_examples(pl.read_parquet(place)) if place.exists() else []
+
+    def _as_examples(self, table: pl.DataFrame) -> list[Example]:
         with_fields = self.answer_kind == "json"
-        table = self.table(part)
         if "rejected" not in table.columns:  # made by a version that knew no rejected answers
             table = table.with_columns(pl.lit(None, pl.String).alias("rejected"))
         columns = table.select("id", "messages", "answer", "source", "line", "rejected")

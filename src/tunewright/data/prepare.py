@@ -19,7 +19,7 @@ from tunewright.base.files import write_text
 from tunewright.base.seeds import derive
 from tunewright.data.clean import LOG, Cleaned, clean
 from tunewright.data.conversations import AnswerKind, answer_kind, converse, count_labels, strata
-from tunewright.data.dataset import MANIFEST, PARTS, Dataset, Part, StoredPayload
+from tunewright.data.dataset import GENERAL, MANIFEST, PARTS, Dataset, Part, StoredPayload
 from tunewright.data.formats import Format, choose_format
 from tunewright.data.frame import RESERVED, StepConfig
 from tunewright.data.leakage import Leaks, find_leaks, refuse_leaks
@@ -80,15 +80,20 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
     answers = pl.concat([part.examples["answer"] for part in rows.values()])
     kind = answer_kind(answers, recipe.data.answer)
     parts = _split({part: each.examples for part, each in rows.items()}, recipe, kind)
+    general = _general(recipe, parts["test"], listener)
     parts, leaks, dropped = _settle_leaks(parts, recipe.data)
     edits = pl.concat([*(each.cleaned.edits for each in rows.values()), dropped])
     refused = pl.concat([each.refused for each in rows.values()])
     content = _manifest(recipe, format, rows, parts, kind) | _findings(edits, refused, leaks, recipe)
+    if general is not None:
+        content["general"] = {"rows": general.height, "sources": [source.path for source in recipe.forgetting.data]}
     manifest = {"recipe": recipe.name, "goal": recipe.goal} | content
 
     def fill(folder: Path) -> None:
         for part, examples in parts.items():
             _write(examples, folder / f"{part}.parquet")
+        if general is not None:
+            _write(general, folder / f"{GENERAL}.parquet")
         _write(edits, folder / "edits.parquet")
         _write(refused, folder / "refused.parquet")
         # Without the recipe's name, which changes nothing in the data; keys in their order, which means something.
@@ -101,6 +106,26 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
     listener(Stage("data", "finished", done=total, total=total, unit="rows"))
     listener(Artifact("dataset", dataset.hash, str(dataset.path)))
     return dataset
+
+
+def _general(recipe: Recipe, test: pl.DataFrame, listener: Listener) -> pl.DataFrame | None:
+    """The general rows of `forgetting.data`, in whatever format they are recognised by; none if there are no such.
+
+    Raises:
+        DataError: If they cannot be used, or hold rows of the test.
+    """
+    if not recipe.forgetting.data:
+        return None
+    data = Data(train=recipe.forgetting.data, max_unusable_share=recipe.data.max_unusable_share)
+    format = choose_format(data)
+    examples = _make_examples("train", _read(data, format, listener)["train"], data, format, listener).examples
+    if leaked := find_leaks(test, examples).places:
+        raise DataError(
+            f"Rows of the test also stand among the general rows: {', '.join(leaked[:_SHOWN_PLACES])}",
+            where="forgetting.data",
+            hint="Take them out: a model that learned them cannot be measured by them.",
+        )
+    return examples.drop("prompt_key")
 
 
 def _read(data: Data, format: Format, listener: Listener) -> dict[Part, Table]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tunewright.base.quiet import quiet
 from tunewright.lifecycle.job import Job, within
 
 if TYPE_CHECKING:
-    from tunewright.data.dataset import Dataset
+    from tunewright.data.dataset import Dataset, Part
     from tunewright.data.preflight import Preflight
     from tunewright.data.tokens import TokenTable
 
-_LEARNED: tuple[Literal["train", "validation"], ...] = ("train", "validation")
+_LEARNED: tuple[Part, ...] = ("train", "validation")
 
 
 def prepare(job: Job) -> Dataset:
@@ -55,14 +55,17 @@ def preflight(job: Job) -> Preflight:
 
 
 def token_tables(job: Job) -> dict[str, TokenTable]:
-    """The tokens of the training and validation rows, from the cache where they are there."""
+    """The tokens of the training, validation and general rows, from the cache where they are there."""
+    from tunewright.data.dataset import GENERAL
     from tunewright.data.tokens import tokenize
 
     if "tables" not in job.results:
         dataset, data = prepare(job), job.recipe.data
+        rows = {part: dataset.examples(part) for part in _LEARNED}
+        general = dataset.general()
         job.results["tables"] = {
             part: tokenize(
-                dataset.examples(part),
+                examples,
                 job.chat(),
                 key=f"{dataset.hash}/{part}",
                 cache=job.workspace.cache,
@@ -70,7 +73,7 @@ def token_tables(job: Job) -> dict[str, TokenTable]:
                 too_long=data.too_long,
                 listener=within(job.tell, {"tokenise": f"tokenise {part}"}),
             )
-            for part in _LEARNED
+            for part, examples in (rows | ({GENERAL: general} if general else {})).items()
         }
     tables: dict[str, TokenTable] = job.results["tables"]
     return tables

@@ -274,6 +274,16 @@ class Recipe(Section):
         return _resolve(value, info) if looks_like_path else value
 
     @model_validator(mode="after")
+    def _replay_fits(self) -> Recipe:
+        objective = self.train.objective
+        if self.forgetting.replay and objective.pairs:
+            raise ValueError(
+                f"forgetting.replay mixes in rows with one answer, and '{objective.plugin}' learns from pairs: "
+                "set forgetting.replay to 0, or train.objective to sft"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _template_where_needed(self) -> Recipe:
         if self.data.format == "template" and self.data.template is None:
             raise ValueError("data.format is 'template', and data.template is missing")

@@ -19,6 +19,7 @@ from tunewright.base.errors import RecipeError, TrainingDivergedError, UnknownNa
 from tunewright.base.files import atomic_directory, hash_value
 from tunewright.base.plugins import METHODS, OBJECTIVES, OPTIMISERS
 from tunewright.base.seeds import derive
+from tunewright.data.dataset import GENERAL
 from tunewright.data.tokens import TokenTable
 from tunewright.forest import Forest, build, cut, layout
 from tunewright.forest import Path as ForestPath
@@ -36,7 +37,7 @@ from tunewright.train.explosion import LEVEL_STEPS, PATIENCE_STEPS, steps_far_ab
 from tunewright.train.interrupt import Interrupt
 from tunewright.train.noise import noisy_embeddings
 from tunewright.train.optimiser import Optimiser
-from tunewright.train.rows import GENERAL, Rows
+from tunewright.train.rows import Rows
 from tunewright.train.schedule import Order, learning_rate, validation_steps
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class _Session:
             raise RecipeError(f"Nothing measures '{config.best}' while training", where="train.best", hint="Use loss.")
         self._base, self._recipe, self._listener, self._validator = base, recipe, listener, validate
         self._folder, self._config = folder, config
-        self._objective: Objective = OBJECTIVES.call(config.objective.name, "build", config.objective)
+        self._objective = _objective(config)
         self._rows = Rows(tables["train"], tables.get(GENERAL), needs_general=bool(forgetting.replay or forgetting.ewc))
         self._order = Order(
             self._rows.own,
@@ -141,7 +142,6 @@ class _Session:
         method = recipe.method
         self._model = METHODS.call(method.name, "attach", base.model, method, derive(recipe.seed, "adapter"))
         if self._objective.needs_reference:
-            _refuse_smoothing(config)
             check_reference(self._model)
         self._weights = {name: w for name, w in self._model.named_parameters() if w.requires_grad}
         decay = config.weight_decay
@@ -421,13 +421,15 @@ def _paths(objective: Objective, table: TokenTable | None) -> list[ForestPath]:
     return [path for example, row in examples for path in objective.paths(example, row, row)]
 
 
-def _refuse_smoothing(config: Train) -> None:
-    if config.label_smoothing:
+def _objective(config: Train) -> Objective:
+    objective: Objective = OBJECTIVES.call(config.objective.name, "build", config.objective)
+    if objective.needs_reference and config.label_smoothing:
         raise RecipeError(
             f"The objective '{config.objective.name}' compares answers, and smoothed ones cannot be compared",
             where="train.label_smoothing",
             hint="Take it out.",
         )
+    return objective
 
 
 @torch.no_grad()

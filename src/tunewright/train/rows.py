@@ -14,7 +14,6 @@ from tunewright.forest import Path
 if TYPE_CHECKING:
     from tunewright.objectives._protocol import Objective
 
-GENERAL = "general"  # the table of the general rows
 _NAMED_ROWS = 5
 
 
