@@ -75,6 +75,7 @@ class Bench:
         given = {
             "work": self.work.name,
             "data": str(options.data),
+            "base": options.base,
             "steps": 0 if options.epoch else options.steps,
             "seed": SEED,
             "device": options.device,
@@ -184,6 +185,7 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line, checked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", default=",".join(WORKS), help="Which, separated by commas; all by default.")
+    parser.add_argument("--base", default="smollm2-135m-instruct", help="Another model, as recipes name it.")
     parser.add_argument("--steps", type=int, default=DEFAULT_STEPS, help="Steps of 16 rows, warm-up included.")
     parser.add_argument("--epoch", action="store_true", help="Every row once, in place of --steps.")
     parser.add_argument("--warmup", type=int, default=2, help="First steps that the rates leave out.")

@@ -95,7 +95,7 @@ def main() -> None:
     case = read_json(file)
     torch.set_num_threads(case["threads"])
     device = torch.device(case["device"])
-    recipe = recipe_from_mapping(WORKS[case["work"]].recipe(Path(case["data"]), epochs=1.0, seed=case["seed"]))
+    recipe = recipe_from_mapping(WORKS[case["work"]].recipe(case))
     initial = file.parent / "initial"
     with quiet():
         dtype = pick_dtype(recipe.train.dtype)

@@ -9,6 +9,7 @@ import itertools
 import json
 import sys
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,11 @@ class WatchedRows(DataCollatorForLanguageModeling):
     def torch_call(self, examples: Any) -> Any:
         batch = super().torch_call(examples)
         real = batch["attention_mask"].bool()
-        self.seen.append(
-            [
-                [rows.trimmed(ids[mask].tolist(), (labels[mask] != IGNORED).int().tolist())]
-                for ids, labels, mask in zip(batch["input_ids"], batch["labels"], real, strict=True)
-            ]
-        )
+        step = [
+            [rows.trimmed(ids[mask].tolist(), (labels[mask] != IGNORED).int().tolist())]
+            for ids, labels, mask in zip(batch["input_ids"], batch["labels"], real, strict=True)
+        ]
+        rows.write(self.seen, [step])  # at once: kept, it would count as the peer's memory
         return batch
 
 
@@ -73,7 +73,7 @@ class WatchedPairs(DataCollatorForPreference):
             )
         ]
         half = len(found) // 2
-        self.seen.append([list(pair) for pair in zip(found[:half], found[half:], strict=True)])
+        rows.write(self.seen, [[list(pair) for pair in zip(found[:half], found[half:], strict=True)]])
         return batch
 
 
@@ -127,8 +127,8 @@ def settings(case: dict[str, Any], variant: dict[str, Any], folder: str) -> dict
     }
 
 
-def build(case: dict[str, Any], variant: dict[str, Any], plan: list[rows.Step], out: str, folder: Path) -> Any:
-    """The trainer, ready to start from the initial adapter; also the watched collator."""
+def build(case: dict[str, Any], variant: dict[str, Any], folder: Path, out: str) -> Any:
+    """The trainer, ready to start from the initial adapter."""
     lora = (folder / "initial").exists()
     # With an adapter the frozen weights are bfloat16; where all train, they stay float32 under autocast.
     weights = torch.bfloat16 if lora and variant["dtype"] == "bfloat16" else torch.float32
@@ -137,7 +137,7 @@ def build(case: dict[str, Any], variant: dict[str, Any], plan: list[rows.Step], 
     pairs = case["objective"] == "dpo"
     told = settings(case, variant, f"{out}.run")
     collator = (WatchedPairs if pairs else WatchedRows)(pad_token_id=case["pad_token"])
-    collator.seen = []
+    collator.seen = Path(f"{out}.seen.jsonl")
     config = (
         DPOConfig(**told, beta=case["beta"])
         if pairs
@@ -149,7 +149,7 @@ def build(case: dict[str, Any], variant: dict[str, Any], plan: list[rows.Step], 
     trainer = scheduled(DPOTrainer if pairs else SFTTrainer, case["learning_rates"])(
         model=model,
         args=config,
-        train_dataset=(pair_columns if pairs else row_columns)(plan),
+        train_dataset=(pair_columns if pairs else row_columns)(folder / "plan.jsonl", variant["steps"]),
         processing_class=tokenizer,
         data_collator=collator,
         peft_config=peft_config,
@@ -159,21 +159,26 @@ def build(case: dict[str, Any], variant: dict[str, Any], plan: list[rows.Step], 
         found = set_peft_model_state_dict(trainer.model, load_file(folder / "initial" / "adapter_model.safetensors"))
         if found.unexpected_keys or any("lora_" in name for name in found.missing_keys):
             raise ValueError("the initial adapter does not fit the peer's model")
-    return trainer, collator
+    return trainer
 
 
-def row_columns(plan: list[rows.Step]) -> Dataset:
+def planned(plan: Path, steps: int) -> Iterator[rows.Row]:
+    """The rows of a plan's first steps."""
+    return (row for step in itertools.islice(rows.read(plan), steps) for row in step)
+
+
+def row_columns(plan: Path, steps: int) -> Dataset:
     """Rows as SFTTrainer takes them once they are tokenised."""
-    every = [row[0] for step in plan for row in step]
+    every = [sequence for (sequence,) in planned(plan, steps)]
     labels = [[t if mark else IGNORED for t, mark in zip(tokens, learned, strict=True)] for tokens, learned in every]
     ids = [tokens for tokens, _ in every]
     return Dataset.from_dict({"input_ids": ids, "labels": labels, "length": [len(tokens) for tokens in ids]})
 
 
-def pair_columns(plan: list[rows.Step]) -> Dataset:
+def pair_columns(plan: Path, steps: int) -> Dataset:
     """Pairs as DPOTrainer's collator takes them: the prompt, and behind it two answers."""
     columns: dict[str, list[Any]] = {"prompt_ids": [], "chosen_ids": [], "rejected_ids": [], "length": []}
-    for (chosen, chosen_mask), (rejected, rejected_mask) in (row for step in plan for row in step):
+    for (chosen, chosen_mask), (rejected, rejected_mask) in planned(plan, steps):
         start = chosen_mask.index(1)
         if chosen[:start] != rejected[:start] or rejected_mask.index(1) != start or 0 in chosen_mask[start:]:
             raise ValueError("a pair is not one prompt with two answers behind it")
@@ -190,14 +195,12 @@ def main() -> None:
     file, out = Path(sys.argv[1]), sys.argv[2]
     case, variant = json.loads(file.read_text()), json.loads(Path(sys.argv[3]).read_text())
     torch.set_num_threads(case["threads"])
-    plan = list(itertools.islice(rows.read(file.parent / "plan.jsonl"), variant["steps"]))
-    trainer, collator = build(case, variant, plan, out, file.parent)
+    trainer = build(case, variant, file.parent, out)
     watch = Watch()
     trainer.add_callback(watch)
     loaded = time.monotonic()
     trainer.train()
     ended = time.monotonic()
-    rows.write(Path(f"{out}.seen.jsonl"), collator.seen)
     found = {
         "dtype": variant["dtype"],
         "step_end_s": watch.step_end_s,

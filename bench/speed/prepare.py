@@ -37,7 +37,7 @@ def main() -> None:
     workspace = Workspace.open(os.environ.get("TUNEWRIGHT_HOME") or BENCH.parent / ".tunewright")
     case = {**read_json(file), "cache": str(workspace.cache)}
     folder, work = file.parent, WORKS[case["work"]]
-    recipe = recipe_from_mapping(work.recipe(Path(case["data"]), epochs=1.0, seed=case["seed"]))
+    recipe = recipe_from_mapping(work.recipe(case))
     with quiet():
         base = load_base(resolve(recipe.base, Path(case["cache"])))
         table = table_of(case, base, draw(work, Path(case["data"]), case["steps"], case["seed"]))
@@ -55,7 +55,6 @@ def main() -> None:
             "batch_size": recipe.train.batch_size,
             "weight_decay": recipe.train.weight_decay,
             "clip_norm": recipe.train.clip_norm,
-            "base": base.files.name,
             "model_folder": str(base.files.folder),
             "weights_hash": base.files.weights_hash,
             "pad_token": int(base.tokenizer.pad_token_id),

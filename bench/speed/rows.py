@@ -23,8 +23,8 @@ def trimmed(tokens: Sequence[int], learned: Sequence[int]) -> list[Tokens]:
 
 
 def write(file: Path, steps: Iterable[Step]) -> None:
-    """One line a step."""
-    with file.open("w", encoding="utf-8") as stream:
+    """One line a step; behind those that are there."""
+    with file.open("a", encoding="utf-8") as stream:
         for step in steps:
             stream.write(json.dumps(step, separators=(",", ":")) + "\n")
 

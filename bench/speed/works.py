@@ -46,17 +46,18 @@ class Work:
     speed_bar: float
     memory_bar: float
 
-    def recipe(self, data: Path, *, epochs: float, seed: int) -> dict[str, Any]:
-        """The recipe of our side, as a mapping."""
+    def recipe(self, case: Mapping[str, Any]) -> dict[str, Any]:
+        """The recipe of our side, as a mapping: one epoch over the case's rows."""
         return {
             "name": self.name.replace("_", "-"),
             "goal": f"Measure the speed of training: {self.what}.",
-            "seed": seed,
-            "data": {"train": str(data / self.file)},
+            "base": case["base"],
+            "seed": case["seed"],
+            "data": {"train": str(Path(case["data"]) / self.file)},
             "method": dict(self.method),
             "train": {
                 "objective": self.objective,
-                "epochs": epochs,
+                "epochs": 1,
                 "batch_size": BATCH_SIZE,
                 "learning_rate": self.learning_rate,
                 "checkpoint_every_s": 1e9,  # the peer writes none either
