@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
+from tunewright.base.seeds import derive
 from tunewright.recipe.schema import Train
 from tunewright.train.schedule import Order, learning_rate, validation_steps
 
@@ -53,3 +55,43 @@ def test_a_share_of_an_epoch_that_is_no_whole_step_validates_once_at_the_end() -
     assert sorted(validation_steps(order, 0.5)) == [71, 141]
     tiny = Order(rows=6, batch_size=4, epochs=1, seed=0)  # an eighth is less than one step
     assert sorted(validation_steps(tiny, 0.125)) == [1, 2]
+
+
+def test_wsd_holds_the_peak_and_falls_at_the_end() -> None:
+    config = Train(warmup_share=0.2, schedule="wsd", decay_share=0.4)
+    rates = [learning_rate(step, 10, 1.0, config) for step in range(10)]
+    assert rates == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+
+
+def test_wsd_falls_to_its_final_share_and_may_do_without_a_fall() -> None:
+    config = Train(warmup_share=0, schedule="wsd", decay_share=0.5, final_rate_share=0.2)
+    assert learning_rate(10, 10, 2.0, config) == pytest.approx(0.4)
+    assert learning_rate(9, 10, 2.0, Train(schedule="wsd", decay_share=0)) == 2.0
+
+
+def test_an_epoch_holds_the_share_of_general_rows_and_every_own_row_once() -> None:
+    order = Order(rows=18, batch_size=5, epochs=2, seed=1, general=100, replay=0.1)
+    drawn = [row for step in range(order.steps) for row in order.of_step(step)]
+    assert (order.replayed, order.epoch, len(drawn)) == (2, 20, 40)  # 2 of 20
+    for epoch in (drawn[:20], drawn[20:]):
+        assert sorted(row for row in epoch if row < 18) == list(range(18))
+        assert sum(row >= 18 for row in epoch) == 2
+
+
+def test_general_rows_are_gone_round_before_one_comes_again() -> None:
+    order = Order(rows=10, batch_size=10, epochs=6, seed=1, general=4, replay=1 / 6)  # 2 an epoch
+    general = [row for step in range(order.steps) for row in order.of_step(step) if row >= 10]
+    assert len(general) == 12
+    for lap in (general[:4], general[4:8], general[8:]):
+        assert sorted(lap) == [10, 11, 12, 13]
+
+
+def test_a_small_share_replays_one_row_at_least() -> None:
+    assert Order(rows=10, batch_size=4, epochs=1, seed=1, general=5, replay=0.001).replayed == 1
+
+
+def test_without_replay_the_order_is_what_it_was() -> None:
+    # Worked out by numpy alone: the permutation of the epoch's own seed.
+    expected = np.random.default_rng(derive(3, "order", 1)).permutation(7).tolist()
+    order = Order(rows=7, batch_size=7, epochs=2, seed=3, general=50, replay=0.0)
+    assert order.of_step(1) == expected
