@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tunewright import __version__
-from tunewright.cli import chat, data, models, recipes, runs, work
+from tunewright.cli import chat, data, models, plan, recipes, runs, work
 from tunewright.cli.faults import listen_for_termination, print_json
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ def _root(
 work.register(app)
 recipes.register(app)
 data.register(app)
+plan.register(app)
 chat.register(app)
 models.register(app)
 runs.register(app)

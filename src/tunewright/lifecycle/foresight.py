@@ -9,6 +9,7 @@ from tunewright.base.plugins import METRICS
 from tunewright.lifecycle.answering import BAG_OF_WORDS, FEW_SHOT, systems, test_rows
 from tunewright.lifecycle.choosing import settle_method
 from tunewright.lifecycle.job import Job
+from tunewright.lifecycle.report.words import less_is_better
 from tunewright.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -16,22 +17,17 @@ if TYPE_CHECKING:
 
 
 def check_fits(job: Job) -> None:
-    """Refuses a base model that cannot be trained in this machine's memory.
+    """Refuses training that does not fit in this machine's memory, by the largest piece that the rows make.
 
     Raises:
         OutOfMemoryError: Says how much it takes, how much is free, and what would make it fit.
     """
-    from tunewright.models.base import pick_dtype
-    from tunewright.models.memory import check_memory
+    from tunewright.lifecycle.preparing import token_tables
+    from tunewright.models.memory import model_size
+    from tunewright.plan.fit import check_fits
 
     settle_method(job)  # what fits depends on the method
-    recipe = job.recipe
-    check_memory(
-        job.base_files(),
-        method=recipe.method,
-        nodes=recipe.train.node_budget,
-        dtype=pick_dtype(recipe.train.dtype),
-    )
+    check_fits(job.recipe, model_size(job.base_files().folder), token_tables(job))
 
 
 def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
@@ -60,6 +56,27 @@ def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
                 where=f"success.{metric}",
                 hint=f"{did_you_mean(metric, measured)}Measured: {', '.join(measured)}.",
             )
+    _check_best(recipe, dataset, measured)
+
+
+def _check_best(recipe: Recipe, dataset: Dataset, measured: list[str]) -> None:
+    """Refuses a `train.best` that could not choose anything."""
+    best = recipe.train.best
+    if best == "loss":
+        return
+    known = ["loss", *(name for name in measured if name != "cut" and not less_is_better(name))]
+    if best not in known:
+        raise RecipeError(
+            f"'{best}' cannot choose the best weights",
+            where="train.best",
+            hint=f"{did_you_mean(best, known)}What can: {', '.join(known)}.",
+        )
+    if not dataset.table("validation").height:
+        raise RecipeError(
+            f"There are no validation rows to measure '{best}' on",
+            where="train.best",
+            hint="Hold some out (data.split.validation), or set train.best to loss.",
+        )
 
 
 def metric_names(recipe: Recipe, dataset: Dataset) -> list[str]:

@@ -1,33 +1,50 @@
-"""Whether the work fits in this machine's memory: a documented estimate, made before anything is loaded."""
+"""How much memory training takes at its peak, by cause, and how much this machine has to give.
+
+The account is made before anything is loaded, from a model's shape and from the largest piece of work, by following
+what a step really keeps: no number in it is fitted but two properties of the machine, `PROCESS_BYTES` and `HEAP_HOLES`.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
-from tunewright.base.errors import OutOfMemoryError
 from tunewright.base.plugins import METHODS, PluginConfig
-from tunewright.models import catalog
-from tunewright.models.files import BaseFiles, read_config, tensor_shapes, weight_files
+from tunewright.models.files import read_config, tensor_shapes, weight_files
 
 GIB = 1 << 30
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
-# The interpreter with torch and transformers loaded, before any weights (measured: 0.45 to 0.6 GB).
-PROCESS_BYTES = 600 << 20
-# The output layer runs on so many positions at a time; its logits, their gradient and a copy are alive together.
-HEAD_ROWS = 512
-_HEAD_COPIES = 3
-# AdamW keeps two float32 numbers a weight; the trained weights and their gradients are float32 as well.
-_TRAINABLE_BYTES = 4 + 4 + 8
+# The interpreter with torch, transformers, peft and their libraries' first use, before any weights (measured: 0.49 GB).
+PROCESS_BYTES = 490_000_000
+# The head runs on so many sources at a time (`forest.edges.CHUNK`).
+HEAD_ROWS = 256
+# Logits of a chunk, in float32, that are alive at once when its gradient is taken: the logits, the gradient of the
+# targets' entries, and of the log-sum-exp the difference, its exponential and their product with the incoming one.
+_HEAD_COPIES = 5
+# torch asks glibc for aligned blocks, and glibc looks for somewhat more than is asked, so that the hole which a tensor
+# leaves is too small for the next one of its size unless it merges with a neighbour. Measured: of what passes through
+# the forward pass and is freed again, two thirds stay holes until the step's end (0.59 to 0.73 on four shapes).
+HEAP_HOLES = 0.66
+# Larger blocks (DEFAULT_MMAP_THRESHOLD_MAX) do not come from the heap, and leave no holes.
+_HEAP_BLOCK_BYTES = 32 << 20
+# A number of 4-bit NormalFloat: itself, an 8-bit scale for 64 of them, and a 32-bit one for 256 scales.
+_NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
+_OWN_WEIGHTS = ("full", "layers")
+_QUANTISED = ("qlora",)
+_FUSED = ("lora", "rslora")  # `methods/_lora_linear.py`
+_VIRTUAL = ("prompt", "prefix", "ptuning")
+_BLOCK = re.compile(r"\.(?:layers|layer|h|blocks|block)\.\d+\.")
 _CGROUP = Path("/sys/fs/cgroup")
 _UNLIMITED = 1 << 60
-_SMALLEST_NODE_BUDGET = 64
+
+Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +59,14 @@ class ModelSize:
         vocabulary: Rows of the output layer.
         linear_widths: Inputs plus outputs, summed over all linear layers of all blocks.
         tensors: Name and shape of each weight, as its files have them; empty where there are no files.
+        heads: Attention heads; 0: not known, taken as one.
+        query_width: Numbers of all heads' queries at one position; 0: as wide as the hidden state.
+        key_width: Numbers of all heads' keys at one position, and of the values; 0: as the queries.
+        linear_inputs: Inputs, summed over all linear layers of all blocks; 0: half of `linear_widths`.
+        linear_parameters: Weights of all linear layers of all blocks; 0: all but the embedding's.
+        linears: Linear layers of all blocks; 0: seven a block.
+        gated: Whether the feed-forward part multiplies two projections, as in Llama.
+        stored_bytes: The weights' files; 0: not known.
     """
 
     parameters: int
@@ -50,27 +75,32 @@ class ModelSize:
     intermediate: int
     vocabulary: int
     linear_widths: int
-    tensors: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    tensors: Shapes = ()
+    heads: int = 0
+    query_width: int = 0
+    key_width: int = 0
+    linear_inputs: int = 0
+    linear_parameters: int = 0
+    linears: int = 0
+    gated: bool = True
+    stored_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        widths = self.query_width or self.hidden
+        known = {
+            "heads": self.heads or 1,
+            "query_width": widths,
+            "key_width": self.key_width or widths,
+            "linear_inputs": self.linear_inputs or self.linear_widths // 2,
+            "linear_parameters": self.linear_parameters or max(0, self.parameters - self.vocabulary * self.hidden),
+            "linears": self.linears or 7 * self.layers,
+        }
+        for name, value in known.items():
+            object.__setattr__(self, name, value)
 
     def lora_parameters(self, rank: int) -> int:
         """Trainable weights of LoRA on all linear layers: rank x (inputs + outputs) of each."""
         return rank * self.linear_widths
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """Bytes that training takes at its peak, by cause."""
-
-    weights: int
-    trainable: int
-    activations: int
-    head: int
-    process: int = PROCESS_BYTES
-
-    @property
-    def total(self) -> int:
-        """All together."""
-        return self.weights + self.trainable + self.activations + self.head + self.process
 
 
 def model_size(folder: Path) -> ModelSize:
@@ -79,85 +109,350 @@ def model_size(folder: Path) -> ModelSize:
     Raises:
         ModelError: If the folder holds no whole model.
     """
-    config = read_config(folder)
-    parameters = linear_widths = 0
     tensors: list[tuple[str, tuple[int, ...]]] = []
-    for file in weight_files(folder):
-        for name, (dtype, shape) in tensor_shapes(file).items():
-            if not dtype.startswith(("F", "BF")):
-                continue  # buffers such as position numbers
-            parameters += math.prod(shape)
-            tensors.append((name, shape))
-            if len(shape) == 2 and re.search(r"\.(layers|h|blocks|layer)\.\d+\.", f".{name}"):
-                linear_widths += sum(shape)
+    files = weight_files(folder)
+    for file in files:
+        # Integers are buffers, such as position numbers.
+        tensors += [(name, shape) for name, (kind, shape) in tensor_shapes(file).items() if kind[0] in "FB"]
+    return size_of(read_config(folder), tuple(tensors), stored_bytes=sum(file.stat().st_size for file in files))
+
+
+def size_of(config: Mapping[str, Any], tensors: Shapes, *, stored_bytes: int = 0) -> ModelSize:
+    """A model's size from its configuration and its weights' names and shapes."""
+    linear = [shape for name, shape in tensors if len(shape) == 2 and _BLOCK.search(f".{name}")]
     hidden = _first(config, "hidden_size", "n_embd", "d_model")
+    heads = _first(config, "num_attention_heads", "n_head", "num_heads", default=1)
+    width = _first(config, "head_dim", "d_kv", default=hidden // heads)
     return ModelSize(
-        parameters=parameters,
+        parameters=sum(math.prod(shape) for _, shape in tensors),
         layers=_first(config, "num_hidden_layers", "n_layer", "num_layers"),
         hidden=hidden,
-        intermediate=_first(config, "intermediate_size", "n_inner", default=4 * hidden),
+        intermediate=_first(config, "intermediate_size", "n_inner", "d_ff", default=4 * hidden),
         vocabulary=_first(config, "vocab_size"),
-        linear_widths=linear_widths,
-        tensors=tuple(tensors),
+        linear_widths=sum(map(sum, linear)),
+        tensors=tensors,
+        heads=heads,
+        query_width=heads * width,
+        key_width=_first(config, "num_key_value_heads", default=heads) * width,
+        linear_inputs=sum(shape[1] for shape in linear),
+        linear_parameters=sum(map(math.prod, linear)),
+        linears=len(linear),
+        gated=any(".gate_proj." in name or ".gate_up_proj." in name for name, _ in tensors) or not tensors,
+        stored_bytes=stored_bytes,
     )
 
 
-def estimate_training_bytes(size: ModelSize, *, trainable: int, nodes: int, dtype: str = "float32") -> Estimate:
-    """Peak memory of training an adapter on a frozen base.
-
-    With H the hidden width, I the feed-forward's and b bytes a number, one position keeps in each layer, for the
-    backward pass: 6 H b around attention (the normalised input, query, key and value with heads repeated, the
-    attention's result, the second normalised input), 4 I b in the feed-forward (gate, its activation, up, their
-    product) and 8 H in float32 inside the two norms. Attention adds its mask, N x N numbers, twice. Trained weights
-    cost 16 bytes each: themselves, the gradient, and AdamW's two moments.
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One forward and backward pass: what of it takes memory.
 
     Args:
-        trainable: Trained weights; 0 where the model is only run.
-        nodes: Positions in one micro-batch (`train.node_budget`).
-        dtype: Of the frozen weights and the activations.
+        nodes: Positions whose states are computed.
+        sources: Those from which something is predicted.
+        edges: What is predicted; a source may have several targets.
+        queries: Places of queries in the attention, padding included.
+        keys: Places of keys; where a prefix is shared, its keys stand once for each stretch that sees them.
+        pairs: Products of a query and a key.
+        is_first: Whether no other piece of its step has left gradients yet.
+    """
+
+    nodes: int
+    sources: int
+    edges: int
+    queries: int
+    keys: int
+    pairs: int
+    is_first: bool = True
+
+    @classmethod
+    def of_rows(cls, rows: int, length: int, *, is_first: bool = True) -> Piece:
+        """Rows of one length that share nothing and learn every token but the first."""
+        nodes = rows * (length - 1)
+        return cls(nodes, nodes, nodes, nodes, nodes, rows * (length - 1) ** 2, is_first)
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """How a method treats a model, as far as memory goes.
+
+    Args:
+        trained: Weights that are trained.
+        trained_bytes: Bytes of one of them, of its gradient, and of a number that the optimiser keeps for it.
+        base_bytes: Bytes of the base's weights as they are held.
+        is_own: Whether the trained weights are the base's, and not beside it.
+        inputs: Which inputs of linear layers wait for the backward pass: each tensor once ("shared"); a float32 copy
+            for each layer, where its adapter computes in float32 and the base does not ("cast"); a dropped copy and its
+            mask for each layer ("dropped"); none, where no linear layer is trained ("none").
+        rank: Inner width of each linear layer's adapter.
+        layers: Blocks that the backward pass reaches.
+        adds_apart: Whether an adapter's product is scaled and added in steps of its own.
+        widened: Numbers of the largest weight that is widened where it is used; 0 where none is.
+    """
+
+    trained: int
+    trained_bytes: int
+    base_bytes: int
+    is_own: bool
+    inputs: Literal["shared", "cast", "dropped", "none"]
+    rank: int
+    layers: int
+    adds_apart: bool = False
+    widened: int = 0
+
+
+def treat(size: ModelSize, method: PluginConfig, dtype: str) -> Treatment:
+    """How a method treats a model of this size, held in this dtype."""
+    name, number = method.plugin, BYTES[dtype]
+    settings = method.model_dump()
+    is_own, rank = name in _OWN_WEIGHTS, int(settings.get("rank", 0))
+    base_bytes, widened = size.parameters * number, 0
+    if name in _QUANTISED:
+        bits = _NF4_BITS if settings["bits"] == 4 else 8
+        base_bytes = round((size.parameters - size.linear_parameters) * number + size.linear_parameters * bits / 8)
+        widened = size.hidden * max(size.intermediate, size.query_width)
+    inputs: Literal["shared", "cast", "dropped", "none"] = "shared"
+    if name in _VIRTUAL:
+        inputs = "none"
+    elif not is_own and settings.get("dropout"):
+        inputs = "dropped"
+    elif not is_own and number != BYTES["float32"]:
+        inputs = "cast"  # PEFT keeps adapters in float32
+    only_last = name == "layers" and not settings["names"]
+    return Treatment(
+        trained=METHODS.call(name, "trainable", size, method),
+        trained_bytes=number if is_own else BYTES["float32"],
+        base_bytes=base_bytes,
+        is_own=is_own,
+        inputs=inputs,
+        rank=rank,
+        layers=min(size.layers, settings["last"]) if only_last else size.layers,
+        adds_apart=rank > 0 and (inputs != "shared" or name not in _FUSED),
+        widened=widened,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What training keeps for each trained weight.
+
+    Args:
+        numbers: The optimiser's numbers.
+        best: Whether the best weights so far are kept, since something validates.
+        start: Whether the weights are kept as they started.
+    """
+
+    numbers: float
+    best: bool = True
+    start: bool = False
+
+    @property
+    def copies(self) -> int:
+        """Copies of the trained weights."""
+        return self.best + self.start
+
+
+ADAMW = Keeping(2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What memory a place to train in takes and loses by itself.
+
+    Args:
+        process_bytes: Of the interpreter with its libraries, or of a card's context.
+        has_heap: Whether tensors come from glibc's heap, and leave holes there.
+        maps_files: Whether weights are pages of their files as long as nothing changes them.
+    """
+
+    process_bytes: int = PROCESS_BYTES
+    has_heap: bool = True
+    maps_files: bool = True
+
+
+THIS_MACHINE = Machine()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Bytes that training takes at its peak, by cause.
+
+    Args:
+        process: The interpreter and its libraries.
+        weights: The base's and the adapter's.
+        gradients: Of the trained weights, as far as they are there at the peak.
+        optimiser: What it keeps for each trained weight.
+        copies: Of the trained weights: the best ones so far, and where they started.
+        activations: What the blocks keep for the backward pass, outside attention.
+        attention: What attention keeps, its masks, and its keys once for each stretch that sees them.
+        head: A chunk's logits and their gradient, and the gradients kept for the sources.
+        allocator: Freed memory that the heap could not use again.
+    """
+
+    process: int = 0
+    weights: int = 0
+    gradients: int = 0
+    optimiser: int = 0
+    copies: int = 0
+    activations: int = 0
+    attention: int = 0
+    head: int = 0
+    allocator: int = 0
+
+    @property
+    def total(self) -> int:
+        """All together."""
+        return sum(self.causes().values())
+
+    @property
+    def state(self) -> int:
+        """What each weight costs, whatever the batch: weights, gradients, optimiser."""
+        return self.weights + self.gradients + self.optimiser
+
+    def causes(self) -> dict[str, int]:
+        """Bytes by cause."""
+        return {cause.name: getattr(self, cause.name) for cause in fields(self)}
+
+
+def estimate_training_bytes(
+    size: ModelSize,
+    treatment: Treatment,
+    piece: Piece,
+    *,
+    dtype: str = "float32",
+    keeping: Keeping = ADAMW,
+    machine: Machine = THIS_MACHINE,
+) -> Estimate:
+    """Peak memory of training, by cause: the largest of the moments that may be the peak.
+
+    These are: the weights being read; the end of the forward pass, when all that waits for the backward pass is there
+    and the head's chunk beside it; the end of the backward pass, when it is gone and all gradients are there; and a
+    validation that finds better weights, which are copied before the copy of those before them is let go.
+
+    Args:
+        size: The base model's.
+        treatment: What the method makes of it.
+        piece: The largest piece of work.
+        dtype: Of the base's weights and the activations.
+        keeping: What is kept for each trained weight.
+        machine: What it takes and loses by itself.
+    """
+    trained = treatment.trained * treatment.trained_bytes
+    read, stay = _pages(size, treatment, dtype) if machine.maps_files else (0, 0)
+    weights = treatment.base_bytes + stay + (0 if treatment.is_own else trained)
+    process = machine.process_bytes
+    resident = Estimate(
+        process=process, weights=weights, optimiser=round(trained * keeping.numbers), copies=keeping.copies * trained
+    )
+    activations, attention = kept_for_backward(size, treatment, piece, dtype)
+    passing = passing_in_a_layer(size, treatment, piece, dtype)
+    head = head_workspace(size, treatment, piece, dtype)
+    # The head's own gradient is the first to come, while all activations still wait.
+    early = 0 if piece.is_first else trained
+    if treatment.is_own and treatment.layers == size.layers:
+        early = max(early, size.vocabulary * size.hidden * treatment.trained_bytes)
+    holes = heap_holes(size, treatment, piece, dtype) if machine.has_heap else 0
+    moments = [
+        Estimate(process=process, weights=treatment.base_bytes + read),
+        replace(
+            resident,
+            gradients=min(early, trained),
+            activations=activations + max(0, passing - head),
+            attention=attention,
+            head=head,
+            allocator=holes,
+        ),
+        replace(resident, gradients=trained, activations=passing, allocator=holes),
+        replace(resident, gradients=trained, copies=(keeping.copies + keeping.best) * trained, allocator=holes),
+    ]
+    return max(moments, key=lambda moment: moment.total)
+
+
+def kept_for_backward(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> tuple[int, int]:
+    """What the blocks keep for the backward pass, in bytes: outside attention, and in it.
+
+    With b bytes a number, N nodes, H the hidden width, A the queries', G the keys', I the feed-forward's and R the
+    rank, a block keeps: for its two norms their inputs and scales, in float32 whatever b is, 8 (H + 1) N; the inputs of
+    its linear layers, which the projections share, (2 H + A + I) N b; the gate, its activation and the other
+    projection, 3 I N b; each adapter's narrow product, 4 R N; in attention queries and answers at their places, keys
+    and values at theirs, a number for each pair (the mask), and the log-sum-exp of each head's queries in float32.
+    """
+    number, float32 = BYTES[dtype], BYTES["float32"]
+    nodes, layers = piece.nodes, treatment.layers
+    norms = 2 * (size.hidden + 1) * float32
+    linear_inputs = {
+        "shared": (2 * size.hidden + size.query_width + size.intermediate) * number,
+        "cast": size.linear_inputs // size.layers * float32,
+        "dropped": size.linear_inputs // size.layers * 2 * number,
+        "none": 0,
+    }[treatment.inputs]
+    feed_forward = (3 if size.gated else 1) * size.intermediate * number
+    narrow = treatment.rank * (size.linears // size.layers) * float32
+    normed = 2 * size.hidden * number if treatment.is_own else 0  # a trained scale needs what it scales
+    a_node = norms + linear_inputs + feed_forward + narrow + normed
+    a_layer = (
+        2 * piece.queries * size.query_width + 2 * piece.keys * size.key_width + piece.pairs
+    ) * number + piece.queries * size.heads * float32
+    layout = piece.pairs * (8 + 1)  # distances, and which of them are seen
+    turns = 2 * nodes * (size.query_width // size.heads) * number  # rotary positions, made once
+    return layers * nodes * a_node + turns, layers * a_layer + layout
+
+
+def passing_in_a_layer(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:
+    """What the backward pass through one block has alive beside what was kept, in bytes: a few gradients."""
+    number = BYTES[dtype]
+    feed_forward = (3 * size.intermediate + 3 * size.hidden) * piece.nodes * number
+    return feed_forward + treatment.widened * number
+
+
+def freed_in_forward(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:
+    """What the blocks' forward pass allocates from the heap and frees again, in bytes.
+
+    In widths of a node: the norms' squares and, unless their scales train, scaled inputs, two each; the outputs of the
+    last projections of attention and feed-forward; queries as projected, turned (four and a half times their width) and
+    laid out; keys and values likewise, side by side; attention's answers, joined. Where an adapter's product is added
+    to its layer's in steps of its own, also both of them and the scaled one.
     """
     number = BYTES[dtype]
-    layer = (6 * size.hidden + 4 * size.intermediate) * number + 8 * size.hidden
-    kept_layers = size.layers if trainable else 1  # without a backward pass only the current layer is alive
-    return Estimate(
-        weights=size.parameters * number,
-        trainable=trainable * _TRAINABLE_BYTES,
-        activations=nodes * layer * kept_layers + 2 * nodes * nodes * number,
-        head=min(nodes, HEAD_ROWS) * size.vocabulary * 4 * _HEAD_COPIES,
-    )
+    hidden = (4 if treatment.is_own else 6) * size.hidden
+    outputs = (size.linear_widths - size.linear_inputs) // size.layers if treatment.adds_apart else 0
+    a_node = hidden + 6.5 * size.query_width + 10.5 * size.key_width + 3 * outputs
+    return round(treatment.layers * (piece.nodes * a_node + piece.queries * size.query_width) * number)
 
 
-def check_memory(
-    files: BaseFiles,
-    *,
-    method: PluginConfig | None = None,
-    nodes: int = 0,
-    dtype: str = "float32",
-    available: int | None = None,
-) -> Estimate:
-    """Refuses work that cannot fit, before anything is loaded.
+def heap_holes(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:
+    """Bytes that the heap holds and cannot use when the forward pass has ended.
 
-    Args:
-        files: The base model.
-        method: How it is to be trained; none where the model is only run.
-        nodes: Positions in one micro-batch (`train.node_budget`).
-        dtype: Of the frozen weights and the activations.
-        available: Free bytes; none: this machine's.
-    Raises:
-        OutOfMemoryError: If the estimate is above what is available; says what would make it fit.
+    Beside what the pass itself freed: gradients that an earlier piece of the step left stand where its activations
+    were, two for each adapted layer, and each leaves half a block on average that no block fits into.
     """
-    size = model_size(files.folder)
-    trainable = 0 if method is None else METHODS.call(method.plugin, "trainable", size, method)
-    estimate = estimate_training_bytes(size, trainable=trainable, nodes=nodes, dtype=dtype)
-    free = available_bytes() if available is None else available
-    if estimate.total > free:
-        raise OutOfMemoryError(
-            f"This takes about {estimate.total / GIB:.1f} GB ({estimate.weights / GIB:.1f} GB of it weights), "
-            f"and {free / GIB:.1f} GB are free",
-            where=f"{files.name} ({size.parameters:,} parameters, {dtype})",
-            hint=_what_would_fit(size, trainable, nodes, dtype, free),
-        )
-    return estimate
+    block = piece.nodes * (size.hidden + size.intermediate) // 2 * BYTES[dtype]
+    if block > _HEAP_BLOCK_BYTES:
+        return 0
+    pins = 0 if piece.is_first else 2 * size.linears * bool(treatment.rank)
+    kept = sum(kept_for_backward(size, treatment, piece, dtype))
+    return round(HEAP_HOLES * freed_in_forward(size, treatment, piece, dtype)) + min(kept, pins * block // 2)
+
+
+def head_workspace(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:
+    """What the head takes, in bytes: one chunk's logits with their gradients, and what is kept of each edge."""
+    number = BYTES[dtype]
+    copies = _HEAD_COPIES * BYTES["float32"] + (0 if number == 4 else number)
+    logits = min(piece.sources, HEAD_ROWS) * size.vocabulary * copies
+    return logits + piece.edges * size.hidden * number
+
+
+def _pages(size: ModelSize, treatment: Treatment, dtype: str) -> tuple[int, int]:
+    """Pages of the weights' files beside the weights, in bytes: while they are read, and for good.
+
+    Where the dtype stays, the weights are those pages. Where it changes, they are let go once the weights are made. Of
+    a quantised base some weights stay what they are, and hold on to the whole file. (The system takes such pages back
+    when memory runs short; until then they count.)
+    """
+    is_same = abs(size.stored_bytes - size.parameters * BYTES[dtype]) <= size.stored_bytes // 100
+    if not is_same:
+        return size.stored_bytes, 0
+    quantised = size.linear_parameters * BYTES[dtype] if treatment.widened else 0
+    return quantised, quantised
 
 
 def available_bytes() -> int:
@@ -166,34 +461,7 @@ def available_bytes() -> int:
     return max(0, min([free, *(limit - used for limit, used in _cgroup_limits())]))
 
 
-def _what_would_fit(size: ModelSize, trainable: int, nodes: int, dtype: str, free: int) -> str:
-    def fits(nodes: int, dtype: str) -> bool:
-        return estimate_training_bytes(size, trainable=trainable, nodes=nodes, dtype=dtype).total <= free
-
-    ways: list[str] = []
-    for choice in dict.fromkeys([dtype, "bfloat16"]):
-        suffix = "" if choice == dtype else f" with train.dtype: {choice}"
-        if choice != dtype and fits(nodes, choice):
-            ways.append(f"train.dtype: {choice} (slow where the processor does not compute in it)")
-            break
-        budget = nodes
-        while budget > _SMALLEST_NODE_BUDGET and not fits(budget, choice):
-            budget //= 2
-        if budget < nodes and fits(budget, choice):
-            ways.append(f"train.node_budget: {budget}{suffix}")
-            break
-    smaller = [
-        entry.name
-        for entry in sorted(catalog.entries().values(), key=lambda entry: -entry.parameters)
-        if entry.kind == "causal-lm"
-        and entry.parameters < size.parameters
-        and entry.parameters * BYTES[dtype] + PROCESS_BYTES < free
-    ]
-    ways += [f"a smaller base, such as {smaller[0]}" if smaller else "a smaller base", "more free memory"]
-    return f"What would make it fit: {', or '.join(ways)}."
-
-
-def _first(config: dict[str, Any], *keys: str, default: int = 0) -> int:
+def _first(config: Mapping[str, Any], *keys: str, default: int = 0) -> int:
     return next((int(config[key]) for key in keys if config.get(key)), default)
 
 

@@ -1,0 +1,98 @@
+"""Where training is to run: this machine, or a card out of `devices.yaml`."""
+
+from __future__ import annotations
+
+import functools
+import time
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from tunewright.base.errors import UnknownNameError
+from tunewright.models import memory
+from tunewright.models.memory import PROCESS_BYTES
+
+DEVICES = Path(__file__).with_name("devices.yaml")
+THIS_MACHINE = "this-machine"
+
+# What a CUDA context and the libraries' workspaces take of a card before any tensor.
+_CONTEXT_BYTES = 900_000_000
+# Shares of the best matrix product that training reaches. On a processor as measured (docs/performance.md); on a card
+# stated, not measured.
+_PROCESSOR_SHARE = 0.4
+_CARD_SHARE = 0.3
+_PRODUCT_WIDTH = 1024
+_TRIALS = 5
+
+
+class Device(BaseModel):
+    """A place to train in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    label: str
+    memory_bytes: int = Field(ge=0, description="What training may take of it.")
+    tflops: float = Field(gt=0, description="Best matrix product in `dtype`, dense, in TFLOP/s.")
+    dtype: Literal["float32", "bfloat16"] = Field(description="What `train.dtype: auto` means there.")
+    share: float = Field(_CARD_SHARE, gt=0, le=1, description="Share of `tflops` that training reaches.")
+    process_bytes: int = Field(_CONTEXT_BYTES, ge=0, description="What is taken before any weights are there.")
+    is_here: bool = False
+
+    @property
+    def machine(self) -> memory.Machine:
+        """What it takes and loses by itself."""
+        return memory.Machine(self.process_bytes, has_heap=self.is_here, maps_files=self.is_here)
+
+
+@functools.cache
+def devices() -> dict[str, Device]:
+    """All named devices."""
+    read = [Device.model_validate(item) for item in yaml.safe_load(DEVICES.read_text(encoding="utf-8"))]
+    return {device.name: device for device in read}
+
+
+def find_device(name: str | None) -> Device:
+    """A device by its name; none: this machine.
+
+    Raises:
+        UnknownNameError: If there is no such device.
+    """
+    if name is None or name == THIS_MACHINE:
+        return this_machine()
+    known = devices()
+    if name.lower() not in known:
+        raise UnknownNameError("device", name, [*known, THIS_MACHINE], where="--device")
+    return known[name.lower()]
+
+
+def this_machine() -> Device:
+    """This machine: its free memory, and its best matrix product, timed here and now."""
+    from tunewright.models.base import pick_dtype
+
+    dtype = pick_dtype("auto")
+    return Device(
+        name=THIS_MACHINE,
+        label="this machine",
+        memory_bytes=memory.available_bytes(),
+        tflops=_product_tflops(dtype),
+        dtype=dtype,
+        share=_PROCESSOR_SHARE,
+        process_bytes=PROCESS_BYTES,
+        is_here=True,
+    )
+
+
+def _product_tflops(dtype: str) -> float:
+    """The best of a few matrix products on this machine's processor, in TFLOP/s; takes a tenth of a second."""
+    import torch
+
+    matrix = torch.ones(_PRODUCT_WIDTH, _PRODUCT_WIDTH, dtype=getattr(torch, dtype))
+    taken = []
+    for _ in range(_TRIALS):
+        started = time.perf_counter()
+        torch.mm(matrix, matrix)
+        taken.append(time.perf_counter() - started)
+    return 2 * _PRODUCT_WIDTH**3 / min(taken) / 1e12
