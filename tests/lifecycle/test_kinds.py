@@ -103,3 +103,24 @@ def test_general_rows_that_hold_test_rows_are_refused(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, instead={"forgetting": {"data": "general.jsonl", "replay": 0.2}})
     with pytest.raises(DataError, match="Rows of the test also stand among the general rows"):
         tw.run(recipe, workspace=tmp_path / "ws")
+
+
+def test_the_best_weights_can_be_chosen_by_a_metric(tmp_path: Path) -> None:
+    make_world(tmp_path, rows=120)
+    train = {**QUICK, "epochs": 2, "learning_rate": 0.01, "best": "accuracy"}
+    recipe = write_recipe(tmp_path, instead={"train": train}, evaluate=ALONE)
+    result = tw.run(recipe, workspace=tmp_path / "ws")
+    heard = tw.Workspace.open(tmp_path / "ws").find_run(result.run).events("metrics")
+    found = [event.values["validation_accuracy"] for event in heard if "validated" in event.values]
+    assert len(found) >= 2
+    assert all(0 <= value <= 1 for value in found)
+
+
+@pytest.mark.parametrize(("best", "message"), [("accuracyy", "Did you mean"), ("perplexity", "cannot choose")])
+def test_what_cannot_choose_the_best_weights_is_refused_before_training(
+    tmp_path: Path, best: str, message: str
+) -> None:
+    make_world(tmp_path, rows=120)
+    recipe = write_recipe(tmp_path, instead={"train": {**QUICK, "best": best}}, evaluate=ALONE)
+    with pytest.raises(RecipeError, match=message):
+        tw.run(recipe, workspace=tmp_path / "ws")

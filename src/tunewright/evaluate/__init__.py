@@ -2,7 +2,7 @@
 
 from tunewright.evaluate.answer import Answers, answer_examples, choose_shots
 from tunewright.evaluate.bag_of_words import bag_of_words
-from tunewright.evaluate.evaluate import Evaluation, evaluate
+from tunewright.evaluate.evaluate import Evaluation, evaluate, score
 from tunewright.evaluate.statistics import Interval, Paired
 from tunewright.evaluate.stored import load_answers, store_answers
 from tunewright.evaluate.success import Verdict, check_success
@@ -19,5 +19,6 @@ __all__ = [
     "choose_shots",
     "evaluate",
     "load_answers",
+    "score",
     "store_answers",
 ]

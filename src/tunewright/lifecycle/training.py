@@ -15,7 +15,10 @@ from tunewright.lifecycle.job import Job, within
 from tunewright.lifecycle.preparing import preflight, prepare, token_tables
 
 if TYPE_CHECKING:
+    from tunewright.data.dataset import Dataset
+    from tunewright.models.base import Base
     from tunewright.store import Stored
+    from tunewright.train.loop import Validate
 
 _CURVES = "training.json"
 
@@ -45,7 +48,15 @@ def train(job: Job) -> Adapter:
         with quiet():
             base = job.load_base()
             listener = within(job.tell, {}, own="train")
-            trained = train(base, token_tables(job), job.recipe, folder=job.run.folder, resume=True, listener=listener)
+            trained = train(
+                base,
+                token_tables(job),
+                job.recipe,
+                folder=job.run.folder,
+                resume=True,
+                validate=_validator(job, base, dataset),
+                listener=listener,
+            )
         curves = {
             "train": trained.progress.train,
             "validation": trained.progress.validation,
@@ -75,6 +86,25 @@ def train(job: Job) -> Adapter:
         return Adapter(stored, read_json(curves) if curves.exists() else {})
 
     return job.stage("train", work, load)
+
+
+def _validator(job: Job, base: Base, dataset: Dataset) -> Validate | None:
+    """What lets the model answer the validation rows; none where the loss alone chooses the best weights."""
+    from tunewright.evaluate import answer_examples, score
+
+    recipe = job.recipe
+    if recipe.train.best == "loss":
+        return None
+    rows = dataset.examples("validation")
+
+    def validate(model: Any) -> dict[str, float]:
+        asked = recipe.evaluate
+        answers = answer_examples(
+            model, base, rows, max_new_tokens=asked.max_new_tokens, batch_size=asked.batch_size, system="validation"
+        )
+        return score(answers, answer_kind=dataset.answer_kind, metrics=asked.metrics)
+
+    return validate
 
 
 def _copy_of(folder: Path) -> Any:
