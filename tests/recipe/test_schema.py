@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -61,3 +63,33 @@ def test_values_out_of_range_are_refused(load: Load, field: str, value: str) -> 
 
 def test_recipe_has_one_front_door() -> None:
     assert Recipe.model_fields["data"].is_required()
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("forgetting: {replay: 0.02}", "forgetting.replay needs general rows: name their file under forgetting.data"),
+        ("forgetting: {ewc: 1}", "forgetting.ewc needs general rows"),
+        ("forgetting: {data: chat.jsonl}", "nothing uses forgetting.data: set forgetting.replay or forgetting.ewc"),
+        ("forgetting: {data: chat.jsonl, replay: 1}", "'forgetting.replay'"),
+        ("train: {schedule: wsd, warmup_share: 0.5, decay_share: 0.6}", "are more than the whole"),
+        ("train: {optimiser: adam}", "optimiser 'adam' is unknown. Did you mean 'adamw'?"),
+        ("train: {optimiser: {name: adamw, momentum: 1}}", "'train.optimiser.momentum' is unknown"),
+        ("train: {label_smoothing: 1}", "'train.label_smoothing'"),
+    ],
+)
+def test_training_settings_that_do_not_fit_together_are_refused(load: Load, section: str, said: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load(SMALLEST + section + "\n")
+    assert said in str(caught.value)
+
+
+def test_general_rows_are_found_beside_the_recipe(load: Load, tmp_path: Path) -> None:
+    recipe = load(SMALLEST + "forgetting: {data: chat.jsonl, replay: 0.02, l2: 0.1}\n")
+    assert [source.path for source in recipe.forgetting.data] == [str(tmp_path / "project" / "chat.jsonl")]
+
+
+def test_the_learning_rate_is_the_recipes_or_else_the_methods(load: Load) -> None:
+    assert load().learning_rate == 1e-3
+    assert load(SMALLEST + "method: full\n").learning_rate == 1e-4
+    assert load(SMALLEST + "method: full\ntrain: {learning_rate: 0.5}\n").learning_rate == 0.5

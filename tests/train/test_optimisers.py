@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,14 @@ import torch
 from torch import nn
 
 from tests.train.made import general_table, interrupted_and_resumed, made_base, made_recipe, made_tables
+from tunewright.base.errors import MissingExtraError
 from tunewright.base.files import hash_folder
 from tunewright.base.plugins import OPTIMISERS
 from tunewright.train import train
 from tunewright.train.optimiser import Optimiser
+
+needs_bitsandbytes = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+NAMES = [name for name in OPTIMISERS.names() if name != "adamw8bit" or find_spec("bitsandbytes")]
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +104,24 @@ def test_muon_makes_all_directions_of_a_matrix_move_alike() -> None:
     assert model.w[0, 1].item() == pytest.approx(0, abs=1e-6)
 
 
+@needs_bitsandbytes
+def test_adamw_in_8_bits_is_near_adamw_and_keeps_a_quarter() -> None:
+    generator = torch.Generator().manual_seed(1)
+    value, gradient = (torch.randn(64, 128, generator=generator).tolist() for _ in range(2))
+    wide, narrow = with_gradient(value, gradient), with_gradient(value, gradient)
+    kept = [stepped(wide, "adamw", steps=3), stepped(narrow, "adamw8bit", steps=3)]
+    # Both went 0.3; the smallest gradients of a block are rounded most, the mean is off by a few hundredths of that.
+    assert (wide.w - narrow.w).abs().mean() < 0.03 * 0.3
+    moments = [[value.nbytes for value in each.tensors().values() if value.shape == (64, 128)] for each in kept]
+    assert [sum(each) for each in moments] == [2 * 4 * 64 * 128, 2 * 64 * 128]
+
+
+def test_8_bits_without_their_library_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'tunewright\[quantise\]'"):
+        stepped(with_gradient([1.0], [0.5]), "adamw8bit")
+
+
 class WithEmbedding(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -122,7 +146,7 @@ def test_muon_leaves_tables_and_vectors_to_adamw() -> None:
 
 
 def test_frozen_weights_are_nobodys() -> None:
-    for name in OPTIMISERS.names():
+    for name in NAMES:
         model = WithEmbedding()
         model.table.weight.requires_grad_(False)
         parts = OPTIMISERS.call(name, "build", model, OPTIMISERS.config(name)(), weight_decay=0.0)
@@ -133,8 +157,10 @@ def test_frozen_weights_are_nobodys() -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        *({"optimiser": name} for name in OPTIMISERS.names()),
+        *({"optimiser": name} for name in NAMES),
         {"optimiser": {"name": "sgd", "momentum": 0}},
+        # The embedding is large enough for 8 bits; of an adapter this small all is kept in 32.
+        pytest.param({"optimiser": "adamw8bit", "method": "full", "learning_rate": 1e-3}, marks=needs_bitsandbytes),
         {"optimiser": "muon", "method": "full", "learning_rate": 1e-3},
         {
             "method": {"name": "lora", "rank": 4, "dropout": 0.1},
