@@ -86,7 +86,8 @@ def test_training_settings_that_do_not_fit_together_are_refused(load: Load, sect
 
 def test_general_rows_are_found_beside_the_recipe(load: Load, tmp_path: Path) -> None:
     recipe = load(SMALLEST + "forgetting: {data: chat.jsonl, replay: 0.02, l2: 0.1}\n")
-    assert [source.path for source in recipe.forgetting.data] == [str(tmp_path / "project" / "chat.jsonl")]
+    (source,) = recipe.forgetting.data
+    assert Path(source.path).resolve() == tmp_path / "project" / "chat.jsonl"
 
 
 def test_the_learning_rate_is_the_recipes_or_else_the_methods(load: Load) -> None:

@@ -45,7 +45,7 @@ class Anchor:
             if weight.grad is None:
                 continue  # nor does it move
             away = weight - start
-            force = (self._l2 + self._ewc * self.fisher[name]) * away if self._ewc else self._l2 * away
+            force = (self._l2 + self._ewc * self.fisher[name].to(away)) * away if self._ewc else self._l2 * away
             weight.grad.add_(force)
             penalty += 0.5 * float((force * away).sum())
         return penalty
