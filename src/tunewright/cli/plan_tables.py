@@ -57,11 +57,11 @@ def show_plan(found: Plan, *, recipe: Path, overrides: Sequence[str], edit: Edit
 def head_lines(found: Plan) -> list[str]:
     """What is planned, where, and how much there is to do."""
     work, device = found.work, found.device
-    timed = "timed now" if device.is_here else "as its maker says"
+    timed = "timed now" if device.is_here else "its maker says"
     lines = [
         f"{found.recipe.name}: {found.recipe.base}, {words.count(found.size.parameters)} parameters, {found.dtype}",
         f"On {device.label}: {words.size(device.memory_bytes)} of memory"
-        f"{' free' if device.is_here else ''}, products at {device.tflops:.3g} TFLOP/s ({timed})",
+        f"{' free' if device.is_here else ''}, {device.best_product(found.dtype):.3g} TFLOP/s ({timed})",
     ]
     if work.is_known:
         saved = words.percent(1 - 1 / max(1.0, work.sharing))

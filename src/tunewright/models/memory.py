@@ -36,7 +36,7 @@ HEAP_HOLES = 0.66
 _HEAP_BLOCK_BYTES = 32 << 20
 # A number of 4-bit NormalFloat: itself, an 8-bit scale for 64 of them, and a 32-bit one for 256 scales.
 _NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
-_OWN_WEIGHTS = ("full", "layers")
+OWN_WEIGHTS = ("full", "layers")  # these methods train the base itself, and in float32 alone
 _QUANTISED = ("qlora",)
 _FUSED = ("lora", "rslora")  # `methods/_lora_linear.py`
 _VIRTUAL = ("prompt", "prefix", "ptuning")
@@ -204,7 +204,7 @@ def treat(size: ModelSize, method: PluginConfig, dtype: str) -> Treatment:
     """How a method treats a model of this size, held in this dtype."""
     name, number = method.plugin, BYTES[dtype]
     settings = method.model_dump()
-    is_own, rank = name in _OWN_WEIGHTS, int(settings.get("rank", 0))
+    is_own, rank = name in OWN_WEIGHTS, int(settings.get("rank", 0))
     base_bytes, widened = size.parameters * number, 0
     if name in _QUANTISED:
         bits = _NF4_BITS if settings["bits"] == 4 else 8

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import time
 from pathlib import Path
-from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunewright.base.errors import UnknownNameError
 from tunewright.models import memory
+from tunewright.models.base import Dtype, pick_dtype
 from tunewright.models.memory import PROCESS_BYTES
 
 DEVICES = Path(__file__).with_name("devices.yaml")
@@ -35,11 +35,24 @@ class Device(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     label: str
     memory_bytes: int = Field(ge=0, description="What training may take of it.")
-    tflops: float = Field(gt=0, description="Best matrix product in `dtype`, dense, in TFLOP/s.")
-    dtype: Literal["float32", "bfloat16"] = Field(description="What `train.dtype: auto` means there.")
-    share: float = Field(_CARD_SHARE, gt=0, le=1, description="Share of `tflops` that training reaches.")
+    tflops: dict[str, float] = Field(description="Best matrix product, dense, in TFLOP/s.")
+    auto: Dtype | None = Field(None, description="What `train.dtype: auto` means there; none: bfloat16 if it has that.")
+    share: float = Field(_CARD_SHARE, gt=0, le=1, description="Share of its best product that training reaches.")
     process_bytes: int = Field(_CONTEXT_BYTES, ge=0, description="What is taken before any weights are there.")
     is_here: bool = False
+
+    @property
+    def dtype(self) -> str:
+        """What `train.dtype: auto` means there."""
+        return self.auto or ("bfloat16" if "bfloat16" in self.tflops else "float32")
+
+    def best_product(self, dtype: str) -> float:
+        """Its best matrix product in a dtype, in TFLOP/s; in one that it does not compute in, as in float32."""
+        return self.tflops.get(dtype, self.tflops["float32"])
+
+    def flops(self, dtype: str) -> float:
+        """Operations a second that training reaches in a dtype."""
+        return 1e12 * self.share * self.best_product(dtype)
 
     @property
     def machine(self) -> memory.Machine:
@@ -70,15 +83,12 @@ def find_device(name: str | None) -> Device:
 
 def this_machine() -> Device:
     """This machine: its free memory, and its best matrix product, timed here and now."""
-    from tunewright.models.base import pick_dtype
-
-    dtype = pick_dtype("auto")
     return Device(
         name=THIS_MACHINE,
         label="this machine",
         memory_bytes=memory.available_bytes(),
-        tflops=_product_tflops(dtype),
-        dtype=dtype,
+        tflops={dtype: _product_tflops(dtype) for dtype in ("float32", "bfloat16")},
+        auto=pick_dtype("auto"),
         share=_PROCESSOR_SHARE,
         process_bytes=PROCESS_BYTES,
         is_here=True,
@@ -86,7 +96,7 @@ def this_machine() -> Device:
 
 
 def _product_tflops(dtype: str) -> float:
-    """The best of a few matrix products on this machine's processor, in TFLOP/s; takes a tenth of a second."""
+    """The best of a few matrix products on this machine's processor, in TFLOP/s."""
     import torch
 
     matrix = torch.ones(_PRODUCT_WIDTH, _PRODUCT_WIDTH, dtype=getattr(torch, dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import InputError
 from tunewright.base.events import Listener, ignore
-from tunewright.base.plugins import METHODS, PluginConfig
+from tunewright.base.plugins import METHODS, OBJECTIVES, PluginConfig
 from tunewright.models.memory import (
+    OWN_WEIGHTS,
     Estimate,
     Keeping,
     ModelSize,
@@ -194,7 +196,7 @@ def plan(
     cache = _cache(workspace)
     size = base_size(loaded.base, cache)
     with find_rows(loaded, workspace, cache, listener) as found:
-        forecast = Forecast(loaded, size, where, found)
+        forecast = Forecast(_settled(Forecast(loaded, size, where, found)), size, where, found)
         result = forecast.plan(_disk_free(workspace))
         if measured:
             result = _with_measurement(result, found, cache, listener)
@@ -237,7 +239,9 @@ class Forecast:
         )
 
     def dtype(self, recipe: Recipe) -> str:
-        """Of the base's weights and the activations, on the device."""
+        """Of the base's weights and the activations, on the device; where the weights themselves train, float32."""
+        if recipe.method.plugin in OWN_WEIGHTS:
+            return "float32"
         return self.device.dtype if recipe.train.dtype == "auto" else recipe.train.dtype
 
     def work(self, recipe: Recipe) -> Work:
@@ -275,7 +279,7 @@ class Forecast:
             method=recipe.method,
             memory=memory,
             fits=memory.total <= self.device.memory_bytes,
-            seconds=flops / (self.device.tflops * 1e12 * self.device.share),
+            seconds=flops / self.device.flops(dtype),
             disk_bytes=disk_bytes(treatment, work, kept),
             trained=treatment.trained,
             regime=regime(self.size, treatment, dtype, kept),
@@ -341,6 +345,26 @@ def method_like(method: PluginConfig, name: str) -> PluginConfig:
     return known.model_validate({"name": name} | ({"rank": rank} if rank and "rank" in known.model_fields else {}))
 
 
+def _settled(forecast: Forecast) -> Recipe:
+    """The recipe with the method that `method: auto` would choose now; any other as it is."""
+    from tunewright.models.methods.auto import Means, choose
+
+    recipe, tables = forecast.recipe, forecast.found.tables
+    if recipe.method.plugin != "auto" or not tables:
+        return recipe
+    objective = OBJECTIVES.call(recipe.train.objective.plugin, "build", recipe.train.objective)
+    worst = forecast.work(recipe).worst
+    means = Means(
+        available=forecast.device.memory_bytes,
+        peak=lambda method: forecast.memory(recipe.model_copy(update={"method": method}), worst).total,
+        quantises=importlib.util.find_spec("bitsandbytes") is not None,
+        only_adapters=objective.needs_reference or forecast.dtype(recipe) != "float32",
+    )
+    learned = [int((tables["train"].weights(row) != 0).sum()) for row in range(len(tables["train"]))]
+    choice = choose(forecast.size, rows=sum(count > 0 for count in learned), learned=sum(learned), means=means)
+    return recipe.model_copy(update={"method": choice.config})
+
+
 def _with_measurement(result: Plan, found: Found, cache: Path | None, listener: Listener) -> Plan:
     """The plan with its worst step done, and all times by that step's pace."""
     from tunewright.plan.measure import measure_step
@@ -351,7 +375,7 @@ def _with_measurement(result: Plan, found: Found, cache: Path | None, listener: 
         return replace(result, measured=measured)
     step = replace(result.work, training=measured.load, validating=Load())
     pace = training_flops(result.size, treat(result.size, result.recipe.method, result.dtype), step) / measured.step_s
-    share = pace / (result.device.tflops * 1e12)
+    share = pace / (result.device.best_product(result.dtype) * 1e12)
     device = result.device.model_copy(update={"share": share})
     factor = result.device.share / share
     options = tuple(replace(option, seconds=option.seconds * factor) for option in result.options)

@@ -1,0 +1,41 @@
+import pytest
+
+from tunewright.base.errors import UnknownNameError
+from tunewright.models import memory
+from tunewright.plan.devices import devices, find_device
+
+
+def test_a_card_is_found_by_its_name():
+    card = find_device("H100-80GB")
+    assert (card.memory_bytes, card.best_product("bfloat16"), card.dtype, card.is_here) == (
+        80 << 30,
+        989,
+        "bfloat16",
+        False,
+    )
+    assert card.machine == memory.Machine(card.process_bytes, has_heap=False, maps_files=False)
+
+
+def test_each_card_says_what_it_can_do():
+    for device in devices().values():
+        assert 10e9 < device.memory_bytes < 200e9
+        assert 1 < device.best_product("float32") <= device.best_product(device.dtype) < 3000
+
+
+def test_a_card_without_bfloat16_computes_in_float32():
+    card = find_device("t4-16gb")
+    assert card.dtype == "float32"
+    assert card.flops("bfloat16") == card.flops("float32") == 8.1e12 * card.share
+
+
+def test_an_unknown_card_is_refused_with_what_was_meant():
+    with pytest.raises(UnknownNameError, match="Did you mean 'h100-80gb'"):
+        find_device("h100-80g")
+
+
+def test_this_machine_is_measured(monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 12_345)
+    here = find_device(None)
+    assert (here.name, here.memory_bytes, here.is_here) == ("this-machine", 12_345, True)
+    assert here.best_product("float32") > 0
+    assert here.machine == memory.THIS_MACHINE

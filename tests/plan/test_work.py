@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from tests.plan.made import made_recipe, made_table
+from tunewright.forest import build
+from tunewright.models.memory import Piece
+from tunewright.plan.work import Load, Steps, piece_of, work_assumed, work_of_rows
+
+
+def nodes_of(piece):
+    return piece.nodes
+
+
+def test_a_piece_worked_by_hand():
+    # Two rows of which the first three tokens are alike: 1 2 3 | 4 5, 1 2 3 | 6; the last token of each is not fed.
+    table = made_table([[1, 2, 3, 4, 5], [1, 2, 3, 6]])
+    steps = Steps(made_recipe(), {"train": table})
+    (piece,) = steps.pieces(0)
+    # Nodes 1 2 3 and 4 (behind which 5 is predicted); 6 is predicted at 3.
+    assert (piece.nodes, piece.sources, piece.edges) == (4, 2, 2)
+    # One stretch of four nodes without a branch: each query sees at most four keys.
+    assert (piece.queries, piece.keys, piece.pairs) == (4, 4, 16)
+
+
+def test_a_branch_reads_its_prefix_again():
+    steps = Steps(made_recipe(), {"train": made_table([[1, 2, 3, 4, 5], [1, 2, 6, 7, 8]])})
+    (piece,) = steps.pieces(0)
+    # Stretches 1 2, then 3 4 and 6 7 behind them, all padded to two queries and four keys.
+    assert (piece.nodes, piece.queries, piece.keys, piece.pairs) == (6, 6, 12, 24)
+
+
+def test_work_of_few_steps_is_exact():
+    rows = [[1, 2, 3, 4, 5], [1, 2, 3, 4, 6], [1, 2, 3, 4, 5, 6, 7, 8], [9, 9]]
+    table = made_table(rows)
+    work = work_of_rows(made_recipe(batch_size=1, epochs=2), {"train": table}, nodes_of)
+    assert (work.rows, work.steps, work.tokens) == (4, 8, 2 * (5 + 5 + 8 + 2))
+    assert work.training.nodes == 2 * (4 + 4 + 7 + 1)
+    assert work.worst.nodes == 7
+    assert work.is_known
+
+
+def test_what_rows_share_is_counted_once():
+    table = made_table([[1, 2, 3, 4, 5 + row] for row in range(4)])
+    work = work_of_rows(made_recipe(batch_size=4), {"train": table}, nodes_of)
+    assert work.training.nodes == 4
+    assert work.sharing == 20 / 4
+
+
+def test_of_many_steps_the_longest_is_found_and_the_sum_is_near():
+    dice = np.random.default_rng(0)
+    rows = [dice.integers(1, 250, dice.integers(5, 40)).tolist() for _ in range(400)]
+    rows[137] = dice.integers(1, 250, 60).tolist()
+    work = work_of_rows(made_recipe(batch_size=2), {"train": made_table(rows)}, nodes_of)
+    steps = Steps(made_recipe(batch_size=2), {"train": made_table(rows)})
+    true = [sum(piece.nodes for piece in steps.pieces(step)) for step in range(200)]
+    assert work.worst.nodes == max(true)
+    assert work.training.nodes == pytest.approx(sum(true), rel=0.03)
+
+
+def test_a_step_over_the_budget_is_cut_and_later_pieces_meet_gradients():
+    table = made_table([[10 * row + place for place in range(9)] for row in range(4)])
+    steps = Steps(made_recipe(batch_size=4, node_budget=16), {"train": table})
+    assert [(piece.nodes, piece.is_first) for piece in steps.pieces(0)] == [(16, True), (16, False)]
+
+
+def test_validation_counts_each_time():
+    tables = {"train": made_table([[1, 2, 3]] * 8), "validation": made_table([[1, 2, 3, 4], [5, 6, 7]])}
+    work = work_of_rows(made_recipe(batch_size=2, validate_every=2), tables, nodes_of)
+    assert work.validating.nodes == 2 * (3 + 2)  # after the second step of four, and after the last
+
+
+def test_unknown_rows_are_as_long_as_may_be_and_share_nothing():
+    work = work_assumed(made_recipe(batch_size=4, node_budget=130), rows=10)
+    assert work.worst == Piece.of_rows(2, 64, is_first=False)  # two rows of 63 nodes are within 130
+    assert (work.steps, work.training.nodes, work.is_known) == (3, 10 * 63, False)
+    assert work_assumed(made_recipe(), rows=0).training == Load()
+
+
+def test_an_empty_forest_is_an_empty_piece():
+    assert piece_of(build([])) == Piece(0, 0, 0, 0, 0, 0)
