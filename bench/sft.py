@@ -98,13 +98,15 @@ class Bench:
         """A run of the peer, and what it saw."""
         out = self.folder / variant.label.replace(", ", "-").replace(" ", "-")
         out = out.with_name(f"{out.name}-{variant.steps}")
-        settings = out.with_suffix(".variant.json")
+        seen = Path(f"{out}.seen.jsonl")
+        seen.unlink(missing_ok=True)  # a probe of as many steps was the same run
+        settings = Path(f"{out}.variant.json")
         settings.write_text(json.dumps(asdict(variant)))
         arguments = [str(self.case), str(out), str(settings)]
         finished = self.start("peer", arguments, name=f"{variant.label}, {variant.steps} steps", python=self.peer)
         found = json.loads(Path(f"{out}.json").read_text())
         report.check_rates(self.facts()["learning_rates"], found["learning_rates"])
-        return self._run(variant.label, found, finished), Path(f"{out}.seen.jsonl")
+        return self._run(variant.label, found, finished), seen
 
     def facts(self) -> dict[str, Any]:
         """The case as it stands."""
