@@ -113,6 +113,7 @@ def test_the_best_weights_can_be_chosen_by_a_metric(tmp_path: Path) -> None:
     heard = tw.Workspace.open(tmp_path / "ws").find_run(result.run).events("metrics")
     found = [event.values["validation_accuracy"] for event in heard if "validated" in event.values]
     assert len(found) >= 2
+    assert "validation loss" in result.report.read_text(encoding="utf-8")
     assert all(0 <= value <= 1 for value in found)
 
 

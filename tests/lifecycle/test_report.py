@@ -126,6 +126,7 @@ def test_escapes_whatever_the_data_holds() -> None:
             evaluation=evaluation,
             lineage=[(HOSTILE, HOSTILE)],
             training={HOSTILE: HOSTILE},
+            diagnosis=HOSTILE,
             environment={HOSTILE: HOSTILE, "versions": {HOSTILE: HOSTILE}},
             timings=[(HOSTILE, 1.0)],
         )

@@ -81,6 +81,7 @@ def gather(job: Job) -> ReportFacts:
         learning_rates=[(row[0], row[2]) for row in adapter.curves.get("train", [])],
         best_step=adapter.curves.get("best_step"),
         training=_training_words(job, adapter.curves),
+        diagnosis=adapter.curves.get("diagnosis", ""),
         evaluation=measured.evaluation,
         examples=_pairs(job, dataset, measured),
         timings=[(name, record["seconds"]) for name, record in records.items() if "seconds" in record],

@@ -30,7 +30,7 @@ class Adapter:
     Args:
         stored: The adapter's artifact.
         curves: `train`: step, loss, learning rate, gradient norm; `validation`: step, loss; `best_step`, `steps`,
-            `stopped_early`, `trainable` (number of trained weights).
+            `stopped_early`, `trainable` (number of trained weights), `scores` (step, validation scores), `diagnosis`.
     """
 
     stored: Stored
@@ -64,6 +64,8 @@ def train(job: Job) -> Adapter:
             "steps": trained.steps,
             "stopped_early": trained.stopped_early,
             "trainable": trained.trainable,
+            "scores": trained.progress.scores,
+            "diagnosis": str(trained.diagnosis),
         }
         write_json(job.run.folder / _CURVES, curves)
         manifest = {

@@ -114,6 +114,9 @@ class ReportFacts:
     - `without_leaked`: as the systems above, over the test rows that do not stand in train, with its own `n`
     """
 
+    diagnosis: str = ""
+    """Whether the curves show over- or underfitting, by which numbers, and what to change."""
+
     examples: Sequence[Mapping[str, Any]] = ()
     """Ten test rows or so, chosen with the seed, improved ones and ones still wrong alike: `{"prompt": str,
     "reference": str, "before": str, "after": str, "before_ok": bool, "after_ok": bool}`. Texts may hold anything, HTML
