@@ -102,7 +102,7 @@ def test_what_is_kept_is_what_autograd_keeps(method, dtype):
     kept, piece, size = kept_by_autograd(method, dtype)
     account = kept_for_backward(size, treat(size, method, dtype), piece, dtype)
     layout_bytes = piece.pairs * 9  # not autograd's: it lives as long as the piece
-    assert sum(account) - layout_bytes == pytest.approx(kept, rel=0.02)
+    assert sum(account) - layout_bytes == pytest.approx(kept, rel=0.04)
 
 
 def test_the_account_of_a_block_worked_by_hand():
@@ -134,13 +134,11 @@ def test_the_account_of_a_block_worked_by_hand():
 
 def test_gradients_of_earlier_pieces_are_there_in_later_ones():
     treatment = treat(SMOLLM2, lora.Config(), "float32")
-    first, later = (
-        estimate_training_bytes(SMOLLM2, treatment, Piece.of_rows(4, 65, is_first=is_first))
-        for is_first in (True, False)
-    )
-    assert first.gradients == 0
-    assert later.gradients == 4 * SMOLLM2.lora_parameters(16)
-    assert later.allocator > first.allocator
+    first = Piece.of_rows(4, 65)
+    smaller, larger = replace(first, is_first=False), replace(first, is_first=False, outgrows=True)
+    estimates = [estimate_training_bytes(SMOLLM2, treatment, piece) for piece in (first, smaller, larger)]
+    assert [estimate.gradients for estimate in estimates] == [0, *[4 * SMOLLM2.lora_parameters(16)] * 2]
+    assert estimates[0].allocator == estimates[1].allocator < estimates[2].allocator
 
 
 def test_full_training_takes_sixteen_bytes_a_parameter():

@@ -63,6 +63,12 @@ def test_a_step_over_the_budget_is_cut_and_later_pieces_meet_gradients():
     assert [(piece.nodes, piece.is_first) for piece in steps.pieces(0)] == [(16, True), (16, False)]
 
 
+def test_a_piece_may_outgrow_those_before_it():
+    table = made_table([[1] * 5, [2] * 9, [3] * 7])
+    pieces = Steps(made_recipe(batch_size=4, node_budget=8), {"train": table}).pieces(0)
+    assert [(piece.nodes, piece.outgrows) for piece in pieces] == [(4, False), (8, True), (6, False)]
+
+
 def test_validation_counts_each_time():
     tables = {"train": made_table([[1, 2, 3]] * 8), "validation": made_table([[1, 2, 3, 4], [5, 6, 7]])}
     work = work_of_rows(made_recipe(batch_size=2, validate_every=2), tables, nodes_of)

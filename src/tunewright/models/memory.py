@@ -154,6 +154,7 @@ class Piece:
         keys: Places of keys; where a prefix is shared, its keys stand once for each stretch that sees them.
         pairs: Products of a query and a key.
         is_first: Whether no other piece of its step has left gradients yet.
+        outgrows: Whether there were such pieces, and all of them were smaller.
     """
 
     nodes: int
@@ -163,6 +164,7 @@ class Piece:
     keys: int
     pairs: int
     is_first: bool = True
+    outgrows: bool = False
 
     @classmethod
     def of_rows(cls, rows: int, length: int, *, is_first: bool = True) -> Piece:
@@ -422,13 +424,14 @@ def freed_in_forward(size: ModelSize, treatment: Treatment, piece: Piece, dtype:
 def heap_holes(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:
     """Bytes that the heap holds and cannot use when the forward pass has ended.
 
-    Beside what the pass itself freed: gradients that an earlier piece of the step left stand where its activations
-    were, two for each adapted layer, and each leaves half a block on average that no block fits into.
+    Beside what the pass itself freed: gradients that smaller pieces of the step have left stand where their activations
+    were, two for each adapted layer, and each leaves half a block on average that no block fits into. After a larger
+    piece the blocks fit where its own were.
     """
     block = piece.nodes * (size.hidden + size.intermediate) // 2 * BYTES[dtype]
     if block > _HEAP_BLOCK_BYTES:
         return 0
-    pins = 0 if piece.is_first else 2 * size.linears * bool(treatment.rank)
+    pins = 2 * size.linears * bool(treatment.rank) if piece.outgrows else 0
     kept = sum(kept_for_backward(size, treatment, piece, dtype))
     return round(HEAP_HOLES * freed_in_forward(size, treatment, piece, dtype)) + min(kept, pins * block // 2)
 

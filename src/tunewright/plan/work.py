@@ -174,7 +174,12 @@ class Steps:
     def pieces(self, step: int) -> list[Piece]:
         """The pieces that a step's forest is cut into."""
         forest = build(self.rows.paths(self._objective, self.order.of_step(step)))
-        return [piece_of(part, is_first=not place) for place, part in enumerate(cut(forest, self._budget))]
+        found: list[Piece] = []
+        largest = 0
+        for part in cut(forest, self._budget):
+            found.append(piece_of(part, is_first=not found, outgrows=bool(found) and part.nodes > largest))
+            largest = max(largest, part.nodes)
+        return found
 
     def validating(self) -> Load:
         """What all validations together compute."""
@@ -188,7 +193,7 @@ class Steps:
         return looked.times(share * len(validation_steps(self.order, self._every)))
 
 
-def piece_of(forest: Forest, *, is_first: bool = True) -> Piece:
+def piece_of(forest: Forest, *, is_first: bool = True, outgrows: bool = False) -> Piece:
     """What a forest takes in memory, its attention as the backend `segments` arranges it."""
     queries = keys = pairs = 0
     for members in bucket(split_segments(forest)) if forest.nodes else []:
@@ -198,7 +203,7 @@ def piece_of(forest: Forest, *, is_first: bool = True) -> Piece:
         keys += len(members) * line
         pairs += len(members) * longest * line
     sources = len(np.unique(forest.source))
-    return Piece(forest.nodes, sources, len(forest.source), queries, keys, pairs, is_first)
+    return Piece(forest.nodes, sources, len(forest.source), queries, keys, pairs, is_first, outgrows)
 
 
 def load_of(pieces: Sequence[Piece]) -> Load:
