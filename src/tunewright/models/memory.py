@@ -28,9 +28,9 @@ HEAD_ROWS = 256
 # Logits of a chunk, in float32, that are alive at once when its gradient is taken: the logits, the gradient of the
 # targets' entries, and of the log-sum-exp the difference, its exponential and their product with the incoming one.
 _HEAD_COPIES = 5
-# torch asks glibc for aligned blocks, and glibc looks for somewhat more than is asked, so that the hole which a tensor
-# leaves is too small for the next one of its size unless it merges with a neighbour. Measured: of what passes through
-# the forward pass and is freed again, two thirds stay holes until the step's end (0.59 to 0.73 on four shapes).
+# torch asks glibc for aligned blocks, for which it looks for somewhat more, so that the hole which a tensor leaves is too
+# small for the next of its size. Measured: of what passes through the forward pass and is freed again, two thirds stay
+# holes until the step's end (0.59 to 0.73 on four shapes).
 HEAP_HOLES = 0.66
 # Larger blocks (DEFAULT_MMAP_THRESHOLD_MAX) do not come from the heap, and leave no holes.
 _HEAP_BLOCK_BYTES = 32 << 20
@@ -401,9 +401,7 @@ def kept_for_backward(size: ModelSize, treatment: Treatment, piece: Piece, dtype
 
 def passing_in_a_layer(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:
     """What the backward pass through one block has alive beside what was kept, in bytes: a few gradients."""
-    number = BYTES[dtype]
-    feed_forward = (3 * size.intermediate + 3 * size.hidden) * piece.nodes * number
-    return feed_forward + treatment.widened * number
+    return ((3 * size.intermediate + 3 * size.hidden) * piece.nodes + treatment.widened) * BYTES[dtype]
 
 
 def freed_in_forward(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:
@@ -448,8 +446,7 @@ def _pages(size: ModelSize, treatment: Treatment, dtype: str) -> tuple[int, int]
     """Pages of the weights' files beside the weights, in bytes: while they are read, and for good.
 
     Where the dtype stays, the weights are those pages. Where it changes, they are let go once the weights are made. Of
-    a quantised base some weights stay what they are, and hold on to the whole file. (The system takes such pages back
-    when memory runs short; until then they count.)
+    a quantised base some weights stay what they are, and hold on to the whole file until memory runs short.
     """
     is_same = abs(size.stored_bytes - size.parameters * BYTES[dtype]) <= size.stored_bytes // 100
     if not is_same:
