@@ -73,7 +73,9 @@ def test_progress_stays_on_stderr_and_libraries_are_silent(finished: Outcome) ->
     lines = finished.err.splitlines()
     assert "train: started" in lines
     stages = ("prepare", "preflight", "train", "evaluate", "release", "report", "answer", "tokenise", "hash")
-    assert all(line.startswith(stages) for line in lines), lines
+    diagnosis = ("Neither over- nor underfitting:", "Over- or underfitting cannot be told:", "Underfitting:")
+    assert all(line.startswith((*stages, *diagnosis)) for line in lines), lines
+    assert sum(line.startswith(diagnosis) for line in lines) == 1
 
 
 def test_show_json_is_what_the_run_measured(place: tuple[str, str], finished: Outcome) -> None:
