@@ -28,9 +28,9 @@ HEAD_ROWS = 256
 # Logits of a chunk, in float32, that are alive at once when its gradient is taken: the logits, the gradient of the
 # targets' entries, and of the log-sum-exp the difference, its exponential and their product with the incoming one.
 _HEAD_COPIES = 5
-# torch asks glibc for aligned blocks, for which it looks for somewhat more, so that the hole which a tensor leaves is too
-# small for the next of its size. Measured: of what passes through the forward pass and is freed again, two thirds stay
-# holes until the step's end (0.59 to 0.73 on four shapes).
+# torch asks glibc for aligned blocks, for which it looks for somewhat more, so that the hole which a tensor leaves is
+# too small for the next of its size. Measured: of what passes through the forward pass and is freed again, two thirds
+# stay holes until the step's end (0.59 to 0.73 on four shapes).
 HEAP_HOLES = 0.66
 # Larger blocks (DEFAULT_MMAP_THRESHOLD_MAX) do not come from the heap, and leave no holes.
 _HEAP_BLOCK_BYTES = 32 << 20
