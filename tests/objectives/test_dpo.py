@@ -165,4 +165,5 @@ def test_equals_plain_rows(trio: tuple[Any, Any, Any], rows: list[TokenRow], bud
     assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     g_plain, g_forest = gradient(stock, expected), gradient(ours, found)
     assert float(g_plain.norm()) > 0
-    assert float((g_plain - g_forest).norm()) <= 1e-5 * float(g_plain.norm())
+    # The gradients of alike answers nearly cancel; rounding follows their own length (about beta each), not the rest's.
+    assert float((g_plain - g_forest).norm()) <= 1e-5 * max(float(g_plain.norm()), config.beta)
