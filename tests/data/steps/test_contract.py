@@ -16,6 +16,7 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     "unicode": [{}, {"form": "NFKC"}],
     "whitespace": [{}, {"keep_lines": False}],
     "exact_duplicates": [{}, {"conflicts": "keep_first"}, {"conflicts": "keep"}],
+    "near_duplicates": [{}, {"answers": "any", "threshold": 0.5}],
     "iso_dates": [{"columns": ["text"], "on_error": what, "order": "dmy"} for what in ("keep", "null", "drop")],
     "redact": [{}, {"region": "US"}, {"kinds": ["phone"], "region": "DE"}],
     "require": [{"columns": ["text", "label"]}],

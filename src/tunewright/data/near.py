@@ -1,0 +1,234 @@
+"""Texts that are nearly the same: MinHash proposes pairs, their true Jaccard similarity decides.
+
+A text is the set of its shingles, runs of `SHINGLE` characters after folding and reduction to words. Two texts are near
+when their sets' Jaccard similarity |A ∩ B| / |A ∪ B| reaches the threshold. Candidates share a band of MinHash values
+(Broder, "On the resemblance and containment of documents", 1997; banding after Leskovec, Rajaraman and Ullman, "Mining
+of Massive Datasets", section 3.4); every candidate is verified, so no pair is reported that is not near.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tunewright.data.folding import fold
+
+SHINGLE = 4
+
+# A pair of similarity s shares a band with probability 1 - (1 - s**ROWS)**BANDS: 0.998 at 0.8, 0.97 at 0.7.
+_BANDS = 12
+_ROWS = 4
+_SEED = 20_011
+# Of a bucket larger than this, each text is held against the best one and its neighbours only; rounds do the rest.
+_WIDE = 32
+_NEIGHBOURS = 4
+_CHUNK_TEXTS = 50_000
+_CHUNK_PAIRS = 200_000
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+_NOT_A_WORD = re.compile(r"[\W_]+")
+
+Integers = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """What was found among n texts.
+
+    Args:
+        kept_by: For each text the better one it is near to, or -1 where it stays; shape (n,).
+        similarity: The Jaccard similarity of the two, 0 where it stays; shape (n,).
+        crowded: Texts in buckets that were too wide to compare every pair of: near ones may be left among them.
+    """
+
+    kept_by: Integers
+    similarity: npt.NDArray[np.float64]
+    crowded: int
+
+
+def near_copies(
+    texts: Sequence[str],
+    *,
+    threshold: float,
+    rank: Integers,
+    group: Hashes | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Near:
+    """Which texts are near copies of better ones.
+
+    Each text that goes is near to one that stays. No two that stay share a band and are near, crowded ones apart.
+
+    Args:
+        texts: The texts. One without a single word is near to nothing.
+        threshold: Lowest Jaccard similarity that counts as near, above 0 and at most 1.
+        rank: Position of each text in the order of preference, the best first; a permutation, shape (n,).
+        group: Only texts of equal group are compared, shape (n,); none: all are.
+        progress: Is told how many texts have been read.
+    """
+    words = [words_of(text) for text in texts]
+    bands = np.empty((_BANDS, len(texts)), dtype=np.uint64)
+    for start in range(0, len(texts), _CHUNK_TEXTS):
+        chunk = words[start : start + _CHUNK_TEXTS]
+        bands[:, start : start + len(chunk)] = _band_keys(*shingles(chunk))
+        progress(start + len(chunk))
+    if group is not None:
+        bands = _mix(bands ^ _mix(group))
+    kept_by = np.full(len(texts), -1, dtype=np.int64)
+    similarity = np.zeros(len(texts))
+    alive = np.array([bool(text) for text in words], dtype=bool)
+    crowded = 0
+    while True:
+        pairs, crowded = _candidates(bands, alive, rank)
+        value = _similarities(words, pairs)
+        near = value >= threshold
+        gone = _settle(pairs[near], value[near], rank, kept_by, similarity)
+        alive[gone] = False
+        if not crowded or not len(gone):
+            return Near(kept_by, similarity, crowded)
+
+
+def words_of(text: str) -> str:
+    """A text reduced to what is compared: folded, its words joined by single spaces."""
+    return _NOT_A_WORD.sub(" ", fold(text)).strip()
+
+
+def shingles(words: Sequence[str]) -> tuple[Hashes, Integers]:
+    """Hashes of each text's shingles, one after the other, repeated ones included.
+
+    A text shorter than a shingle is one shingle; an empty one has none.
+
+    Returns:
+        The hashes, and where each text's begin and end, shape (len(words) + 1,).
+    """
+    size = np.array([len(text) for text in words], dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(size + SHINGLE)])
+    # Padding keeps every window inside the text it starts in, and makes one window of a short text.
+    code = np.frombuffer(("\0" * SHINGLE).join([*words, ""]).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    windows = np.zeros(max(0, len(code) - SHINGLE + 1), dtype=np.uint64)
+    for offset in range(SHINGLE):
+        windows = _mix(windows + code[offset : offset + len(windows)].astype(np.uint64))
+    count = np.where(size == 0, 0, np.maximum(size - SHINGLE + 1, 1))
+    ends = np.concatenate([[0], np.cumsum(count)])
+    index = np.arange(ends[-1]) + np.repeat(starts[:-1] - ends[:-1], count)
+    return windows[index], ends
+
+
+def _mix(values: Hashes) -> Hashes:
+    """Spreads 64-bit values (the finaliser of SplitMix64, Steele et al. 2014)."""
+    mixed = values + _BASE
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _band_keys(hashes: Hashes, ends: Integers) -> Hashes:
+    """A key for each band of each text, shape (_BANDS, texts); texts without shingles get keys that nothing reads."""
+    keys = np.zeros((_BANDS, len(ends) - 1), dtype=np.uint64)
+    full = np.flatnonzero(np.diff(ends))
+    if not len(full):
+        return keys
+    factors = np.random.default_rng(_SEED).integers(1, 2**63, size=(_BANDS, _ROWS), dtype=np.uint64) * 2 + 1
+    for band in range(_BANDS):
+        key = np.zeros(len(full), dtype=np.uint64)
+        for factor in factors[band].astype(np.uint64):
+            # Multiplying by an odd number permutes the hashes; their upper halves are well spread.
+            key = _mix(key + np.minimum.reduceat(hashes * factor, ends[full]))
+        keys[band, full] = key
+    return keys
+
+
+def _candidates(bands: Hashes, alive: npt.NDArray[np.bool_], rank: Integers) -> tuple[Integers, int]:
+    """Pairs of living texts that share a band, shape (P, 2), the better one first; how many stand in wide buckets."""
+    living = np.flatnonzero(alive)
+    living = living[np.argsort(rank[living], kind="stable")]
+    found: list[Integers] = []
+    crowded: set[int] = set()
+    for keys in bands:
+        order = living[np.argsort(keys[living], kind="stable")]
+        edges = np.flatnonzero(np.diff(keys[order])) + 1
+        bounds = np.concatenate([[0], edges, [len(order)]])
+        width = np.diff(bounds)
+        place = np.arange(len(order)) - np.repeat(bounds[:-1], width)
+        wide = np.repeat(width > _WIDE, width)
+        for step in range(1, min(_WIDE, int(width.max(initial=0)))):
+            later = np.flatnonzero((place >= step) & (~wide if step > _NEIGHBOURS else True))
+            found.append(np.stack([order[later - step], order[later]], axis=1))
+        if wide.any():
+            far = np.flatnonzero(wide & (place > _NEIGHBOURS))
+            found.append(np.stack([order[far - place[far]], order[far]], axis=1))
+            crowded.update(order[wide].tolist())
+    if not found:
+        return np.empty((0, 2), dtype=np.int64), 0
+    pairs = np.concatenate(found)
+    numbers = np.unique(pairs[:, 0] * len(alive) + pairs[:, 1])
+    return np.stack([numbers // len(alive), numbers % len(alive)], axis=1), len(crowded)
+
+
+def _similarities(words: Sequence[str], pairs: Integers) -> npt.NDArray[np.float64]:
+    """Jaccard similarity of each pair's sets of shingles, shape (P,)."""
+    parts = [_jaccard(words, pairs[start : start + _CHUNK_PAIRS]) for start in range(0, len(pairs), _CHUNK_PAIRS)]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _jaccard(words: Sequence[str], pairs: Integers) -> npt.NDArray[np.float64]:
+    texts, index = np.unique(pairs, return_inverse=True)
+    hashes, sizes = _distinct(*shingles([words[text] for text in texts]))
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    left, right = index.reshape(pairs.shape).T
+    # Each pair's two sets under keys of its own: what is in both stands there twice.
+    number = _mix(np.arange(len(pairs), dtype=np.uint64))
+    keys = np.concatenate(
+        [
+            hashes[np.arange(sizes[side].sum()) + np.repeat(starts[side] - _before(sizes[side]), sizes[side])]
+            ^ np.repeat(number, sizes[side])
+            for side in (left, right)
+        ]
+    )
+    owner = np.concatenate([np.repeat(np.arange(len(pairs)), sizes[side]) for side in (left, right)])
+    order = np.argsort(keys)
+    keys, owner = keys[order], owner[order]
+    shared = np.bincount(owner[1:][keys[1:] == keys[:-1]], minlength=len(pairs))
+    value: npt.NDArray[np.float64] = shared / (sizes[left] + sizes[right] - shared)
+    return value
+
+
+def _before(sizes: Integers) -> Integers:
+    total: Integers = np.cumsum(sizes) - sizes
+    return total
+
+
+def _distinct(hashes: Hashes, ends: Integers) -> tuple[Hashes, Integers]:
+    """Each text's distinct hashes, one text after the other, and how many each has."""
+    owner = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+    order = np.lexsort((hashes, owner))
+    hashes, owner = hashes[order], owner[order]
+    first = np.ones(len(hashes), dtype=bool)
+    first[1:] = (hashes[1:] != hashes[:-1]) | (owner[1:] != owner[:-1])
+    return hashes[first], np.bincount(owner[first], minlength=len(ends) - 1)
+
+
+def _settle(
+    pairs: Integers,
+    value: npt.NDArray[np.float64],
+    rank: Integers,
+    kept_by: Integers,
+    similarity: npt.NDArray[np.float64],
+) -> Integers:
+    """Lets the best texts stay and their near copies go, in order of rank; notes who keeps whom, gives who went."""
+    gone = []
+    for better, worse, found in _by_rank(pairs, value, rank):
+        if kept_by[better] < 0 and (kept_by[worse] < 0 or found > similarity[worse]):
+            if kept_by[worse] < 0:
+                gone.append(worse)
+            kept_by[worse], similarity[worse] = better, found
+    return np.array(gone, dtype=np.int64)
+
+
+def _by_rank(pairs: Integers, value: npt.NDArray[np.float64], rank: Integers) -> Iterator[tuple[int, int, float]]:
+    """Each pair as (better, worse, similarity), the best first."""
+    order = np.lexsort((rank[pairs[:, 1]], rank[pairs[:, 0]]))
+    yield from zip(*pairs[order].T.tolist(), value[order].tolist(), strict=True)
