@@ -21,6 +21,7 @@ VERBS = [
     ["data", "prepare"],
     ["train"],
     ["eval"],
+    ["plan"],
     ["run"],
     ["chat"],
     ["models", "pull"],

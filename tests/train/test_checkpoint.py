@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -113,20 +111,6 @@ def test_a_full_disk_is_said_to_be_and_the_one_before_is_kept(
     assert checkpoint.newest_good(tmp_path) == tmp_path / "step-00000005"
     saved(tmp_path, 12)
     assert names(tmp_path) == ["step-00000005", "step-00000012"]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one MiB; skips where it may not be mounted."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if shutil.which("mount") is None or os.geteuid() != 0:
-        pytest.skip("only the superuser can mount a small disk")
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
-    if subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("mounting is not allowed here")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
 
 
 def test_a_disk_that_fills_up_keeps_the_last_checkpoint(small_disk: Path) -> None:

@@ -58,7 +58,7 @@ def resolve(name: str, cache: Path, listener: Listener = ignore) -> BaseFiles:
     if _PATH.match(name) and not name.endswith(".gguf"):
         return _in_place(name, cache, listener)
     order = _order(name)
-    folder = cache / "models" / order.slug
+    folder = _folder(cache, order.slug)
     with contextlib.suppress(ModelError):  # absent or damaged: looked at again, and reported, under the lock
         return unseal(folder, folder / MANIFEST, name)
     with _lock(cache, order, listener):
@@ -71,6 +71,16 @@ def resolve(name: str, cache: Path, listener: Listener = ignore) -> BaseFiles:
                 _discard(folder)
         _fetch(order, folder, cache, listener)
     return unseal(folder, folder / MANIFEST, name)
+
+
+def cached_folder(name: str, cache: Path) -> Path:
+    """Where a model that is fetched by a hub id or a catalogue name lies, whether or not it has been.
+
+    Args:
+        name: `organisation/name`, or a name as the catalogue may have it.
+        cache: As `resolve` takes it.
+    """
+    return _folder(cache, _hub_slug(name) if _HUB_ID.match(name) else name.lower())
 
 
 def pull(names: Sequence[str], cache: Path, listener: Listener = ignore) -> list[BaseFiles]:
@@ -100,13 +110,21 @@ def _order(name: str) -> _Order:
         return _gguf_order(name)
     if _HUB_ID.match(name):
         config = SOURCES.config("hub").model_validate({"name": "hub", "id": name})
-        return _Order(name, f"hub--{name.replace('/', '--')}", (config,))
+        return _Order(name, _hub_slug(name), (config,))
     try:
         entry = catalog.find(name)
     except UnknownNameError as error:
         error_text = f"{error.hint} A hub id (organisation/name), a folder (./name) or a .gguf file will do as well."
         raise ModelError(error.what, hint=error_text) from error
     return _Order(entry.name, entry.name, entry.sources, entry.licence, entry.context_length, entry.kind)
+
+
+def _hub_slug(name: str) -> str:
+    return f"hub--{name.replace('/', '--')}"
+
+
+def _folder(cache: Path, slug: str) -> Path:
+    return cache / "models" / slug
 
 
 def _gguf_order(name: str) -> _Order:

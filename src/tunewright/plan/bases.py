@@ -13,7 +13,7 @@ from tunewright.base.errors import InputError, ModelError
 from tunewright.models import catalog
 from tunewright.models.files import BaseFiles, examine
 from tunewright.models.memory import ModelSize, Shapes, model_size, size_of
-from tunewright.models.resolve import resolve
+from tunewright.models.resolve import cached_folder, resolve
 
 BASES = Path(__file__).with_name("bases.yaml")
 
@@ -50,7 +50,7 @@ def base_at_hand(name: str, cache: Path | None) -> BaseFiles | None:
     if name.endswith(".gguf"):
         return resolve(name, cache) if cache is not None else None  # read as training does, and kept for it
     is_own = Path(name).is_absolute()
-    folder = Path(name) if is_own else (cache or Path()) / "models" / _folder_name(name)
+    folder = Path(name) if is_own else cached_folder(name, cache or Path())
     if not is_own and (cache is None or not folder.is_dir()):
         return None
     if not folder.is_dir():
@@ -110,8 +110,3 @@ def smaller_bases(size: ModelSize) -> list[str]:
     """Catalogue names of causal models with fewer weights, the largest first."""
     entries = sorted(catalog.entries().values(), key=lambda entry: -entry.parameters)
     return [entry.name for entry in entries if entry.kind == "causal-lm" and entry.parameters < size.parameters]
-
-
-def _folder_name(name: str) -> str:
-    """How `models.resolve` calls a fetched model's folder."""
-    return f"hub--{name.replace('/', '--')}" if "/" in name else name.lower()

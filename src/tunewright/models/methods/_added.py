@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from tunewright.base.errors import ModelError
 FILE = "adapter.safetensors"
 
 
-class AddedLinear(nn.Module):
+class AddedLinear(nn.Module, ABC):
     """A linear layer of the base, `base_layer`, and beside it what a method adds, which alone trains.
 
     Args:
@@ -39,6 +40,7 @@ class AddedLinear(nn.Module):
         y: Tensor = self.base_layer(x)
         return y + self.update(x, y) if self.enabled else y
 
+    @abstractmethod
     def update(self, x: Tensor, y: Tensor) -> Tensor:
         """What is added to the base's result, in its dtype.
 
@@ -46,7 +48,6 @@ class AddedLinear(nn.Module):
             x: What the layer reads, shape (..., I).
             y: The base's result, shape (..., O).
         """
-        raise NotImplementedError
 
     def added(self) -> dict[str, nn.Parameter]:
         """The added weights by name."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tunewright.base.errors import ModelError
 from tunewright.base.quiet import quiet
+from tunewright.models.methods._peft import wrap
 
 
 def attach(model: Any, settings: Any, seed: int) -> Any:
@@ -17,20 +18,13 @@ def attach(model: Any, settings: Any, seed: int) -> Any:
     Raises:
         ModelError: If the base is not a causal decoder, or PEFT cannot put them on it.
     """
-    from peft import get_peft_model
-
     if model.config.is_encoder_decoder or not model.can_generate():
         raise ModelError(
             f"Virtual tokens stand before what a causal decoder reads, and {type(model).__name__} is none",
             where="method",
             hint="Use method: lora, or a causal decoder as the base.",
         )
-    try:
-        with quiet(), torch.random.fork_rng():
-            torch.manual_seed(seed)
-            return get_peft_model(model, settings)
-    except ValueError as error:
-        raise ModelError(f"Virtual tokens could not be put on this model ({error})", where="method") from error
+    return wrap(model, settings, seed)
 
 
 def beginning(model: Any, count: int, text: str, seed: int) -> Tensor:
