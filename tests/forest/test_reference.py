@@ -1,4 +1,4 @@
-"""The reference is the model before training: nothing of the adapter is left, and afterwards all of it is back."""
+"""The reference is the model before training: nothing that trained is left in it, and afterwards all of it is back."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import torch
 
 from tests.forest.test_score import adapted, long_rows
 from tests.tiny import tiny_model
-from tunewright.base.errors import ModelError
 from tunewright.base.plugins import METHODS
 from tunewright.forest import build
 from tunewright.forest.layout import adopt
-from tunewright.forest.reference import adapter_off, check_reference, score_with_reference
+from tunewright.forest.reference import Start, score_with_reference
 from tunewright.forest.score import score
 from tunewright.models.methods import lora
 
@@ -58,7 +57,7 @@ def test_reference_has_no_noise_and_draws_none() -> None:
 
 
 @pytest.mark.parametrize("name", METHODS.names())
-def test_every_method_is_switched_off_wholly_or_refused(name: str) -> None:
+def test_the_reference_of_every_method_is_an_untouched_second_model(name: str) -> None:
     config = METHODS.config(name)()
     if name == "qlora":
         pytest.importorskip("bitsandbytes")
@@ -67,16 +66,13 @@ def test_every_method_is_switched_off_wholly_or_refused(name: str) -> None:
     adopt(base)
     getattr(METHODS.module(name), "prepare", lambda *_: None)(alone, config)  # quantised, for qlora
     model = METHODS.call(name, "attach", base, config, 1)
+    start = Start(model)
     generator = torch.Generator().manual_seed(2)
     for weight in model.parameters():
         if weight.requires_grad:
             weight.data += 0.1 * torch.randn(weight.shape, generator=generator)
     forest = build(long_rows(4))
-    if name in ("full", "layers"):
-        with pytest.raises(ModelError, match="such as lora"):
-            score_with_reference(model, forest)
-        return
-    found = score_with_reference(model, forest)
+    found = score_with_reference(model, forest, start=start)
     assert found.reference is not None
     with torch.no_grad():
         torch.testing.assert_close(found.reference, score(alone, forest).logp, rtol=0, atol=1e-5)
@@ -89,16 +85,35 @@ def test_what_the_method_had_frozen_stays_frozen(model: Any) -> None:
     kept = next(weight for name, weight in model.named_parameters() if "lora_A" in name)
     kept.requires_grad_(False)
     before = {name: weight.requires_grad for name, weight in model.named_parameters()}
-    check_reference(model)
+    with Start(model).back():
+        pass
     assert {name: weight.requires_grad for name, weight in model.named_parameters()} == before
 
 
-def test_a_model_without_an_adapter_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"method: .*its own weights are trained.*such as lora"):
-        check_reference(tiny_model())
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_bases_own_weights_are_put_back_and_taken_away_again(tied: bool) -> None:
+    model = tiny_model(tie_word_embeddings=tied).requires_grad_(True)
+    start = Start(model)
+    before = model.lm_head.weight.detach().clone()
+    with torch.no_grad():
+        model.lm_head.weight.mul_(2)
+    place = model.lm_head.weight.data_ptr()
+    with start.back() as base:
+        assert torch.equal(base.lm_head.weight, before)
+        assert (base.lm_head.weight is base.model.embed_tokens.weight) is tied
+    assert torch.equal(model.lm_head.weight, 2 * before)
+    assert model.lm_head.weight.data_ptr() == place
 
 
-def test_a_model_that_trains_some_of_its_own_weights_is_refused(model: Any) -> None:
+def test_an_adapter_and_weights_of_the_base_can_train_together(model: Any) -> None:
     model.get_base_model().model.norm.weight.requires_grad_(True)
-    with pytest.raises(ModelError, match=r"1 are trained, such as model\.norm\.weight"), adapter_off(model):
-        pass
+    forest = build(long_rows())
+    start = Start(model)
+    with torch.no_grad():
+        model.get_base_model().model.norm.weight.mul_(2)
+    found = score_with_reference(model, forest, start=start)
+    torch.testing.assert_close(found.reference, base_logp(forest), rtol=0, atol=1e-6)
+
+
+def test_no_copy_is_made_where_the_base_is_frozen(model: Any) -> None:
+    assert Start(model)._kept == []

@@ -109,24 +109,26 @@ def test_where_nothing_fits_the_run_stops_before_training(
     assert "train" not in job.run.manifest["stages"]
 
 
-@pytest.mark.parametrize(
-    ("override", "only_adapters"),
-    [("train.dtype=float32", False), ("train.dtype=bfloat16", True), ("train.objective=dpo", True)],
-)
-def test_it_is_known_where_only_an_adapter_will_do(
-    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, override: str, only_adapters: bool
+@pytest.mark.parametrize(("objective", "copies"), [("sft", 1), ("dpo", 2)])
+def test_a_reference_counts_against_full_training(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objective: str, copies: int
 ) -> None:
     from tunewright.lifecycle import choosing
-    from tunewright.models.methods import auto
+    from tunewright.models.methods import auto, full
 
     seen: list[auto.Means] = []
     real = auto.choose
     monkeypatch.setattr(auto, "choose", lambda *size, **asked: seen.append(asked["means"]) or real(*size, **asked))
     tables = {"train": _Table()}
     monkeypatch.setattr(choosing, "token_tables", lambda job: tables)
-    with start(tw.load_recipe(world, [override]), workspace=tmp_path / "ws") as job:
+    recipe = tw.load_recipe(world, [f"train.objective={objective}"])
+    with start(recipe, workspace=tmp_path / "ws") as job:
         choosing.settle_method(job)
-    assert [means.only_adapters for means in seen] == [only_adapters]
+        size = memory.model_size(job.base_files().folder)
+    (means,) = seen
+    piece = memory.Piece.of_rows(1, recipe.train.node_budget + 1)
+    account = memory.estimate_training_bytes(size, memory.treat(size, full.Config(), "float32"), piece)
+    assert means.peak(full.Config()) - account.total == (copies - 1) * 4 * size.parameters
     # A layer's widths: q, o 64 each; k, v 48 each; gate, up, down 96 each. 512, in 2 layers, at rank 8.
     assert job.run.manifest["method"]["reason"].startswith("8,192 weights at rank 8 can hold 2 rows with 5 tokens")
 

@@ -14,6 +14,7 @@ from tunewright.models import memory
 from tunewright.models.memory import (
     HEAD_ROWS,
     PROCESS_BYTES,
+    Keeping,
     Machine,
     ModelSize,
     Piece,
@@ -144,7 +145,15 @@ def test_gradients_of_earlier_pieces_are_there_in_later_ones():
 def test_full_training_takes_sixteen_bytes_a_parameter():
     estimate = estimate_training_bytes(SMOLLM2, treat(SMOLLM2, full.Config(), "float32"), Piece.of_rows(1, 9))
     assert estimate.state == 16 * SMOLLM2.parameters
-    assert estimate.copies == 2 * 4 * SMOLLM2.parameters  # the best weights, while better ones take their place
+    assert estimate.copies == 4 * SMOLLM2.parameters  # the best weights
+
+
+def test_a_reference_is_kept_of_the_bases_own_weights_alone():
+    keeping = Keeping(2.0, best=False, reference=True)
+    for method, dtype, expected in ((full, "float32", 4), (full, "bfloat16", 2), (lora, "float32", 0)):
+        treatment = treat(SMOLLM2, method.Config(), dtype)
+        estimate = estimate_training_bytes(SMOLLM2, treatment, Piece.of_rows(1, 9), dtype=dtype, keeping=keeping)
+        assert estimate.copies == expected * SMOLLM2.parameters
 
 
 def test_four_bits_a_weight_and_their_scales():

@@ -34,6 +34,14 @@ def test_the_account_of_full_training_holds_16_bytes_a_parameter():
     assert option.regime == "16 bytes a parameter (weight 4, gradient 4, optimiser 8)"
 
 
+def test_in_bfloat16_masters_stand_beside_the_weights():
+    forecast = made_forecast(made_recipe(SEVEN_B, method="full", dtype="bfloat16"), find_device("h200-141gb"))
+    option = forecast.option("recipe", forecast.recipe, forecast.work(forecast.recipe))
+    assert option.memory.state == 18 * SEVEN.parameters
+    assert option.memory.copies == 4 * SEVEN.parameters
+    assert option.regime == "18 bytes a parameter (weight 2 and its float32 master 4, gradient 4, optimiser 8)"
+
+
 def test_qlora_of_seven_billion_fits_in_16_gb():
     forecast = made_forecast(made_recipe(SEVEN_B, method="qlora", dtype="bfloat16"), find_device("h100-80gb"))
     option = forecast.option("recipe", forecast.recipe, forecast.work(forecast.recipe))
@@ -89,7 +97,7 @@ def test_disk_holds_three_checkpoints_two_adapters_and_the_tokens():
 
 
 def test_regimes_are_named():
-    assert set(REGIMES) == {16, 12, 8}
+    assert set(REGIMES) == {18, 16, 12, 8}
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -20,10 +20,10 @@ from tunewright.models.resolve import resolve
 from tunewright.recipe import Recipe, recipe_from_mapping
 
 
-def made_base(folder: Path) -> Base:
+def made_base(folder: Path, dtype: Literal["float32", "bfloat16"] = "float32") -> Base:
     if not folder.exists():
         tiny_folder(folder)
-    return load_base(resolve(str(folder), cache=folder.parent / "cache"))
+    return load_base(resolve(str(folder), cache=folder.parent / "cache"), dtype=dtype)
 
 
 def made_examples(rows: int, start: int = 0) -> list[Example]:

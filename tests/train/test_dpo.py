@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.train.made import made_base, made_examples, made_recipe
+from tests.train.made import interrupted_and_resumed, made_base, made_examples, made_recipe
 from tunewright.base import events
-from tunewright.base.errors import DataError, ModelError
+from tunewright.base.errors import DataError
+from tunewright.base.files import hash_folder
 from tunewright.data.example import Example
-from tunewright.data.tokens import tokenize
+from tunewright.data.tokens import TokenTable, tokenize
+from tunewright.models.base import Base
 from tunewright.recipe import Recipe
 from tunewright.train import train
 
@@ -23,14 +25,17 @@ def made_pairs(rows: int, start: int = 0) -> list[Example]:
     return [dataclasses.replace(example, rejected="who knows") for example in made_examples(rows, start)]
 
 
-def run(folder: Path, recipe: Recipe, rows: list[Example]) -> tuple[Any, list[dict[str, float]]]:
-    base = made_base(folder / "tiny")
-    tables = {
+def tables(base: Base, folder: Path, rows: list[Example]) -> dict[str, TokenTable]:
+    return {
         name: tokenize(examples, base.chat, key=f"{name}/{len(examples)}", cache=folder / "cache", max_length=256)
         for name, examples in (("train", rows), ("validation", made_pairs(8, 1000)))
     }
+
+
+def run(folder: Path, recipe: Recipe, rows: list[Example]) -> tuple[Any, list[dict[str, float]]]:
+    base = made_base(folder / "tiny")
     heard: list[events.Event] = []
-    trained = train(base, tables, recipe, folder=folder / "run", listener=heard.append)
+    trained = train(base, tables(base, folder, rows), recipe, folder=folder / "run", listener=heard.append)
     return trained, [event.values for event in heard if isinstance(event, events.Metrics) and "loss" in event.values]
 
 
@@ -67,8 +72,17 @@ def test_rows_with_one_answer_are_refused(tmp_path: Path) -> None:
         run(tmp_path, made_recipe(objective="dpo"), made_examples(16))
 
 
-def test_full_training_has_no_reference_and_is_refused_before_the_first_step(tmp_path: Path) -> None:
-    recipe = Recipe.model_validate({**made_recipe(objective="dpo").model_dump(), "method": "full"})
-    with pytest.raises(ModelError, match="compares the model with what it was before training"):
-        run(tmp_path, recipe, made_pairs(16))
-    assert not (tmp_path / "run" / "checkpoints").exists()
+@pytest.mark.parametrize("method", ["full", {"name": "layers", "last": 1}, {"name": "bottleneck", "width": 4}])
+def test_methods_of_every_kind_have_a_reference_and_resume_to_the_same_bytes(tmp_path: Path, method: Any) -> None:
+    recipe = made_recipe(objective="dpo", method=method, epochs=1, learning_rate=3e-3, validate_every=3)
+    whole, steps = run(tmp_path, recipe, made_pairs(64))
+    assert steps[0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
+    assert steps[-1]["margin"] > 0.1
+
+    def work(folder: Path, **options: Any) -> Any:
+        base = made_base(tmp_path / "tiny")
+        return train(base, tables(base, tmp_path, made_pairs(64)), recipe, folder=folder, **options)
+
+    again = interrupted_and_resumed(work, tmp_path / "parts", step=4)
+    assert again.progress == whole.progress
+    assert hash_folder(again.adapter) == hash_folder(whole.adapter)

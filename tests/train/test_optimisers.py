@@ -122,6 +122,67 @@ def test_8_bits_without_their_library_say_what_to_install(monkeypatch: pytest.Mo
         stepped(with_gradient([1.0], [0.5]), "adamw8bit")
 
 
+def narrow(value: Any) -> Weights:
+    model = Weights(w=value)
+    model.w = nn.Parameter(model.w.detach().bfloat16())
+    return model
+
+
+def backward(model: nn.Module, gradient: torch.Tensor) -> None:
+    """Gives `w` this gradient, as a backward pass does."""
+    (model.w * gradient.to(model.w.dtype)).sum().backward()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_masters_move_as_float32_weights_on_the_same_gradients(name: str) -> None:
+    generator = torch.Generator().manual_seed(1)
+    value = torch.randn(64, 128, generator=generator).bfloat16().float().tolist()
+    ours, theirs = narrow(value), Weights(w=value)
+    config = OPTIMISERS.config(name)()
+    first, second = (
+        Optimiser(dict(each.named_parameters()), OPTIMISERS.call(name, "build", each, config, weight_decay=0.1))
+        for each in (ours, theirs)
+    )
+    for _ in range(5):
+        gradient = torch.randn(64, 128, generator=generator).bfloat16().float()
+        for model, optimiser in ((ours, first), (theirs, second)):
+            optimiser.zero_grad()
+            backward(model, gradient)
+            optimiser.step(1e-4)
+    assert torch.equal(first.weights["w"], theirs.w)
+    assert torch.equal(ours.w, theirs.w.bfloat16())
+    assert ours.w.dtype == torch.bfloat16
+    assert all(torch.equal(held, second.tensors()[key]) for key, held in first.tensors().items())
+    assert {value.dtype for value in first.tensors().values()} <= {torch.float32, torch.uint8, torch.int64}
+
+
+def test_steps_too_small_for_bfloat16_add_up() -> None:
+    ours, alone = narrow([1.0, -2.0]), narrow([1.0, -2.0])
+    optimiser = Optimiser(dict(ours.named_parameters()), [torch.optim.SGD(ours.parameters(), lr=1.0)])
+    plain = torch.optim.SGD(alone.parameters(), lr=0.01)
+    for _ in range(10):
+        optimiser.zero_grad()
+        backward(ours, torch.tensor([0.1, 0.1]))
+        optimiser.step(0.01)
+        alone.w.grad = torch.full((2,), 0.1).bfloat16()
+        plain.step()
+    # Ten steps of 0.001: the nearest numbers to 0.99 and -2.01 are 0.98828 and -2.01562; each step alone is lost.
+    assert alone.w.tolist() == [1.0, -2.0]
+    assert optimiser.weights["w"].tolist() == pytest.approx([0.99, -2.01], abs=1e-4)
+    assert ours.w.tolist() == [0.98828125, -2.015625]
+
+
+def test_gradients_of_pieces_add_up_in_float32() -> None:
+    model = narrow([1.0])
+    optimiser = Optimiser(dict(model.named_parameters()), [torch.optim.SGD(model.parameters(), lr=1.0)])
+    for gradient in (1.0, *[2.0**-9] * 4):  # in bfloat16, 1 + 1/512 is 1
+        backward(model, torch.tensor([gradient]))
+    assert optimiser.weights["w"].grad.item() == 1 + 4 * 2.0**-9
+    assert model.w.grad is None
+    optimiser.zero_grad()
+    assert optimiser.weights["w"].grad is None
+
+
 class WithEmbedding(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -162,6 +223,7 @@ def test_frozen_weights_are_nobodys() -> None:
         # The embedding is large enough for 8 bits; of an adapter this small all is kept in 32.
         pytest.param({"optimiser": "adamw8bit", "method": "full", "learning_rate": 1e-3}, marks=needs_bitsandbytes),
         {"optimiser": "muon", "method": "full", "learning_rate": 1e-3},
+        {"dtype": "bfloat16", "method": "full", "learning_rate": 1e-3, "forgetting": {"l2": 0.01}},
         {
             "method": {"name": "lora", "rank": 4, "dropout": 0.1},
             "schedule": "wsd",
@@ -176,7 +238,7 @@ def test_an_interrupted_run_ends_with_the_same_bytes(root: Path, tmp_path: Path,
     recipe = made_recipe(**{"epochs": 1, "batch_size": 4, "node_budget": 1000, "validate_every": 3, **settings})
 
     def work(folder: Path, **options: Any) -> Any:
-        base = made_base(root / "tiny")
+        base = made_base(root / "tiny", "bfloat16" if recipe.train.dtype == "bfloat16" else "float32")
         tables = {**made_tables(base, root / "cache", rows=24), "general": general_table(base, root / "cache")}
         return train(base, tables, recipe, folder=folder, **options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base.events import Message
@@ -38,24 +39,25 @@ def settle_method(job: Job) -> None:
 
 def _choose(job: Job) -> Choice:
     from tunewright.models.base import pick_dtype
-    from tunewright.models.memory import Piece, available_bytes, estimate_training_bytes, model_size, treat
+    from tunewright.models.memory import ADAMW, Piece, available_bytes, estimate_training_bytes, model_size, treat
     from tunewright.models.methods.auto import Means, choose
 
     asked = job.recipe.train
     size, dtype = model_size(job.base_files().folder), pick_dtype(asked.dtype)
     piece = Piece.of_rows(1, asked.node_budget + 1)
 
-    def peak(method: PluginConfig) -> int:
-        return estimate_training_bytes(size, treat(size, method, dtype), piece, dtype=dtype).total
-
     with quiet():
         table = token_tables(job)["train"]
         objective = OBJECTIVES.call(asked.objective.plugin, "build", asked.objective)
+    keeping = replace(ADAMW, reference=objective.needs_reference)
+
+    def peak(method: PluginConfig) -> int:
+        return estimate_training_bytes(size, treat(size, method, dtype), piece, dtype=dtype, keeping=keeping).total
+
     learned = [int((table.weights(row) != 0).sum()) for row in range(len(table))]
     means = Means(
         available=available_bytes(),
         peak=peak,
         quantises=importlib.util.find_spec("bitsandbytes") is not None,
-        only_adapters=objective.needs_reference or dtype != "float32",
     )
     return choose(size, rows=sum(count > 0 for count in learned), learned=sum(learned), means=means)

@@ -36,7 +36,7 @@ HEAP_HOLES = 0.66
 _HEAP_BLOCK_BYTES = 32 << 20
 # A number of 4-bit NormalFloat: itself, an 8-bit scale for 64 of them, and a 32-bit one for 256 scales.
 _NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
-OWN_WEIGHTS = ("full", "layers")  # these methods train the base itself, and in float32 alone
+OWN_WEIGHTS = ("full", "layers")  # these methods train the base itself
 _QUANTISED = ("qlora",)
 _FUSED = ("lora", "rslora")  # `methods/_lora_linear.py`
 _VIRTUAL = ("prompt", "prefix", "ptuning")
@@ -179,7 +179,8 @@ class Treatment:
 
     Args:
         trained: Weights that are trained.
-        trained_bytes: Bytes of one of them, of its gradient, and of a number that the optimiser keeps for it.
+        trained_bytes: Bytes of one of them as the optimiser moves it (a float32 master, where it is narrower), of its
+            gradient, and of a number that the optimiser keeps for it.
         base_bytes: Bytes of the base's weights as they are held.
         is_own: Whether the trained weights are the base's, and not beside it.
         inputs: Which inputs of linear layers wait for the backward pass: each tensor once ("shared"); a float32 copy
@@ -222,7 +223,7 @@ def treat(size: ModelSize, method: PluginConfig, dtype: str) -> Treatment:
     only_last = name == "layers" and not settings["names"]
     return Treatment(
         trained=METHODS.call(name, "trainable", size, method),
-        trained_bytes=number if is_own else BYTES["float32"],
+        trained_bytes=BYTES["float32"],
         base_bytes=base_bytes,
         is_own=is_own,
         inputs=inputs,
@@ -240,12 +241,14 @@ class Keeping:
     Args:
         numbers: The optimiser's numbers.
         best: Whether the best weights so far are kept, since something validates.
-        start: Whether the weights are kept as they started.
+        start: Whether the weights are kept as they started, for an anchor.
+        reference: Whether the objective needs the model as it started; the base's own weights are kept for it.
     """
 
     numbers: float
     best: bool = True
     start: bool = False
+    reference: bool = False
 
     @property
     def copies(self) -> int:
@@ -327,8 +330,7 @@ def estimate_training_bytes(
     """Peak memory of training, by cause: the largest of the moments that may be the peak.
 
     These are: the weights being read; the end of the forward pass, when all that waits for the backward pass is there
-    and the head's chunk beside it; the end of the backward pass, when it is gone and all gradients are there; and a
-    validation that finds better weights, which are copied before the copy of those before them is let go.
+    and the head's chunk beside it; and the end of the backward pass, when it is gone and all gradients are there.
 
     Args:
         size: The base model's.
@@ -340,11 +342,11 @@ def estimate_training_bytes(
     """
     trained = treatment.trained * treatment.trained_bytes
     read, stay = _pages(size, treatment, dtype) if machine.maps_files else (0, 0)
-    weights = treatment.base_bytes + stay + (0 if treatment.is_own else trained)
+    own_are_moved = treatment.is_own and BYTES[dtype] == treatment.trained_bytes  # narrower ones have masters beside
+    weights = treatment.base_bytes + stay + (0 if own_are_moved else trained)
+    copies = keeping.copies * trained + keeping.reference * treatment.is_own * treatment.trained * BYTES[dtype]
     process = machine.process_bytes
-    resident = Estimate(
-        process=process, weights=weights, optimiser=round(trained * keeping.numbers), copies=keeping.copies * trained
-    )
+    resident = Estimate(process=process, weights=weights, optimiser=round(trained * keeping.numbers), copies=copies)
     activations, attention = kept_for_backward(size, treatment, piece, dtype)
     passing = passing_in_a_layer(size, treatment, piece, dtype)
     head = head_workspace(size, treatment, piece, dtype)
@@ -364,7 +366,6 @@ def estimate_training_bytes(
             allocator=holes,
         ),
         replace(resident, gradients=trained, activations=passing, allocator=holes),
-        replace(resident, gradients=trained, copies=(keeping.copies + keeping.best) * trained, allocator=holes),
     ]
     return max(moments, key=lambda moment: moment.total)
 

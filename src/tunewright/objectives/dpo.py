@@ -5,7 +5,7 @@ The model learns to prefer a chosen answer to a rejected one, by more than it di
     loss = -log sigmoid(beta * margin)
     margin = (log p(chosen) - log p0(chosen)) - (log p(rejected) - log p0(rejected))
 
-where p0 is the reference, the model with its adapter switched off. Both answers are paths of one forest, so their
+where p0 is the reference, the model as it was before training. Both answers are paths of one forest, so their
 prompt, and whatever the answers begin with alike, is computed once.
 """
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import OutOfMemoryError
-from tunewright.models.memory import OWN_WEIGHTS
 from tunewright.plan.bases import known_bases, smaller_bases
 from tunewright.plan.devices import this_machine
 from tunewright.plan.predict import Forecast, method_like
@@ -108,7 +107,7 @@ def changed(recipe: Recipe, fields: dict[str, Any]) -> Recipe:
 def _ways(forecast: Forecast) -> Iterator[_Way]:
     recipe, train = forecast.recipe, forecast.recipe.train
     yield _Way("train.node_budget", _halved(train.node_budget, _SMALLEST_BUDGET), "the same result, a little slower")
-    if forecast.dtype(recipe) == "float32" and recipe.method.plugin not in OWN_WEIGHTS:
+    if forecast.dtype(recipe) == "float32":
         slow = "slow, since this processor does not compute in it" if forecast.device.dtype == "float32" else "faster"
         yield _Way("train.dtype", ("bfloat16",), f"half as precise; {slow}")
     yield _Way("train.batch_size", _halved(train.batch_size, 1), "more and noisier steps")

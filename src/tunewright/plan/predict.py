@@ -14,7 +14,7 @@ from tunewright.base.errors import InputError
 from tunewright.base.events import Listener, ignore
 from tunewright.base.plugins import METHODS, OBJECTIVES, PluginConfig
 from tunewright.models.memory import (
-    OWN_WEIGHTS,
+    BYTES,
     Estimate,
     Keeping,
     ModelSize,
@@ -44,7 +44,8 @@ _ADAPTERS = 2
 _TOKEN_BYTES = 8
 # Bytes of a weight, its gradient and AdamW's two numbers; in mixed precision a float32 copy of the weight besides.
 REGIMES = {
-    16: "all in float32, or mixed precision",
+    18: "bfloat16 with gradients and a copy in float32, as here",
+    16: "all in float32, or the same with gradients in bfloat16",
     12: "bfloat16, AdamW's two numbers in float32",
     8: "all in bfloat16",
 }
@@ -239,9 +240,7 @@ class Forecast:
         )
 
     def dtype(self, recipe: Recipe) -> str:
-        """Of the base's weights and the activations, on the device; where the weights themselves train, float32."""
-        if recipe.method.plugin in OWN_WEIGHTS:
-            return "float32"
+        """Of the base's weights and the activations, on the device."""
         return self.device.dtype if recipe.train.dtype == "auto" else recipe.train.dtype
 
     def work(self, recipe: Recipe) -> Work:
@@ -263,6 +262,7 @@ class Forecast:
                 kept_numbers(recipe.train.optimiser),
                 best=validates,
                 start=bool(recipe.forgetting.l2 or recipe.forgetting.ewc),
+                reference=needs_reference(recipe),
             ),
             machine=self.device.machine,
         )
@@ -291,6 +291,12 @@ def kept_numbers(optimiser: PluginConfig) -> float:
     if optimiser.plugin == "sgd" and not optimiser.model_dump()["momentum"]:
         return 0.0
     return _KEPT_NUMBERS.get(optimiser.plugin, _KEPT_NUMBERS["adamw"])
+
+
+def needs_reference(recipe: Recipe) -> bool:
+    """Whether the recipe's objective compares the model with what it was before training."""
+    asked = recipe.train.objective
+    return bool(OBJECTIVES.call(asked.plugin, "build", asked).needs_reference)
 
 
 def training_flops(size: ModelSize, treatment: Treatment, work: Work) -> float:
@@ -324,8 +330,10 @@ def disk_bytes(treatment: Treatment, work: Work, kept: float) -> int:
 def regime(size: ModelSize, treatment: Treatment, dtype: str, kept: float) -> str:
     """What a weight costs, in words: the figure behind the figures."""
     number = treatment.trained_bytes
-    state = number * (2 + kept)
-    parts = f"weight {number}, gradient {number}, optimiser {number * kept:g}"
+    narrow = BYTES[dtype] if treatment.is_own and BYTES[dtype] < number else 0
+    state = narrow + number * (2 + kept)
+    weight = f"weight {narrow} and its float32 master {number}" if narrow else f"weight {number}"
+    parts = f"{weight}, gradient {number}, optimiser {number * kept:g}"
     if treatment.is_own and treatment.trained == size.parameters:
         return f"{state:g} bytes a parameter ({parts})"
     held = treatment.base_bytes / size.parameters
@@ -352,13 +360,11 @@ def _settled(forecast: Forecast) -> Recipe:
     recipe, tables = forecast.recipe, forecast.found.tables
     if recipe.method.plugin != "auto" or not tables:
         return recipe
-    objective = OBJECTIVES.call(recipe.train.objective.plugin, "build", recipe.train.objective)
     worst = forecast.work(recipe).worst
     means = Means(
         available=forecast.device.memory_bytes,
         peak=lambda method: forecast.memory(recipe.model_copy(update={"method": method}), worst).total,
         quantises=importlib.util.find_spec("bitsandbytes") is not None,
-        only_adapters=objective.needs_reference or forecast.dtype(recipe) != "float32",
     )
     learned = [int((tables["train"].weights(row) != 0).sum()) for row in range(len(tables["train"]))]
     choice = choose(forecast.size, rows=sum(count > 0 for count in learned), learned=sum(learned), means=means)

@@ -58,14 +58,16 @@ def fisher_information(weights: Mapping[str, nn.Parameter], losses: Iterable[Ten
         weights: Whose information to take.
         losses: Each example's negative log-likelihood, in nats, with its graph; at least one.
     Returns:
-        A tensor of each weight's shape.
+        A tensor of each weight's shape, in float32 at least.
     """
-    total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    wide = {name: torch.promote_types(weight.dtype, torch.float32) for name, weight in weights.items()}
+    total = {name: torch.zeros_like(weight, dtype=wide[name]) for name, weight in weights.items()}
     count = 0
     for loss in losses:
         gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
         for name, gradient in zip(weights, gradients, strict=True):
             if gradient is not None:
+                gradient = gradient.to(wide[name])
                 total[name].addcmul_(gradient, gradient)
         count += 1
     return {name: value / count for name, value in total.items()}

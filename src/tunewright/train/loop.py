@@ -23,7 +23,7 @@ from tunewright.data.dataset import GENERAL
 from tunewright.data.tokens import TokenTable
 from tunewright.forest import Forest, build, cut, layout
 from tunewright.forest import Path as ForestPath
-from tunewright.forest.reference import check_reference, reference_logp
+from tunewright.forest.reference import Start, reference_logp
 from tunewright.forest.score import DEFAULT_BACKEND, score
 from tunewright.models.adapters import save_adapter
 from tunewright.objectives._protocol import LossSum, Objective
@@ -141,12 +141,12 @@ class _Session:
         layout.adopt(base.model)
         method = recipe.method
         self._model = METHODS.call(method.name, "attach", base.model, method, derive(recipe.seed, "adapter"))
-        if self._objective.needs_reference:
-            check_reference(self._model)
-        self._weights = {name: w for name, w in self._model.named_parameters() if w.requires_grad}
+        self._start = Start(self._model) if self._objective.needs_reference else None
         decay = config.weight_decay
         parts = OPTIMISERS.call(config.optimiser.name, "build", self._model, config.optimiser, weight_decay=decay)
-        self._optimiser = Optimiser(self._weights, parts)
+        self._trained = {name: w for name, w in self._model.named_parameters() if w.requires_grad}
+        self._optimiser = Optimiser(self._trained, parts)
+        self._weights = self._optimiser.weights
         self._anchor = Anchor(self._weights, l2=forgetting.l2, ewc=forgetting.ewc)
         self._progress = Progress()
         self._best: dict[str, Tensor] = {}
@@ -200,7 +200,7 @@ class _Session:
         if forgetting.ewc and not self._anchor.fisher:
             paths = self._rows.general_paths(forgetting.fisher_rows, derive(self._recipe.seed, "fisher"))
             self._listener(events.Stage("fisher information", "started", 0, len(paths), "rows"))
-            self._anchor.fisher = fisher_information(self._weights, self._general_losses(paths))
+            self._anchor.fisher = fisher_information(self._trained, self._general_losses(paths))
             self._listener(events.Stage("fisher information", "finished", len(paths), len(paths), "rows"))
 
     def _general_losses(self, paths: list[ForestPath]) -> Iterator[Tensor]:
@@ -218,7 +218,7 @@ class _Session:
         if found is None:
             return
         self._progress, tensors = found
-        _load(self._weights, tensors["weights"])
+        self._optimiser.put(tensors["weights"])
         self._best = tensors.get("best", {})
         self._optimiser.restore(tensors.get("optimiser", {}))
         self._anchor.fisher = tensors.get("fisher", {})
@@ -267,9 +267,9 @@ class _Session:
     def _pieces(self, paths: list[ForestPath]) -> list[tuple[Forest, Tensor | None]]:
         """Paths as a forest, cut under the budget; each piece with its reference, where the objective needs one."""
         pieces = cut(build(paths), self._config.node_budget)
-        if not self._objective.needs_reference:
+        if self._start is None:
             return [(piece, None) for piece in pieces]
-        return list(zip(pieces, reference_logp(self._model, pieces, DEFAULT_BACKEND), strict=True))
+        return list(zip(pieces, reference_logp(self._start, pieces, DEFAULT_BACKEND), strict=True))
 
     def _part(self, piece: Forest, reference: Tensor | None, *, smoothing: float = 0.0) -> LossSum:
         """The loss of a piece of a step's forest."""
@@ -338,7 +338,7 @@ class _Session:
         if progress.best_standing is None or standing > progress.best_standing:
             progress.best_standing, progress.best_step, progress.waited = standing, progress.step, 0
             progress.best_loss = values.get("loss")
-            self._best = {name: w.detach().clone() for name, w in self._weights.items()}
+            _keep(self._best, self._weights)
         else:
             progress.waited += 1
 
@@ -398,7 +398,7 @@ class _Session:
     def _finish(self) -> Path:
         """Puts the best weights back and writes the adapter."""
         if self._best:
-            _load(self._weights, self._best)
+            self._optimiser.put(self._best)
         self._model.eval()
         place = self._folder / "adapter"
         if not place.exists():
@@ -433,6 +433,10 @@ def _objective(config: Train) -> Objective:
 
 
 @torch.no_grad()
-def _load(weights: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+def _keep(kept: dict[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    """Copies weights over those that were kept before, so that there are never two copies of them."""
     for name, weight in weights.items():
-        weight.copy_(values[name])
+        if name in kept:
+            kept[name].copy_(weight)
+        else:
+            kept[name] = weight.detach().clone()

@@ -10,8 +10,7 @@ from safetensors.torch import load_file, save_file
 from tests.models.methods.adapting import attached, loaded, logits, randomised, saved
 from tests.tiny import tiny_model
 from tunewright.base.errors import ModelError
-from tunewright.base.plugins import PluginConfig
-from tunewright.models.methods import full, layers
+from tunewright.models.methods import full
 from tunewright.models.methods._own_weights import FILE
 
 
@@ -76,10 +75,3 @@ def test_weights_of_another_model_change_nothing(
     with pytest.raises(ModelError, match=difference):
         loaded(folder, base)
     assert torch.equal(base.lm_head.weight, tiny_model().lm_head.weight)
-
-
-@pytest.mark.parametrize("config", [full.Config(), layers.Config(last=1)])
-def test_in_bfloat16_most_steps_would_be_lost_so_it_is_refused(config: PluginConfig) -> None:
-    with pytest.raises(ModelError, match=r"train\.dtype: .* cannot be trained in bfloat16.*float32") as caught:
-        attached(config, tiny_model().to(torch.bfloat16))
-    assert caught.value.exit_code == 2

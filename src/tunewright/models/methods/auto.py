@@ -46,14 +46,11 @@ class Means:
         available: Free memory, in bytes.
         peak: Bytes that training takes at its peak, with a method's settings.
         quantises: Whether the base can be quantised here (bitsandbytes is installed).
-        only_adapters: Whether the base's own weights cannot train: the objective needs the model as it was before, or
-            they are narrower than float32.
     """
 
     available: int
     peak: Callable[[PluginConfig], int]
     quantises: bool = True
-    only_adapters: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +90,7 @@ def trainable(size: ModelSize, config: Config) -> int:
 def choose(size: ModelSize, *, rows: int, learned: int, means: Means) -> Choice:
     """The method for a run: the first of these that applies.
 
-    1. Full fine-tuning, if the data hold more than LoRA's highest rank can, memory is enough, and the base's own
-       weights can train.
+    1. Full fine-tuning, if the data hold more than LoRA's highest rank can, and memory is enough.
     2. LoRA on all linear layers, if it fits; rank-stabilised above rank 32. The rank is 8 below 1,000 rows and 16 from
        there on, doubled until the update can hold the data, up to 128 or the width of the narrowest layer.
     3. QLoRA with the same rank: it fits where LoRA does not, or is the nearest to fitting.
@@ -112,7 +108,7 @@ def choose(size: ModelSize, *, rows: int, learned: int, means: Means) -> Choice:
     adapter = Choice("rslora" if rank > _HIGHEST_PLAIN_RANK else "lora", {"rank": rank})
     data = f"{rows:,} rows with {learned:,} tokens to learn"
     full = Choice("full")
-    if not holds and not means.only_adapters and _fits(full, means):
+    if not holds and _fits(full, means):
         return full.because(f"{data} are more than an adapter of rank {rank} holds, and {_taken(full, means)}")
     if holds:
         count = METHODS.call(adapter.method, "trainable", size, adapter.config)

@@ -26,14 +26,7 @@ class Config(PluginConfig):
 
 
 def attach(model: nn.Module, config: Config, seed: int) -> Any:
-    """Lets every weight train; returns the model itself. Nothing is random.
-
-    Raises:
-        ModelError: If the weights are narrower than float32.
-    """
-    from tunewright.models.methods import _own_weights
-
-    _own_weights.check_dtype(model)
+    """Lets every weight train; returns the model itself. Nothing is random."""
     return model.requires_grad_(True)
 
 

@@ -48,12 +48,8 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
     """Lets the chosen weights train and freezes the rest; returns the model itself. Nothing is random.
 
     Raises:
-        ModelError: If there are fewer blocks than `last`, a name matches no weight, or weights are narrower than
-            float32.
+        ModelError: If there are fewer blocks than `last`, or a name matches no weight.
     """
-    from tunewright.models.methods import _own_weights
-
-    _own_weights.check_dtype(model)
     # A tied weight has two names, and either one chooses it.
     weights = list(model.named_parameters(remove_duplicate=False))
     chosen = _chosen(config, [name for name, _ in weights])
