@@ -29,7 +29,9 @@ TEXTS = [
     None, "", "  ", "Kaputt", "KAPUTT ", "defekt", "broken", "ﬁne\u200b  text\r\n\n\n\nhere\t", "cafe\u0301",
     "\ufeffb\x00c", "5 March 2024", "03/04/2024", "2024-03-05", "tomorrow",
     "mail bob@mail.example.com, or call (202) 555-0123!",
-    "+49 30 123456 +49 30 123457", "order 2025550123", "👩\u200d💻 a\u200db",
+    "+49 30 123456 +49 30 123457", "order 2025550123",
+    "card 4111 1111 1111 1111 from 10.0.0.7", "password: [SECRET] or x=hunter2!",
+    "DOB 03/05/1980, GB82 WEST 1234 5698 7654 32", "👩\u200d💻 a\u200db",
 ]  # fmt: skip
 text = st.sampled_from(TEXTS) | st.text(max_size=12)
 CASES = [(name, case) for name in STEPS.names() for case in SETTINGS.get(name, [None])]

@@ -49,5 +49,23 @@ def test_left_alone(text: str, region: str | None) -> None:
 
 
 def test_counts() -> None:
-    result = apply(frame_of(t=["a@b.example c@d.example", None, "+1 202 555 0123"]), Config(columns=("t",)))
+    kinds = ("email", "phone")
+    result = apply(
+        frame_of(t=["a@b.example c@d.example", None, "+1 202 555 0123"]), Config(columns=("t",), kinds=kinds)
+    )
     assert result.findings == {"emails": 2, "phones": 1, "cells_changed": 2}
+    assert set(result.edits["reason"]) == {"email, phone redacted"}
+
+
+def test_all_kinds_by_default() -> None:
+    text = (
+        "DOB 03/05/1980, SSN 123-45-6789, card 4111 1111 1111 1111, from 10.0.0.7 (00:1A:2B:3C:4D:5E), "
+        "password: hunter2!"
+    )
+    expected = "DOB [BIRTH_DATE], SSN [NATIONAL_ID], card [CARD], from [IP] ([MAC]), password: [SECRET]"
+    assert _redacted(text, None) == expected
+
+
+def test_only_what_is_asked_for() -> None:
+    result = apply(frame_of(t=["a@b.example from 10.0.0.7"]), Config(columns=("t",), kinds=("ip",)))
+    assert result.frame["t"].to_list() == ["a@b.example from [IP]"]
