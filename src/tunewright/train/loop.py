@@ -37,6 +37,7 @@ from tunewright.train.explosion import LEVEL_STEPS, PATIENCE_STEPS, steps_far_ab
 from tunewright.train.interrupt import Interrupt
 from tunewright.train.noise import noisy_embeddings
 from tunewright.train.optimiser import Optimiser
+from tunewright.train.penalty import StepPenalty
 from tunewright.train.rows import Rows
 from tunewright.train.schedule import Order, learning_rate, validation_steps
 
@@ -234,11 +235,12 @@ class _Session:
         self._optimiser.zero_grad()
         loss_sum, weight, nodes = 0.0, 0.0, 0
         reported: Counter[str] = Counter()
-        for number, (piece, reference) in enumerate(self._pieces(self._rows.paths(self._objective, rows))):
-            seed = derive(self._recipe.seed, "embeddings", progress.step, number)
-            with noisy_embeddings(self._model, piece, alpha=self._config.neftune_alpha, seed=seed):
-                part = self._part(piece, reference, smoothing=self._config.label_smoothing)
-            part.total.backward()  # type: ignore[no-untyped-call]
+        pieces = self._pieces(self._rows.paths(self._objective, rows))
+        added = StepPenalty(self._model, [piece for piece, _ in pieces], lambda number: self._noisy(pieces, number))
+        for number, (piece, _) in enumerate(pieces):
+            with added.watch():
+                part = self._noisy(pieces, number)
+            added.added_to(part, piece).backward()  # type: ignore[no-untyped-call]
             loss_sum, weight, nodes = loss_sum + part.total.item(), weight + part.weight, nodes + piece.nodes
             reported.update(part.reported)
         penalty, norm = self._scale_gradients(weight)
@@ -257,6 +259,7 @@ class _Session:
             "tokens": float(sum(map(self._rows.tokens, rows))),
             "examples_per_s": len(rows) / seconds,
             **{name: total / weight for name, total in reported.items()},
+            **added.reported,
         }
         if self._order.replayed:
             values["replayed"] = float(sum(row >= self._rows.own for row in rows))
@@ -270,6 +273,13 @@ class _Session:
         if self._start is None:
             return [(piece, None) for piece in pieces]
         return list(zip(pieces, reference_logp(self._start, pieces, DEFAULT_BACKEND), strict=True))
+
+    def _noisy(self, pieces: list[tuple[Forest, Tensor | None]], number: int) -> LossSum:
+        """The loss of one of a step's pieces, as it is learned from."""
+        piece, reference = pieces[number]
+        seed = derive(self._recipe.seed, "embeddings", self._progress.step, number)
+        with noisy_embeddings(self._model, piece, alpha=self._config.neftune_alpha, seed=seed):
+            return self._part(piece, reference, smoothing=self._config.label_smoothing)
 
     def _part(self, piece: Forest, reference: Tensor | None, *, smoothing: float = 0.0) -> LossSum:
         """The loss of a piece of a step's forest."""

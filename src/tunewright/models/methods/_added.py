@@ -55,11 +55,16 @@ class AddedLinear(nn.Module, ABC):
 
 
 class Adapted(nn.Module):
-    """A model some of whose linear layers are `AddedLinear`; called, unwrapped and switched off as PEFT's are."""
+    """A model some of whose linear layers are `AddedLinear`; called, unwrapped and switched off as PEFT's are.
+
+    Attributes:
+        penalty: What the method adds to the loss (`train.penalty.Penalty`); None for most.
+    """
 
     def __init__(self, base: nn.Module) -> None:
         super().__init__()
         self.base = base
+        self.penalty: Any = None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the model itself gives."""

@@ -24,6 +24,10 @@ class MixtureLinear(AddedLinear):
         scale: Factor on the update.
         top_k: Experts that a token uses; the others' gates are zero.
         dropout: Share of the inputs dropped in training; the router reads them whole.
+
+    Attributes:
+        watched: Whether what the router says of a pass is to be kept.
+        routed: The last watched pass: probabilities of all experts, with a gradient, and gates, without; shapes (N, E).
     """
 
     def __init__(
@@ -36,6 +40,8 @@ class MixtureLinear(AddedLinear):
         self.down = nn.Linear(inputs, experts * rank, bias=False, dtype=dtype)
         self.up = nn.Linear(experts * rank, outputs, bias=False, dtype=dtype)
         self.dropout = nn.Dropout(dropout)
+        self.watched = False
+        self.routed: tuple[Tensor, Tensor] | None = None
         nn.init.normal_(self.router.weight, std=_ROUTER_SPREAD)
         nn.init.zeros_(self.up.weight)
 
@@ -43,7 +49,11 @@ class MixtureLinear(AddedLinear):
         """Shape (..., O)."""
         # The weights are float32; the products are computed in the model's own dtype.
         low = functional.linear(self.dropout(x), self.down.weight.to(x.dtype))
-        gate = (self.gates(x) * self.scale).to(x.dtype)
+        logits = self._logits(x)
+        gate = self._gates(logits)
+        if self.watched:
+            self.routed = logits.softmax(-1).flatten(0, -2), gate.detach().flatten(0, -2)
+        gate = (gate * self.scale).to(x.dtype)
         low = (low.view(*gate.shape, self.rank) * gate[..., None]).flatten(-2)
         return functional.linear(low, self.up.weight.to(x.dtype))
 
@@ -52,7 +62,12 @@ class MixtureLinear(AddedLinear):
 
         A token's gates follow from its own hidden state alone, so rows that share a prefix share its gates.
         """
-        logits = functional.linear(x.to(self.router.weight.dtype), self.router.weight)
+        return self._gates(self._logits(x))
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return functional.linear(x.to(self.router.weight.dtype), self.router.weight)
+
+    def _gates(self, logits: Tensor) -> Tensor:
         if self.top_k < self.experts:
             chosen = logits.topk(self.top_k, dim=-1).indices
             dropped = torch.ones_like(logits, dtype=torch.bool).scatter(-1, chosen, False)

@@ -1,8 +1,8 @@
 """A mixture of LoRA experts with a router (Zadouri et al. 2023, arXiv:2309.05444).
 
 Each chosen linear layer gets several low-rank updates; a router weighs them for each token by a softmax over the
-experts. By default all are mixed, as in the paper, where that did better than choosing some of them. There is no
-balance loss: one is needed where few of many experts are chosen, and each token's gradient reaches those few alone.
+experts. By default all are mixed, as in the paper, where that did better than choosing some of them. Where few of many
+are chosen, each token's gradient reaches those few alone, and a balance loss keeps the others from being forgotten.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # As LoRA's.
 LEARNING_RATE = 1e-3
+_BALANCE = 0.01
 
 
 class Config(LowRank):
@@ -31,6 +32,20 @@ class Config(LowRank):
     experts: int = Field(4, ge=2, description="Low-rank updates of each layer, which its router mixes.")
     rank: int = Field(4, ge=1, description="Inner width of each expert.")
     top_k: int | None = Field(None, ge=1, description="Experts that a token uses. Empty: all, mixed by their weights.")
+
+    balance: float | None = Field(
+        None,
+        ge=0,
+        description="Weight of the loss that spreads tokens evenly over each router's experts. Empty: 0.01 where top_k "
+        "chooses some, 0 where all are mixed.",
+    )
+
+    @property
+    def balance_weight(self) -> float:
+        """The weight, settled: where experts are chosen, Switch Transformer's."""
+        if self.balance is not None:
+            return self.balance
+        return _BALANCE if (self.top_k or self.experts) < self.experts else 0.0
 
     @model_validator(mode="after")
     def _no_more_than_there_are(self) -> Self:
@@ -48,6 +63,7 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
         ModelError: If a target matches no layer, or the rank is above a layer's width.
     """
     from tunewright.models.methods._added import adapt
+    from tunewright.models.methods._balance import Balance
     from tunewright.models.methods._molora_linear import MixtureLinear
     from tunewright.models.methods._peft import check_rank
 
@@ -63,7 +79,11 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
 
     layers = chosen_layers(model, config.targets)
     check_rank(layers, config.rank)
-    return adapt(model, list(layers), make, seed)
+    adapted = adapt(model, list(layers), make, seed)
+    if config.balance_weight:
+        mixtures = [module for module in adapted.modules() if isinstance(module, MixtureLinear)]
+        adapted.penalty = Balance(mixtures, config.balance_weight)
+    return adapted
 
 
 def trainable(size: ModelSize, config: Config) -> int:

@@ -1,0 +1,93 @@
+"""What a method adds to the loss of a step, beside what the objective says.
+
+A penalty may depend on all of a step's nodes together, and a step is cut into pieces whose backward passes come one by
+one. So it is split in two: a statistic that adds up over the pieces, and, once that is known for the whole step, parts
+that add up. Where there are several pieces, a first pass without gradients gathers the statistic, with the same noise;
+the penalty and its gradient then do not depend on the cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from tunewright.forest import Forest
+from tunewright.objectives._protocol import LossSum
+
+
+class Penalty(Protocol):
+    """What the model that a method's `attach` gave may have as its attribute `penalty`."""
+
+    #: By which it is reported.
+    name: str
+
+    def watch(self) -> AbstractContextManager[None]:
+        """While open, a forward pass leaves what the two below are about."""
+
+    def statistic(self, count_N: Tensor) -> Tensor:
+        """What the penalty depends on, without a gradient; adds up over pieces.
+
+        Args:
+            count_N: Rows through each node of the watched pass.
+        """
+
+    def part(self, count_N: Tensor, statistic: Tensor) -> Tensor:
+        """The watched nodes' part of the penalty, a scalar; adds up over pieces, given the whole step's statistic."""
+
+
+class StepPenalty:
+    """A model's penalty over one step; nothing where it has none.
+
+    Args:
+        model: As `attach` gave it.
+        pieces: The step's.
+        score: Gives the loss of a piece by its number.
+    """
+
+    def __init__(self, model: Any, pieces: Sequence[Forest], score: Callable[[int], LossSum]) -> None:
+        self._penalty: Penalty | None = getattr(model, "penalty", None)
+        self._whole: tuple[Tensor, float] | None = None
+        self._value = 0.0
+        if self._penalty is not None and len(pieces) > 1:
+            self._whole = self._gathered(self._penalty, pieces, score)
+
+    def watch(self) -> AbstractContextManager[None]:
+        """To be open during the forward pass of a piece."""
+        return nullcontext() if self._penalty is None else self._penalty.watch()
+
+    def added_to(self, loss: LossSum, piece: Forest) -> Tensor:
+        """The piece's loss with its part of the penalty, times what the step's gradients will be divided by."""
+        if self._penalty is None:
+            return loss.total
+        count_N = _count(piece, loss.total)
+        statistic, weight = self._whole or (self._penalty.statistic(count_N), loss.weight)
+        part = self._penalty.part(count_N, statistic)
+        self._value += part.item()
+        return loss.total + weight * part
+
+    @property
+    def reported(self) -> dict[str, float]:
+        """The penalty by its name, as a part of the loss, over the pieces so far."""
+        return {} if self._penalty is None else {self._penalty.name: self._value}
+
+    @torch.no_grad()
+    def _gathered(
+        self, penalty: Penalty, pieces: Sequence[Forest], score: Callable[[int], LossSum]
+    ) -> tuple[Tensor, float]:
+        """The step's statistic, and its weight."""
+        statistics, weight = [], 0.0
+        with torch.random.fork_rng():  # the passes that count draw the same noise again
+            for number, piece in enumerate(pieces):
+                with penalty.watch():
+                    loss = score(number)
+                statistics.append(penalty.statistic(_count(piece, loss.total)))
+                weight += loss.weight
+        return torch.stack(statistics).sum(0), weight
+
+
+def _count(piece: Forest, like: Tensor) -> Tensor:
+    return torch.tensor(piece.count, dtype=torch.float32, device=like.device)
