@@ -10,7 +10,7 @@ import pytest
 
 import tunewright as tw
 from tests.lifecycle.world import COLOURS, THINGS, make_world, write_recipe
-from tunewright.base.errors import DataError, ModelError, RecipeError
+from tunewright.base.errors import DataError, RecipeError
 from tunewright.evaluate import load_answers
 from tunewright.lifecycle.job import start
 from tunewright.lifecycle.stages import prepare
@@ -50,10 +50,13 @@ def test_pairs_are_learned_measured_against_the_chosen_answer_and_released(tmp_p
     assert "It learns to prefer this to" in result.report.read_text(encoding="utf-8")
 
 
-def test_pairs_need_an_adapter_that_can_be_switched_off(tmp_path: Path) -> None:
-    recipe = pairs_recipe(tmp_path, train={**QUICK, "objective": "dpo"}, method={"name": "full"})
-    with pytest.raises(ModelError, match="its own weights are trained"):
-        tw.run(recipe, workspace=tmp_path / "ws")
+def test_pairs_train_the_whole_model_too(tmp_path: Path) -> None:
+    train = {**QUICK, "objective": "dpo", "learning_rate": 1e-3}
+    result = tw.run(pairs_recipe(tmp_path, train=train, method={"name": "full"}), workspace=tmp_path / "ws")
+    heard = tw.Workspace.open(tmp_path / "ws").find_run(result.run).events("metrics")
+    margins = [event.values["margin"] for event in heard if "margin" in event.values]
+    assert margins[0] == pytest.approx(0.0, abs=1e-4)
+    assert margins[-1] > 0.1
 
 
 def test_general_rows_are_not_mixed_into_pairs(tmp_path: Path) -> None:

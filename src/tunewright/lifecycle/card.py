@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tunewright.lifecycle.job import Job
+from tunewright.lifecycle.quantising import gap_of
 from tunewright.lifecycle.report import words
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _NO_METRICS = ("cut", "seconds", "not_covered")
 
 def model_card(job: Job, dataset: Dataset, measured: Measured, adapter: Adapter) -> str:
     """The card in Markdown, with the front matter that model hubs read."""
-    recipe, files = job.recipe, job.base_files()
+    recipe, files, gap = job.recipe, job.base_files(), gap_of(job)
     library = "peft" if (adapter.stored.path / "adapter_config.json").exists() else "tunewright"
     splits = ", ".join(f"{len(dataset.examples(split)):,} {split}" for split in ("train", "validation", "test"))
     return "\n".join(
@@ -39,6 +40,11 @@ def model_card(job: Job, dataset: Dataset, measured: Measured, adapter: Adapter)
             "",
             f"- Adapter ({recipe.method.model_dump()['name']}) for **{files.name}**, weights `{files.weights_hash}`, "
             f"from {files.source}; licence of the base: {files.licence}.",
+            *(
+                [f"- The base was quantised: {gap}. It is to be quantised alike where this adapter is used."]
+                if gap
+                else []
+            ),
             f"- Trained on dataset `{dataset.hash}`: {splits} rows. Their licence is their owner's; it is not "
             "stated here.",
             f"- Run `{job.run.id}`, seed {recipe.seed}, computed in {job.environment()['dtype']}.",

@@ -15,6 +15,7 @@ from tunewright.lifecycle.answering import BASE, TUNED, test_rows
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.measuring import Measured, evaluate
 from tunewright.lifecycle.preparing import preflight, prepare
+from tunewright.lifecycle.quantising import gap_of
 from tunewright.lifecycle.release import recipe_yaml, release
 from tunewright.lifecycle.report import ReportFacts, render_report
 from tunewright.lifecycle.training import train
@@ -96,11 +97,13 @@ def _training_words(job: Job, curves: Mapping[str, Any]) -> dict[str, Any]:
     method = recipe.method.model_dump(mode="json")
     settings = ", ".join(f"{key} {value}" for key, value in method.items() if key != "name" and value is not None)
     reason = job.run.manifest.get("method", {}).get("reason")  # of `method: auto`
+    gap = gap_of(job)
     steps = f"{len(curves.get('train', [])):,} of {curves.get('steps', 0):,}"
     return {
         "Base model": f"{files.name} ({files.source})",
         "Method": f"{method['name']}: {settings}" if settings else method["name"],
         **({"Why this method": reason} if reason else {}),
+        **({"The base, quantised": str(gap)} if gap else {}),
         "Trained weights": f"{curves['trainable']:,}" if curves.get("trainable") else "not recorded",
         "Steps": f"{steps} (stopped early)" if curves.get("stopped_early") else steps,
         "Examples in a step": recipe.train.batch_size,

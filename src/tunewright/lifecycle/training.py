@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from tunewright.base.quiet import quiet
 from tunewright.lifecycle.choosing import settle_method
 from tunewright.lifecycle.job import Job, within
 from tunewright.lifecycle.preparing import preflight, prepare, token_tables
+from tunewright.lifecycle.quantising import quantisation_gap
 
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
@@ -30,7 +31,8 @@ class Adapter:
     Args:
         stored: The adapter's artifact.
         curves: `train`: step, loss, learning rate, gradient norm; `validation`: step, loss; `best_step`, `steps`,
-            `stopped_early`, `trainable` (number of trained weights), `scores` (step, validation scores), `diagnosis`.
+            `stopped_early`, `trainable` (number of trained weights), `scores` (step, validation scores), `diagnosis`,
+            `quantisation` (`lifecycle.quantising.Gap`; null where the base was not quantised).
     """
 
     stored: Stored
@@ -47,6 +49,7 @@ def train(job: Job) -> Adapter:
         dataset = prepare(job)
         with quiet():
             base = job.load_base()
+            gap = quantisation_gap(job, base)
             listener = within(job.tell, {}, own="train")
             trained = train(
                 base,
@@ -66,6 +69,7 @@ def train(job: Job) -> Adapter:
             "trainable": trained.trainable,
             "scores": trained.progress.scores,
             "diagnosis": str(trained.diagnosis),
+            "quantisation": gap and asdict(gap),
         }
         write_json(job.run.folder / _CURVES, curves)
         manifest = {
