@@ -76,7 +76,8 @@ def test_the_reference_of_every_method_is_an_untouched_second_model(name: str) -
     assert found.reference is not None
     with torch.no_grad():
         torch.testing.assert_close(found.reference, score(alone, forest).logp, rtol=0, atol=1e-5)
-        assert float((found.logp.detach() - found.reference).abs().max()) > 1e-2
+        if name != "feature":  # which trains nothing below a head of classes
+            assert float((found.logp.detach() - found.reference).abs().max()) > 1e-2
         # And all of it is back.
         torch.testing.assert_close(found.logp.detach(), score(model, forest).logp, rtol=0, atol=1e-5)
 

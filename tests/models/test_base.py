@@ -2,12 +2,15 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.models.making import write_encoder
 from tests.tiny import tiny_folder, tiny_model
+from tests.tiny_encoder import encoder_folder
 from tunewright.base.errors import ModelError
 from tunewright.models import base
 from tunewright.models.base import load_base, pick_dtype, processor_flags
+from tunewright.models.chat import Turn
 from tunewright.models.resolve import resolve
 
 
@@ -36,10 +39,27 @@ def test_bfloat16_on_request(files):
     assert load_base(files, dtype="bfloat16").model.dtype == torch.bfloat16
 
 
-def test_an_encoder_is_no_base(tmp_path):
-    files = resolve(str(write_encoder(tmp_path / "encoder")), tmp_path / "cache")
+def test_an_encoder_reads_and_does_not_write(tmp_path):
+    base = load_base(resolve(str(write_encoder(tmp_path / "encoder")), tmp_path / "cache"))
+    question = [Turn("user", "the cat sat")]
+    assert base.tokenizer.convert_ids_to_tokens(base.chat.prompt(question)) == ["[CLS]", "the", "cat", "sat", "[SEP]"]
     with pytest.raises(ModelError, match="cannot write answers"):
-        load_base(files)
+        base.chat.render([*question, Turn("assistant", "on")])
+    # The pooler is no part of the encoder any more, so that no method trains it where nothing reads it.
+    assert base.model.pooler is None
+    assert base.pooler.in_features == base.pooler.out_features == 24
+
+
+def test_what_an_encoders_files_lack_is_not_drawn_at_random(tmp_path):
+    folder = encoder_folder(tmp_path / "encoder")
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: weight for name, weight in weights.items() if not name.startswith("pooler.")}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    assert load_base(resolve(str(folder), tmp_path / "one")).pooler is None
+    kept.pop("encoder.layer.1.output.dense.weight")
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="lack 1 of the encoder's weights"):
+        load_base(resolve(str(folder), tmp_path / "two"))
 
 
 def test_code_in_the_models_folder_is_never_run(tmp_path):

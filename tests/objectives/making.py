@@ -16,8 +16,20 @@ from tunewright.data.tokens import TokenRow
 from tunewright.forest.layout import adopt
 
 
-def row(prompt: Sequence[int], chosen: Sequence[int], rejected: Sequence[int] | None = None) -> TokenRow:
-    """An example whose answers are learned as a whole."""
+def row(
+    prompt: Sequence[int],
+    chosen: Sequence[int],
+    rejected: Sequence[int] | None = None,
+    *,
+    classes: tuple[str, ...] = (),
+) -> TokenRow:
+    """An example whose answers are learned as a whole; with classes, those of its last two tokens instead."""
+
+    if classes:
+        tokens = np.array([*prompt, *chosen], dtype=np.int32)
+        weights, targets = np.zeros(len(tokens), np.float32), np.zeros(len(tokens), np.int32)
+        weights[-2:], targets[-2:] = 1.0, [chosen[0] % len(classes), chosen[-1] % len(classes)]
+        return TokenRow(tokens, weights, targets=targets, classes=classes)
 
     def one(answer: Sequence[int], other: TokenRow | None = None) -> TokenRow:
         tokens = np.array([*prompt, *answer], dtype=np.int32)

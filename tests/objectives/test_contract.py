@@ -10,33 +10,45 @@ import torch
 
 from tests.objectives.making import models, row
 from tunewright.base.plugins import OBJECTIVES
+from tunewright.data.tokens import TokenRow
 from tunewright.forest import Path, build, cut
 from tunewright.forest.reference import score_with_reference
+from tunewright.models import heads
 from tunewright.objectives._protocol import LossSum, ObjectiveConfig
 
 # Prompts and answers that begin alike, one pair twice, and one that stands alone.
-ROWS = [
-    row([5, 6, 7], [8, 9, 2], [8, 4, 4, 2]),
-    row([5, 6, 7], [8, 9, 2], [8, 4, 4, 2]),
-    row([5, 6, 7], [3, 2], [9, 2]),
-    row([5, 4], [7, 7, 2], [2]),
-    row([9, 9, 9, 9], [4, 2], [4, 5, 2]),
+TEXTS = [
+    ([5, 6, 7], [8, 9, 2], [8, 4, 4, 2]),
+    ([5, 6, 7], [8, 9, 2], [8, 4, 4, 2]),
+    ([5, 6, 7], [3, 2], [9, 2]),
+    ([5, 4], [7, 7, 2], [2]),
+    ([9, 9, 9, 9], [4, 2], [4, 5, 2]),
 ]
+CLASSES = ("a", "b", "c")
 
 every_objective = pytest.mark.parametrize("name", OBJECTIVES.names())
 
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return models()[2]
+    found = models()[2]
+    for name in sorted({OBJECTIVES.config(each).head for each in OBJECTIVES.names()} - {""}):
+        heads.attach(found, name, CLASSES, seed=4).requires_grad_(False)  # so that the adapter can be switched off
+    return found
 
 
 def made(name: str) -> Any:
     return OBJECTIVES.call(name, "build", OBJECTIVES.config(name)())
 
 
-def paths_of(objective: Any, rows: Sequence[int]) -> list[Path]:
-    return [path for group, row in enumerate(rows) for path in objective.paths(ROWS[row], row, group)]
+def rows_of(name: str) -> list[TokenRow]:
+    classes = CLASSES if OBJECTIVES.config(name).head else ()
+    return [row(*texts, classes=classes) for texts in TEXTS]
+
+
+def paths_of(name: str, rows: Sequence[int]) -> list[Path]:
+    objective, made_rows = made(name), rows_of(name)
+    return [path for group, row in enumerate(rows) for path in objective.paths(made_rows[row], row, group)]
 
 
 def parts(objective: Any, model: Any, paths: Sequence[Path], budget: int = 10_000) -> list[LossSum]:
@@ -61,7 +73,7 @@ def test_settings_say_whether_rows_need_two_answers(name: str) -> None:
 
 @every_objective
 def test_paths_of_an_example_are_one_group(name: str) -> None:
-    paths = made(name).paths(ROWS[0], 7, 3)
+    paths = made(name).paths(rows_of(name)[0], 7, 3)
     assert {(path.row, path.group) for path in paths} == {(7, 3)}
     assert all(path.weights.any() for path in paths)
 
@@ -69,12 +81,12 @@ def test_paths_of_an_example_are_one_group(name: str) -> None:
 @every_objective
 def test_loss_is_a_sum_that_sharing_and_cuts_do_not_change(name: str, model: Any) -> None:
     objective = made(name)
-    whole = summed(parts(objective, model, paths_of(objective, range(len(ROWS)))))
+    whole = summed(parts(objective, model, paths_of(name, range(len(TEXTS)))))
     assert whole["weight"] > 0
-    alone = summed([part for row in range(len(ROWS)) for part in parts(objective, model, paths_of(objective, [row]))])
+    alone = summed([part for row in range(len(TEXTS)) for part in parts(objective, model, paths_of(name, [row]))])
     assert alone == pytest.approx(whole, rel=1e-5)
     for budget in (1, 9):
-        pieces = parts(objective, model, paths_of(objective, range(len(ROWS))), budget)
+        pieces = parts(objective, model, paths_of(name, range(len(TEXTS))), budget)
         assert len(pieces) > 1
         assert summed(pieces) == pytest.approx(whole, rel=1e-5)
 
@@ -83,7 +95,7 @@ def test_loss_is_a_sum_that_sharing_and_cuts_do_not_change(name: str, model: Any
 def test_gradient_is_finite_and_not_zero(name: str, model: Any) -> None:
     objective = made(name)
     model.zero_grad()
-    (part,) = parts(objective, model, paths_of(objective, range(len(ROWS))))
+    (part,) = parts(objective, model, paths_of(name, range(len(TEXTS))))
     assert part.total.shape == ()
     part.total.backward()  # type: ignore[no-untyped-call]
     gradients = [weight.grad for weight in model.parameters() if weight.requires_grad]

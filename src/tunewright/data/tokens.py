@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from tunewright.base.errors import DataError, collect
 from tunewright.base.files import atomic_directory, hash_value, read_json, write_json
 from tunewright.data.example import Example
 from tunewright.models.chat import ChatFormat, Rendered
+from tunewright.models.class_format import ClassFormat
 
 _REPORT_EVERY = 500
 _REJECTED = "rejected_"  # in front of the names of the rejected answers' files
@@ -28,11 +29,19 @@ class TokenRow:
         tokens: Token ids, shape (T,).
         weights: Weight of learning each of them, shape (T,).
         rejected: The same prompt with an answer that was found worse; None where the example has none.
+        targets: Where classes are learned: the class of each token, shape (T,); the weights are then theirs.
+        types: Which text of a pair each token belongs to, shape (T,), where the model is told so.
+        classes: What is told apart; empty where tokens are learned.
+        both_ways: Whether the model reads the row as a whole.
     """
 
     tokens: NDArray[np.int32]
     weights: NDArray[np.float32]
     rejected: TokenRow | None = None
+    targets: NDArray[np.int32] | None = None
+    types: NDArray[np.int32] | None = None
+    classes: tuple[str, ...] = ()
+    both_ways: bool = False
 
     @property
     def sequences(self) -> tuple[TokenRow, ...]:
@@ -60,6 +69,23 @@ class Sequences:
         return TokenRow(self.tokens[inside], self.weights[inside])
 
 
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """What rows of tokens are to be told apart by.
+
+    Args:
+        names: The classes.
+        both_ways: Whether the model reads a row as a whole.
+        targets: The class of each token of all rows, one after another; any where the token's weight is 0.
+        types: Which text of a pair each belongs to.
+    """
+
+    names: tuple[str, ...]
+    both_ways: bool
+    targets: NDArray[np.int32]
+    types: NDArray[np.int32]
+
+
 @dataclass(frozen=True)
 class TokenTable:
     """The tokens of many examples, one after another.
@@ -71,6 +97,7 @@ class TokenTable:
         too_long: Ids of the examples left out because they are longer than the limit, with their lengths.
         rejected: The rejected answers with their prompts, an empty sequence for an example without one; None if no
             example has one.
+        learned_classes: Where the rows have classes to be learned; None where tokens are.
     """
 
     folder: Path
@@ -80,15 +107,31 @@ class TokenTable:
     _tokens: NDArray[np.int32]
     _weights: NDArray[np.float32]
     rejected: Sequences | None = None
+    learned_classes: Classes | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def row(self, index: int) -> TokenRow:
-        """One example, with its rejected answer where it has one."""
+        """One example, with its rejected answer where it has one, and its classes where it has such."""
+        if (found := self.learned_classes) is not None:
+            inside = slice(self.starts[index], self.starts[index + 1])
+            return TokenRow(
+                self.tokens(index),
+                self.weights(index),
+                targets=found.targets[inside],
+                types=found.types[inside] if found.types[inside].any() else None,
+                classes=found.names,
+                both_ways=found.both_ways,
+            )
         rejected = self.rejected.row(index) if self.rejected else None
         has_rejected = rejected is not None and len(rejected.tokens) > 0
         return TokenRow(self.tokens(index), self.weights(index), rejected if has_rejected else None)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the rows are told apart by; empty where tokens are learned."""
+        return self.learned_classes.names if self.learned_classes else ()
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -164,7 +207,8 @@ def _write(
     if not rejected.total:
         for file in folder.glob(f"{_REJECTED}*"):
             file.unlink()
-    write_json(folder / "table.json", {"ids": ids, "too_long": too_long})
+    told = {"classes": chat.classes, "both_ways": chat.both_ways} if isinstance(chat, ClassFormat) else {}
+    write_json(folder / "table.json", {"ids": ids, "too_long": too_long, **told})
 
 
 class _Writer:
@@ -174,6 +218,7 @@ class _Writer:
         self._starts, self._place = [0], folder / f"{prefix}starts.npy"
         self._tokens = (folder / f"{prefix}tokens.bin").open("wb")
         self._weights = (folder / f"{prefix}weights.bin").open("wb")
+        self._of_classes = [(folder / f"{prefix}{name}.bin").open("wb") for name in ("targets", "types")]
 
     def __enter__(self) -> Self:
         return self
@@ -186,17 +231,29 @@ class _Writer:
     def append(self, rendered: Rendered) -> None:
         self._tokens.write(np.array(rendered.tokens, dtype=np.int32).tobytes())
         self._weights.write(np.array(rendered.learned, dtype=np.float32).tobytes())
+        if rendered.targets:
+            types = rendered.types or [0] * len(rendered.tokens)
+            for file, numbers in zip(self._of_classes, (rendered.targets, types), strict=True):
+                file.write(np.array(numbers, dtype=np.int32).tobytes())
         self._starts.append(self.total + len(rendered.tokens))
 
     def __exit__(self, *error: object) -> None:
-        self._tokens.close()
-        self._weights.close()
+        for file in (self._tokens, self._weights, *self._of_classes):
+            file.close()
+        for file in self._of_classes:
+            if not Path(file.name).stat().st_size:
+                Path(file.name).unlink()
         np.save(self._place, np.array(self._starts, dtype=np.int64))
 
 
 def _open(folder: Path) -> TokenTable:
     table = read_json(folder / "table.json")
     answers = _sequences(folder, "")
+    total = int(answers.starts[-1])
+    classes = None
+    if "classes" in table:
+        targets, types = (_mapped(folder / f"{name}.bin", np.int32, total) for name in ("targets", "types"))
+        classes = Classes(tuple(table["classes"]), bool(table["both_ways"]), targets, types)
     has_rejected = (folder / f"{_REJECTED}starts.npy").exists()
     return TokenTable(
         folder,
@@ -206,13 +263,17 @@ def _open(folder: Path) -> TokenTable:
         answers.tokens,
         answers.weights,
         _sequences(folder, _REJECTED) if has_rejected else None,
+        classes,
     )
 
 
 def _sequences(folder: Path, prefix: str) -> Sequences:
     starts = np.load(folder / f"{prefix}starts.npy")
     total = int(starts[-1])
-    # An empty file cannot be mapped.
-    tokens = np.memmap(folder / f"{prefix}tokens.bin", np.int32, "r") if total else np.empty(0, np.int32)
-    weights = np.memmap(folder / f"{prefix}weights.bin", np.float32, "r") if total else np.empty(0, np.float32)
-    return Sequences(starts, tokens, weights)
+    tokens = _mapped(folder / f"{prefix}tokens.bin", np.int32, total)
+    return Sequences(starts, tokens, _mapped(folder / f"{prefix}weights.bin", np.float32, total))
+
+
+def _mapped(file: Path, dtype: type[Any], total: int) -> NDArray[Any]:
+    """A file's numbers; an empty file cannot be mapped."""
+    return np.memmap(file, dtype, "r") if total else np.empty(0, dtype)

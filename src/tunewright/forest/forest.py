@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,40 @@ class Path:
             real number; `weights[0]` must be 0, since nothing stands before the first token.
         group: Paths of one group are coupled in the loss and stay in one piece.
         row: The caller's own number for the path, such as the example's index.
+        head: Name of the head that predicts; empty: the model's own, which predicts tokens.
+        targets: Where a named head predicts, its class for each token, shape (T,). `weights[t]` is then the weight of
+            predicting `targets[t]` from `tokens[t]` itself.
+        both_ways: Whether the model reads the row as a whole, each token seeing all others. Such a row shares nothing
+            but with its equals.
+        types: Which of the row's texts each token belongs to, for models that are told so, shape (T,).
     """
 
     tokens: NDArray[np.int32]
     weights: NDArray[np.float32]
     group: int
     row: int
+    head: str = ""
+    targets: NDArray[np.int32] | None = None
+    both_ways: bool = False
+    types: NDArray[np.int32] | None = None
+
+    @property
+    def fed(self) -> int:
+        """How many of its tokens the model reads: none where nothing is predicted."""
+        learned = np.flatnonzero(self.weights)
+        if not len(learned):
+            return 0
+        if self.both_ways:
+            return len(self.tokens)
+        return int(learned[-1]) + (self.targets is not None)
+
+    def edges(self) -> tuple[Ints, Ints, Floats]:
+        """Place of each edge's source in the path, its target, and its weight, in order."""
+        learned = np.flatnonzero(self.weights)
+        weights = self.weights[learned].astype(float)
+        if self.targets is not None:
+            return learned, self.targets[learned].astype(np.int64), weights
+        return learned - 1, self.tokens[learned].astype(np.int64), weights
 
 
 @dataclass(frozen=True)
@@ -40,19 +69,22 @@ class Forest:
         token: Token id of each node, shape (N,).
         depth: Distance from the root, which is the position id, shape (N,).
         parent: Index of the parent, -1 for a root, shape (N,).
-        end: One past the last node of the subtree, shape (N,). Node k is visible to node q iff k <= q < end[k].
+        begin: The first node that sees this one, shape (N,): the node itself; where rows are read both ways, its root.
+        end: One past the last node of the subtree, shape (N,). Node k is visible to node q iff begin[k] <= q < end[k].
         count: Number of paths through the node, shape (N,).
         source: Node that predicts, shape (E,). Sorted.
-        target: Token that it must predict, shape (E,).
+        target: Token, or class of the head, that it must predict, shape (E,).
         path_start: Where each path's edges begin in the two arrays below, shape (P + 1,).
         path_edge: Edges of all paths, path after path, each in order, shape (L,).
         path_weight: The path's own weight of the edge, shape (L,).
         paths: The paths themselves, in canonical order, P of them.
+        types: Which text of its row each node belongs to, shape (N,); None where the paths do not say.
     """
 
     token: Ints
     depth: Ints
     parent: Ints
+    begin: Ints
     end: Ints
     count: Ints
     source: Ints
@@ -61,6 +93,17 @@ class Forest:
     path_edge: Ints
     path_weight: Floats
     paths: tuple[Path, ...]
+    types: Ints | None = None
+
+    @property
+    def head(self) -> str:
+        """Name of the head that all paths' edges are for; empty: the model's own."""
+        return self.paths[0].head if self.paths else ""
+
+    @property
+    def both_ways(self) -> bool:
+        """Whether each node sees its whole row."""
+        return bool(self.paths) and self.paths[0].both_ways
 
     @property
     def nodes(self) -> int:
@@ -93,46 +136,56 @@ class Forest:
 def build(paths: Sequence[Path]) -> Forest:
     """Merges paths into a forest. The result does not depend on the order of `paths`.
 
-    A node exists only if it, or a descendant, predicts something: the last token of a path is never fed. Equal paths
-    stay separate paths over the same edges. Paths with nothing to predict have no nodes.
+    A node exists only if it, or a descendant, predicts something: the last token of a path is never fed where tokens
+    are predicted. Rows that are read both ways are fed whole, and only equal ones are merged. Equal paths stay separate
+    paths over the same edges. Paths with nothing to predict have no nodes.
 
     Raises:
-        DataError: If a path puts a weight on its first token, or its arrays differ in length.
+        DataError: If a path puts a weight on its first token and nothing stands before it, its arrays differ in length,
+            or the paths are not for one head of one model.
     """
     for path in paths:
-        _check(path)
-    fed = [path.tokens[: _last_learned(path)] for path in paths]
-    order = sorted(range(len(paths)), key=lambda i: (fed[i].tolist(), paths[i].tokens.tolist(), paths[i].row))
+        _check(path, paths[0])
+    fed = [path.tokens[: path.fed] for path in paths]
+    types = [_types_of(path) for path in paths]
+    order = sorted(
+        range(len(paths)), key=lambda i: (fed[i].tolist(), types[i].tolist(), paths[i].tokens.tolist(), paths[i].row)
+    )
     total = sum(len(tokens) for tokens in fed)
-    token, depth, parent = (np.empty(total, dtype=np.int64) for _ in range(3))
+    token, depth, parent, type_ = (np.empty(total, dtype=np.int64) for _ in range(4))
+    begin = np.arange(total)
     end, count = np.zeros(total, dtype=np.int64), np.zeros(total, dtype=np.int64)
     line = np.empty(max(map(len, fed), default=0), dtype=np.int64)  # nodes of the path at hand, root first
-    previous = np.empty(0, dtype=np.int32)
+    previous = -1
     nodes = 0
     entries: list[tuple[Ints, Ints, Floats]] = []
     for index in order:
         tokens, path = fed[index], paths[index]
-        shared = _common(previous, tokens)
+        shared = _shared(fed, types, previous, index, both_ways=path.both_ways)
         fresh = len(tokens) - shared
         line[shared : len(tokens)] = np.arange(nodes, nodes + fresh)
         new = slice(nodes, nodes + fresh)
         token[new] = tokens[shared:]
+        type_[new] = types[index][shared:]
         depth[new] = np.arange(shared, len(tokens))
         parent[new] = np.arange(nodes - 1, nodes + fresh - 1)
         if fresh:
             parent[nodes] = line[shared - 1] if shared else -1
         nodes += fresh
         here = line[: len(tokens)]
+        if path.both_ways:
+            begin[here] = here[:1]
         end[here] = nodes
         count[here] += 1
-        learned = np.flatnonzero(path.weights)
-        entries.append((line[learned - 1], path.tokens[learned].astype(np.int64), path.weights[learned].astype(float)))
-        previous = tokens
+        source, target, weight = path.edges()
+        entries.append((line[source], target, weight))
+        previous = index
     source, target, path_edge = _edges(entries)
     return Forest(
         token=token[:nodes],
         depth=depth[:nodes],
         parent=parent[:nodes],
+        begin=begin[:nodes],
         end=end[:nodes],
         count=count[:nodes],
         source=source,
@@ -141,6 +194,7 @@ def build(paths: Sequence[Path]) -> Forest:
         path_edge=path_edge,
         path_weight=np.concatenate([np.empty(0), *(entry[2] for entry in entries)]),
         paths=tuple(paths[index] for index in order),
+        types=type_[:nodes] if any(path.types is not None for path in paths) else None,
     )
 
 
@@ -156,7 +210,7 @@ def cut(forest: Forest, node_budget: int) -> list[Forest]:
     for path in forest.paths:
         groups.setdefault(path.group, []).append(path)
     pieces: list[list[Path]] = []
-    nodes: dict[tuple[int, int], int] = {}  # (parent, token) -> node, of the piece at hand
+    nodes: dict[tuple[int, object], int] = {}  # (parent, token) -> node, of the piece at hand
     for members in groups.values():
         _grow(nodes, members)
         if pieces and len(nodes) <= node_budget:
@@ -183,36 +237,60 @@ def plant(forest: Forest, virtual: int) -> Forest:
         depth=np.concatenate([chain, forest.depth + virtual]),
         # A root's -1 becomes the last node of the chain.
         parent=np.concatenate([chain - 1, forest.parent + virtual]),
+        begin=np.concatenate([chain, forest.begin + virtual]),
         end=np.concatenate([np.full(virtual, forest.nodes + virtual), forest.end + virtual]),
         count=np.concatenate([np.full(virtual, len(forest.paths)), forest.count]),
         source=forest.source + virtual,
     )
 
 
-def _grow(nodes: dict[tuple[int, int], int], paths: Sequence[Path]) -> None:
+def _grow(nodes: dict[tuple[int, object], int], paths: Sequence[Path]) -> None:
     """Adds the nodes of some paths to a trie."""
     for path in paths:
+        steps: list[object] = path.tokens[: path.fed].tolist()
+        if path.both_ways:  # the row as one, with as many nodes as tokens
+            whole = (tuple(steps), tuple(_types_of(path).tolist()))
+            steps = [(whole, place) for place in range(len(steps))]
         node = 0
-        for token in path.tokens[: _last_learned(path)].tolist():
-            node = nodes.setdefault((node, token), len(nodes) + 1)
+        for step in steps:
+            node = nodes.setdefault((node, step), len(nodes) + 1)
 
 
-def _check(path: Path) -> None:
-    if path.tokens.shape != path.weights.shape or path.tokens.ndim != 1:
-        raise DataError(
-            f"Tokens and weights differ in shape: {path.tokens.shape}, {path.weights.shape}", where=f"row {path.row}"
-        )
-    if len(path.weights) and path.weights[0] != 0:
-        raise DataError("The first token has a weight, and nothing stands before it", where=f"row {path.row}")
+def _check(path: Path, first: Path) -> None:
+    where = f"row {path.row}"
+    arrays = [path.weights, *(array for array in (path.targets, path.types) if array is not None)]
+    if path.tokens.ndim != 1 or any(array.shape != path.tokens.shape for array in arrays):
+        shapes = ", ".join(str(array.shape) for array in (path.tokens, *arrays))
+        raise DataError(f"Tokens and weights differ in shape: {shapes}", where=where)
+    if (path.targets is None) != (not path.head):
+        raise DataError("Classes need a named head, and a named head needs classes", where=where)
+    if (path.head, path.both_ways) != (first.head, first.both_ways):
+        raise DataError("Paths of several heads or reading directions cannot stand in one forest", where=where)
+    if path.both_ways and path.targets is None:
+        raise DataError("A row that is read both ways sees the tokens that it should predict", where=where)
+    if path.targets is None and len(path.weights) and path.weights[0] != 0:
+        raise DataError("The first token has a weight, and nothing stands before it", where=where)
 
 
-def _last_learned(path: Path) -> int:
-    learned = np.flatnonzero(path.weights)
-    return int(learned[-1]) if len(learned) else 0
+def _types_of(path: Path) -> Ints:
+    """Which text each fed token belongs to: the first, where the path does not say."""
+    return np.zeros(path.fed, dtype=np.int64) if path.types is None else path.types[: path.fed].astype(np.int64)
 
 
-def _common(first: NDArray[np.int32], second: NDArray[np.int32]) -> int:
-    """Length of the common beginning of two token arrays."""
+def _shared(
+    fed: Sequence[NDArray[np.int32]], types: Sequence[Ints], previous: int, index: int, *, both_ways: bool
+) -> int:
+    """How many nodes a path shares with the one before it; of a row that is read both ways, all or none."""
+    if previous < 0:
+        return 0
+    shared = min(_common(fed[previous], fed[index]), _common(types[previous], types[index]))
+    if both_ways and not shared == len(fed[previous]) == len(fed[index]):
+        return 0
+    return shared
+
+
+def _common(first: NDArray[Any], second: NDArray[Any]) -> int:
+    """Length of the common beginning of two arrays."""
     length = min(len(first), len(second))
     different = np.flatnonzero(first[:length] != second[:length])
     return int(different[0]) if len(different) else length

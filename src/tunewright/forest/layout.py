@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from tunewright.base.errors import ModelError, TunewrightError
 from tunewright.base.plugins import BACKENDS
-from tunewright.forest.forest import Path, build
+from tunewright.forest.forest import Forest, Ints, Path, build
 from tunewright.forest.virtual import inputs
+from tunewright.models import heads
 
 IMPLEMENTATION = "tunewright"
 
@@ -85,6 +86,7 @@ def adopt(model: nn.Module) -> None:
     if base.config._attn_implementation == IMPLEMENTATION:
         return
     expected = _plain_probe(base)
+    base.reads_both_ways = _reads_both_ways(expected)
     AttentionInterface.register(IMPLEMENTATION, attention)
     base.set_attn_implementation(IMPLEMENTATION)
     if base.config._attn_implementation != IMPLEMENTATION:
@@ -94,17 +96,18 @@ def adopt(model: nn.Module) -> None:
         )
     found = _forest_probe(base)
     difference = float((found - expected).norm() / expected.norm())
-    bound = 1e-3 if expected.dtype == torch.float32 else 5e-2
-    if not difference <= bound:
+    if not difference <= _bound(expected):
         raise ModelError(
-            f"The layers of {type(base).__name__} do not give the same states on a shared prefix "
+            f"The layers of {type(base).__name__} do not give the same states on "
+            f"{'rows side by side' if base.reads_both_ways else 'a shared prefix'} "
             f"(they differ by {difference:.1e} of their length)",
-            hint="Use a causal decoder with plain attention, such as Llama, Qwen or Mistral.",
+            hint="Use a model with plain attention, such as Llama, Qwen or Mistral, BERT or RoBERTa.",
         )
 
 
 # Two rows with three tokens in common; small ids, which every vocabulary has.
-_PROBE = ([5, 3, 8, 4, 9, 6, 2], [5, 3, 8, 7, 1, 9, 2])
+_PROBE = ([5, 3, 8, 4, 9, 6, 2], [5, 3, 8, 7, 4, 9, 2])
+_SHARED = 3
 
 
 @torch.no_grad()
@@ -116,19 +119,40 @@ def _plain_probe(base: Any) -> Tensor:
         return torch.cat([row.last_hidden_state[0] for row in rows])
 
 
+def _reads_both_ways(states: Tensor) -> bool:
+    """Whether the tokens that the probe's rows begin with have other states where others follow them."""
+    first, second = states[:_SHARED], states[len(states) // 2 :][:_SHARED]
+    # Through causal layers they are the same but for rounding; through others they differ by about their own length.
+    return bool((first - second).norm() > _bound(states) * first.norm())
+
+
+def _bound(states: Tensor) -> float:
+    """How far equal states may differ by rounding, as a share of their length."""
+    return 1e-3 if states.dtype == torch.float32 else 5e-2
+
+
 @torch.no_grad()
 def _forest_probe(base: Any) -> Tensor:
     """The same of both rows merged into a forest."""
-    weights = np.array([0.0] * 6 + [1.0], dtype=np.float32)
-    forest = build([Path(np.array(row, dtype=np.int32), weights, n, n) for n, row in enumerate(_PROBE)])
+    forest = build([_probe_path(row, n, both_ways=base.reads_both_ways) for n, row in enumerate(_PROBE)])
     with _evaluation(base):
         device = next(base.parameters()).device
         layout: Layout = BACKENDS.call("dense", "build", forest, device)
         token_N, depth_N = (to_tensor(array, device) for array in (forest.token, forest.depth))
         hidden_ND = hidden_states(base, token_N, depth_N, layout)
-    # In the forest the second row (its fourth token is 7) stands behind the first (4): preorder by token.
+    # In the forest the second row (its fourth token is 7) stands behind the first (4): preorder by token. Its sources
+    # are the last tokens that are fed.
     lines = [forest.ancestors(int(node)) for node in forest.source]
     return torch.cat([hidden_ND[torch.tensor(line, device=device)] for line in lines])
+
+
+def _probe_path(row: list[int], number: int, *, both_ways: bool) -> Path:
+    """A row of which all tokens but the last are fed, and the last of those predicts something."""
+    if not both_ways:
+        weights = np.array([0.0] * 6 + [1.0], dtype=np.float32)
+        return Path(np.array(row, dtype=np.int32), weights, number, number)
+    tokens, weights = np.array(row[:-1], dtype=np.int32), np.array([0.0] * 5 + [1.0], dtype=np.float32)
+    return Path(tokens, weights, number, number, head="probe", targets=np.zeros(6, np.int32), both_ways=True)
 
 
 @contextlib.contextmanager
@@ -150,23 +174,52 @@ def unwrap(model: Any) -> Any:
 def backbone(model: nn.Module) -> Any:
     """The part that maps tokens to hidden states."""
     base = unwrap(model)
-    return getattr(base, str(base.base_model_prefix))
+    return getattr(base, str(base.base_model_prefix), base)  # an encoder has nothing around it
 
 
-def head(model: nn.Module) -> Any:
-    """The module that maps hidden states to logits; always called as a module, since it may carry an adapter."""
-    return unwrap(model).get_output_embeddings()
+def head(model: nn.Module, name: str = "") -> Any:
+    """The module that maps hidden states to logits; always called as a module, since it may carry an adapter.
+
+    Args:
+        name: Of a head of classes (`models.heads`); empty: the model's own, for tokens.
+    """
+    return heads.find(model, name) if name else unwrap(model).get_output_embeddings()
 
 
-def hidden_states(model: nn.Module, token_N: Tensor, depth_N: Tensor, layout: Layout) -> Tensor:
+def check_direction(model: nn.Module, forest: Forest) -> None:
+    """Raises a `ModelError` if a forest's rows are not to be read in the direction in which the model reads."""
+    both_ways = bool(getattr(unwrap(model), "reads_both_ways", False))
+    if forest.paths and forest.both_ways != both_ways:
+        raise ModelError(
+            f"{type(unwrap(model)).__name__} reads {'both ways' if both_ways else 'from left to right'}, and its rows "
+            f"were prepared for a model that reads {'from left to right' if both_ways else 'both ways'}",
+            where="base",
+            hint="Check the architecture in the model's config.json: an encoder's does not end in ForCausalLM.",
+        )
+
+
+def hidden_states(
+    model: nn.Module, token_N: Tensor, depth_N: Tensor, layout: Layout, types: Ints | None = None
+) -> Tensor:
     """Final hidden states of tokens at given depths, shape (N, D).
 
     Where the model has virtual tokens, `layout` is that of the forest planted behind them, and their own states are
     left out.
+
+    Args:
+        types: Which text of its row each token belongs to, for models that are told so.
     """
-    told = inputs(model, token_N, depth_N, layout)
+    told = inputs(model, token_N, depth_N + _first_position(model), layout)
+    if types is not None:
+        told["token_type_ids"] = to_tensor(types, token_N.device)[None]
     hidden: Tensor = backbone(model)(**told, attention_mask=None, use_cache=False).last_hidden_state[0]
     return hidden[len(hidden) - len(token_N) :]
+
+
+def _first_position(model: nn.Module) -> int:
+    """The position of a row's first token: RoBERTa and its like keep the first ones for padding."""
+    padding = getattr(getattr(backbone(model), "embeddings", None), "padding_idx", None)
+    return 0 if padding is None else int(padding) + 1
 
 
 def to_tensor(array: Any, device: torch.device) -> Tensor:

@@ -21,15 +21,16 @@ DEFAULT_BACKEND = "segments"
 
 def run(model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND) -> Tensor:
     """Final hidden states of a forest's nodes, shape (N, D). The model must have been adopted (`layout.adopt`)."""
+    layouts.check_direction(model, forest)
     device = next(model.parameters()).device
     layout: layouts.Layout = BACKENDS.call(backend, "build", plant(forest, virtual_count(model)), device)
     token_N, depth_N = (layouts.to_tensor(array, device) for array in (forest.token, forest.depth))
-    return layouts.hidden_states(model, token_N, depth_N, layout)
+    return layouts.hidden_states(model, token_N, depth_N, layout, forest.types)
 
 
 def score(model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND, *, smoothing: float = 0.0) -> EdgeScores:
     """Scores of a forest's edges under a model; `smoothing` as `edge_scores` has it."""
-    return edge_scores(run(model, forest, backend), layouts.head(model), forest, smoothing=smoothing)
+    return edge_scores(run(model, forest, backend), layouts.head(model, forest.head), forest, smoothing=smoothing)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from tunewright.base.errors import ModelError
 from tunewright.base.files import read_json, write_json
 from tunewright.base.plugins import METHODS, PluginConfig
 from tunewright.base.quiet import quiet
+from tunewright.models import heads
 
 if TYPE_CHECKING:
     from tunewright.models.base import Base
@@ -29,7 +30,7 @@ def save_adapter(model: Any, folder: Path, *, method: PluginConfig, base: Identi
     """Writes an adapter: the same weights give the same bytes.
 
     Args:
-        model: What the method's `attach` gave, trained.
+        model: What the method's `attach` gave, trained, perhaps with heads of classes.
         folder: Where to; it exists.
         method: The method's settings.
         base: The base it was trained on.
@@ -40,7 +41,9 @@ def save_adapter(model: Any, folder: Path, *, method: PluginConfig, base: Identi
     else:
         METHODS.call(method.plugin, "save", model, folder)
     identity = {"base": base.name, "base_weights_hash": base.weights_hash, "chat_fingerprint": chat_fingerprint}
-    write_json(folder / MANIFEST, {**identity, "method": method.model_dump(mode="json")})
+    found = heads.save(model, folder)
+    classes = {"heads": found} if found else {}
+    write_json(folder / MANIFEST, {**identity, "method": method.model_dump(mode="json"), **classes})
 
 
 def _save_peft(model: Any, folder: Path, base: Identity) -> None:
@@ -61,7 +64,7 @@ def _save_peft(model: Any, folder: Path, base: Identity) -> None:
 
 
 def load_adapter(base: Base, folder: Path) -> Any:
-    """Puts a saved adapter on its base, for inference; the base's model is changed in place.
+    """Puts a saved adapter and its heads on its base, for inference; the base's model is changed in place.
 
     A folder without our manifest is one that PEFT wrote elsewhere.
 
@@ -69,6 +72,19 @@ def load_adapter(base: Base, folder: Path) -> Any:
         ModelError: If the folder holds no adapter, or one that was trained on other weights.
     """
     manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).exists() else {}
+    model = _load_method(base, folder, manifest)
+    heads.load(model, folder, manifest.get("heads", {}))
+    return model
+
+
+def classes_of(folder: Path) -> dict[str, list[str]]:
+    """The classes of a saved adapter's heads, by the head's name; empty where it has none."""
+    manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).exists() else {}
+    found: dict[str, list[str]] = manifest.get("heads", {})
+    return found
+
+
+def _load_method(base: Base, folder: Path, manifest: dict[str, Any]) -> Any:
     of_peft = (folder / "adapter_config.json").exists()
     if not of_peft and "method" not in manifest:
         raise ModelError("There is no adapter in this folder", where=str(folder))

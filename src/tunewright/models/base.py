@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from tunewright.base.errors import ModelError
 from tunewright.base.quiet import quiet
+from tunewright.models.catalog import ENCODER
 from tunewright.models.chat import ChatFormat
+from tunewright.models.encoder_format import EncoderFormat
 from tunewright.models.files import BaseFiles
 
 Dtype = Literal["float32", "bfloat16"]
@@ -21,16 +23,19 @@ class Base:
     """A base model in memory.
 
     Args:
-        model: A transformers causal language model, in evaluation mode, its weights frozen.
+        model: A transformers causal language model or encoder, in evaluation mode, its weights frozen.
         tokenizer: Its tokenizer.
         chat: How it reads conversations.
         files: Where it came from.
+        pooler: Of an encoder that was trained with one: the dense layer behind its first state, which the model itself
+            no longer has (`models.heads` takes it up).
     """
 
     model: Any
     tokenizer: Any
     chat: ChatFormat
     files: BaseFiles
+    pooler: Any = None
 
 
 def load_base(
@@ -43,32 +48,69 @@ def load_base(
         dtype: Of its weights; `auto` as `pick_dtype` has it.
         attention: transformers' name of an attention implementation.
     Raises:
-        ModelError: If it is no causal language model, cannot be loaded, or has no chat template.
+        ModelError: If it cannot be loaded, or is a causal language model without a chat template.
     """
-    if files.kind != "causal-lm":
-        raise ModelError(
-            "This model turns text into numbers; it cannot write answers",
-            where=files.name,
-            hint="Name a causal language model as the base: see tunewright models list.",
-        )
-    tokenizer = load_tokenizer(files)
-    chat = ChatFormat(tokenizer)
+    chat = chat_format(files)
     with quiet():
         import torch
-        from transformers import AutoModelForCausalLM
+        import transformers
 
+        loader = transformers.AutoModel if files.kind == ENCODER else transformers.AutoModelForCausalLM
+        common = {"trust_remote_code": False, "local_files_only": True}
         try:
-            model = AutoModelForCausalLM.from_pretrained(
+            config = transformers.AutoConfig.from_pretrained(files.folder, **common)
+            if files.kind == ENCODER:
+                _without_attention_dropout(config)
+            model, found = loader.from_pretrained(
                 files.folder,
+                config=config,
                 dtype=getattr(torch, pick_dtype(dtype)),
                 attn_implementation=attention,
                 use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
+                output_loading_info=True,
+                **common,
             )
         except (ValueError, KeyError, RuntimeError, OSError, ImportError) as error:
             raise _cannot_load(files, error) from error
-    return Base(model.eval().requires_grad_(False), tokenizer, chat, files)
+    pooler = _take_pooler(model, sorted(found["missing_keys"]), files) if files.kind == ENCODER else None
+    return Base(model.eval().requires_grad_(False), chat.tokenizer, chat, files, pooler)
+
+
+def chat_format(files: BaseFiles) -> ChatFormat:
+    """How a base model reads conversations; its weights are not loaded for that.
+
+    Raises:
+        ModelError: If its tokenizer cannot be loaded or, of a causal language model, has no chat template.
+    """
+    tokenizer = load_tokenizer(files)
+    return EncoderFormat(tokenizer) if files.kind == ENCODER else ChatFormat(tokenizer)
+
+
+def _without_attention_dropout(config: Any) -> None:
+    """Sets an encoder's dropout of attention weights to 0, whatever its kind calls it: forests do not compute it."""
+    for name in ("attention_probs_dropout_prob", "attention_dropout"):
+        if hasattr(config, name):
+            setattr(config, name, 0.0)
+
+
+def _take_pooler(model: Any, missing: list[str], files: BaseFiles) -> Any:
+    """Takes the pooler off an encoder and gives it; None where its files hold none.
+
+    Raises:
+        ModelError: If its files lack other weights, which would be drawn anew each time it is loaded.
+    """
+    lacking = [name for name in missing if "pooler" not in name]
+    if lacking:
+        raise ModelError(
+            f"The files lack {len(lacking)} of the encoder's weights, such as {lacking[0]}",
+            where=f"{files.name} at {files.folder}",
+            hint="Copy or download the model again, and check the architecture that its config.json states.",
+        )
+    pooler = getattr(model, "pooler", None)
+    if pooler is None:
+        return None
+    model.pooler = None
+    return None if missing else getattr(pooler, "dense", pooler)
 
 
 def load_tokenizer(files: BaseFiles) -> Any:

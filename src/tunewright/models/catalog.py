@@ -14,6 +14,7 @@ from tunewright.base.plugins import PluginConfig
 from tunewright.models.delivery import SOURCES
 
 Kind = Literal["causal-lm", "text-encoder"]
+ENCODER: Kind = "text-encoder"
 EMBEDDED = "embedded"
 CATALOG = Path(__file__).with_name("catalog.yaml")
 

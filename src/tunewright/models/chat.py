@@ -7,7 +7,7 @@ characters across the border, and then the model would be trained on tokens that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -32,11 +32,16 @@ class Rendered:
 
     Args:
         tokens: Token ids, shape (T,).
-        learned: Weight of learning each token, shape (T,); 0 where it is only read.
+        learned: Weight of learning each token, shape (T,); 0 where it is only read. Where classes are learned: of
+            learning the class of each token.
+        targets: Where classes are learned, the class of each token, shape (T,), any where its weight is 0; else empty.
+        types: Which text of a pair each token belongs to, where the model is told so, shape (T,); else empty.
     """
 
     tokens: list[int]
     learned: list[float]
+    targets: list[int] = field(default_factory=list)
+    types: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,11 @@ class ChatFormat:
             )
         self._tokenizer = tokenizer
         self.stop_ids = self._find_stop_ids()
+
+    @property
+    def tokenizer(self) -> Any:
+        """The base's tokenizer."""
+        return self._tokenizer
 
     @property
     def template(self) -> str:

@@ -46,6 +46,8 @@ _SIDE_FILES = frozenset(
         *_TOKENIZERS,
     }
 )
+# An encoder by itself, or under a head that is not needed here.
+_ENCODERS = ("Model", "ForMaskedLM", "ForPreTraining", "ForSequenceClassification", "ForTokenClassification")
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length")
 
 
@@ -284,7 +286,7 @@ def _kind(folder: Path, config: dict[str, Any]) -> Kind:
     architecture = str((config.get("architectures") or [""])[0])
     if architecture.endswith(("ForCausalLM", "LMHeadModel")):
         return "causal-lm"
-    if (folder / "modules.json").exists() or architecture.endswith("Model"):
+    if (folder / "modules.json").exists() or architecture.endswith(_ENCODERS):
         return "text-encoder"
     raise ModelError(
         f"Models of the architecture '{architecture or 'none given'}' are neither causal language models nor encoders",

@@ -39,7 +39,7 @@ _NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
 OWN_WEIGHTS = ("full", "layers")  # these methods train the base itself
 _QUANTISED = ("qlora",)
 _FUSED = ("lora", "rslora")  # `methods/_lora_linear.py`
-_VIRTUAL = ("prompt", "prefix", "ptuning")
+VIRTUAL = ("prompt", "prefix", "ptuning")
 _BLOCK = re.compile(r"\.(?:layers|layer|h|blocks|block)\.\d+\.")
 _CGROUP = Path("/sys/fs/cgroup")
 _UNLIMITED = 1 << 60
@@ -120,14 +120,14 @@ def model_size(folder: Path) -> ModelSize:
 def size_of(config: Mapping[str, Any], tensors: Shapes, *, stored_bytes: int = 0) -> ModelSize:
     """A model's size from its configuration and its weights' names and shapes."""
     linear = [shape for name, shape in tensors if len(shape) == 2 and _BLOCK.search(f".{name}")]
-    hidden = _first(config, "hidden_size", "n_embd", "d_model")
-    heads = _first(config, "num_attention_heads", "n_head", "num_heads", default=1)
+    hidden = _first(config, "hidden_size", "n_embd", "d_model", "dim")
+    heads = _first(config, "num_attention_heads", "n_head", "n_heads", "num_heads", default=1)
     width = _first(config, "head_dim", "d_kv", default=hidden // heads)
     return ModelSize(
         parameters=sum(math.prod(shape) for _, shape in tensors),
         layers=_first(config, "num_hidden_layers", "n_layer", "num_layers"),
         hidden=hidden,
-        intermediate=_first(config, "intermediate_size", "n_inner", "d_ff", default=4 * hidden),
+        intermediate=_first(config, "intermediate_size", "n_inner", "d_ff", "hidden_dim", default=4 * hidden),
         vocabulary=_first(config, "vocab_size"),
         linear_widths=sum(map(sum, linear)),
         tensors=tensors,
@@ -214,7 +214,7 @@ def treat(size: ModelSize, method: PluginConfig, dtype: str) -> Treatment:
         base_bytes = round((size.parameters - size.linear_parameters) * number + size.linear_parameters * bits / 8)
         widened = size.hidden * max(size.intermediate, size.query_width)
     inputs: Literal["shared", "cast", "dropped", "none"] = "shared"
-    if name in _VIRTUAL:
+    if name in VIRTUAL:
         inputs = "none"
     elif not is_own and settings.get("dropout"):
         inputs = "dropped"

@@ -36,6 +36,8 @@ class ObjectiveConfig(PluginConfig):
 
     #: Whether each example must have a rejected answer beside the chosen one.
     pairs: ClassVar[bool] = False
+    #: The head of classes that it teaches; empty: the model's own, which predicts tokens.
+    head: ClassVar[str] = ""
     #: Share of a method's own learning rate that suits this objective, where the recipe names no rate.
     rate_share: ClassVar[float] = 1.0
 

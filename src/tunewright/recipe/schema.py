@@ -284,6 +284,16 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _general_rows_fit(self) -> Recipe:
+        objective = self.train.objective
+        if self.forgetting.data and objective.head:
+            raise ValueError(
+                f"forgetting.data names rows with free answers, and '{objective.plugin}' learns classes: "
+                "take it out, or set train.objective to sft"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _template_where_needed(self) -> Recipe:
         if self.data.format == "template" and self.data.template is None:
             raise ValueError("data.format is 'template', and data.template is missing")

@@ -25,7 +25,9 @@ from tunewright.forest import Forest, build, cut, layout
 from tunewright.forest import Path as ForestPath
 from tunewright.forest.reference import Start, reference_logp
 from tunewright.forest.score import DEFAULT_BACKEND, score
+from tunewright.models import heads
 from tunewright.models.adapters import save_adapter
+from tunewright.models.families import check_family, head_of
 from tunewright.objectives._protocol import LossSum, Objective
 from tunewright.recipe.schema import Recipe, Train
 from tunewright.train import checkpoint
@@ -40,6 +42,7 @@ from tunewright.train.optimiser import Optimiser
 from tunewright.train.penalty import StepPenalty
 from tunewright.train.rows import Rows
 from tunewright.train.schedule import Order, learning_rate, validation_steps
+from tunewright.train.states import FrozenStates
 
 if TYPE_CHECKING:
     from tunewright.models.base import Base
@@ -127,6 +130,7 @@ class _Session:
             raise RecipeError(f"Nothing measures '{config.best}' while training", where="train.best", hint="Use loss.")
         self._base, self._recipe, self._listener, self._validator = base, recipe, listener, validate
         self._folder, self._config = folder, config
+        check_family(base.files.kind, config.objective, recipe.method)
         self._objective = _objective(config)
         self._rows = Rows(tables["train"], tables.get(GENERAL), needs_general=bool(forgetting.replay or forgetting.ewc))
         self._order = Order(
@@ -143,6 +147,7 @@ class _Session:
         method = recipe.method
         self._model = METHODS.call(method.name, "attach", base.model, method, derive(recipe.seed, "adapter"))
         self._start = Start(self._model) if self._objective.needs_reference else None
+        self._states = self._add_head(tables["train"].classes)
         decay = config.weight_decay
         parts = OPTIMISERS.call(config.optimiser.name, "build", self._model, config.optimiser, weight_decay=decay)
         self._trained = {name: w for name, w in self._model.named_parameters() if w.requires_grad}
@@ -152,6 +157,16 @@ class _Session:
         self._progress = Progress()
         self._best: dict[str, Tensor] = {}
         torch.manual_seed(derive(recipe.seed, "noise"))
+
+    def _add_head(self, classes: tuple[str, ...]) -> FrozenStates | None:
+        """Puts on the head of classes that the objective teaches, if any; the states below it where they are fixed."""
+        name, base = head_of(self._config.objective), self._base
+        if name:
+            heads.attach(self._model, name, classes, seed=derive(self._recipe.seed, "head"), pooler=base.pooler)
+        below = [w for key, w in self._model.named_parameters() if w.requires_grad and not heads.is_of_head(key)]
+        if not name or below or self._config.neftune_alpha:
+            return None
+        return FrozenStates(self._model, self._folder / "states.bin", DEFAULT_BACKEND)
 
     @property
     def _fingerprint(self) -> str:
@@ -283,6 +298,8 @@ class _Session:
 
     def _part(self, piece: Forest, reference: Tensor | None, *, smoothing: float = 0.0) -> LossSum:
         """The loss of a piece of a step's forest."""
+        if self._states is not None:
+            return self._objective.loss(self._states.score(piece, smoothing=smoothing), piece)
         scores = replace(score(self._model, piece, DEFAULT_BACKEND, smoothing=smoothing), reference=reference)
         return self._objective.loss(scores, piece)
 

@@ -33,7 +33,8 @@ OURS = ("dora", "full", "ia3", "layers", "lora", "qlora", "rslora")
 
 Case = tuple[str, dict[str, Any]]
 # Each method with its defaults, and some whose settings change what is trained.
-DEFAULTS: list[Case] = [(name, {}) for name in METHODS.names()]
+# `feature` trains nothing of a model, and has a test of its own: tests/models/methods/test_feature.py.
+DEFAULTS: list[Case] = [(name, {}) for name in METHODS.names() if name != "feature"]
 CASES: list[Case] = [
     *DEFAULTS,
     ("lora", {"rank": 4, "targets": ("q_proj", "down_proj")}),

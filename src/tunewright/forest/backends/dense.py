@@ -30,9 +30,9 @@ class _Dense:
         import torch
 
         node = torch.arange(forest.nodes, device=device)
-        end = torch.tensor(forest.end, device=device)
-        # Node k is visible to node q iff k <= q < end[k].
-        self._visible_QK = (node[None, :] <= node[:, None]) & (node[:, None] < end[None, :])
+        begin, end = (torch.tensor(array, device=device) for array in (forest.begin, forest.end))
+        # Node k is visible to node q iff begin[k] <= q < end[k].
+        self._visible_QK = (begin[None, :] <= node[:, None]) & (node[:, None] < end[None, :])
         self._depth = torch.tensor(forest.depth, device=device)
 
     def attend(self, layer: int, q_HND: Tensor, k_GND: Tensor, v_GND: Tensor, scaling: float, window: int) -> Tensor:
@@ -40,7 +40,7 @@ class _Dense:
 
         visible_QK = self._visible_QK
         if window:
-            visible_QK = visible_QK & (self._depth[:, None] - self._depth[None, :] < window)
+            visible_QK = visible_QK & ((self._depth[:, None] - self._depth[None, :]).abs() < window)
         out_HND = scaled_dot_product_attention(
             q_HND, k_GND, v_GND, attn_mask=visible_QK, scale=scaling, enable_gqa=q_HND.shape[1] != k_GND.shape[1]
         )

@@ -1,7 +1,8 @@
 """Each unbranched stretch of the forest attends to its own root path: cost follows path lengths, not nodes squared.
 
 A segment is a run of nodes without a branch. Its queries see the segment's ancestors and, causally, itself. Keys and
-values of that root path are gathered; segments of like size are padded to one shape and computed together.
+values of that root path are gathered; segments of like size are padded to one shape and computed together. A row that
+is read both ways is one segment, all of which is seen.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class _Bucket:
 
     shape: tuple[int, int, int]
     visible_SQK: Tensor
-    distance_SQK: Tensor  # how far the key lies behind the query, for windows
+    distance_SQK: Tensor  # how far the key lies from the query, for windows
 
 
 class _Segments:
@@ -51,10 +52,13 @@ class _Segments:
         for members in bucket(split_segments(forest)):
             query_SQ, key_SK, at_SQ = _padded(forest, members)
             distance_SQK = at_SQ[:, :, None] - np.arange(key_SK.shape[1])
+            visible_SQK = distance_SQK >= 0
+            if forest.both_ways:  # all of the row is seen, and its last place tells how long it is
+                visible_SQK = (at_SQ >= 0)[:, :, None] & (np.arange(key_SK.shape[1]) <= at_SQ.max(1)[:, None, None])
             # Padding queries see the first key, so that no softmax is over nothing; their answers are never read.
             padding_SQK = (at_SQ < 0)[:, :, None] & (np.arange(key_SK.shape[1]) == 0)
             shape = (*query_SQ.shape, key_SK.shape[1])
-            masks = (torch.tensor(x, device=device) for x in ((distance_SQK >= 0) | padding_SQK, distance_SQK))
+            masks = (torch.tensor(x, device=device) for x in (visible_SQK | padding_SQK, np.abs(distance_SQK)))
             self._buckets.append(_Bucket(shape, *masks))
             queries.append(np.where(at_SQ < 0, -1, query_SQ).reshape(-1))
             keys.append(key_SK.reshape(-1))

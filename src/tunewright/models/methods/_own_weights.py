@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tunewright.base.errors import ModelError
+from tunewright.models.heads import is_of_head
 
 # The name under which transformers looks for weights: with the base's config.json and tokenizer beside it, the file of
 # a model that trained in full is that model.
@@ -18,8 +19,12 @@ FILE = "model.safetensors"
 
 
 def save(model: nn.Module, folder: Path) -> None:
-    """Writes the weights that train; tied ones once, under their first name. The same weights give the same bytes."""
-    weights = {name: w.detach().cpu().contiguous() for name, w in model.named_parameters() if w.requires_grad}
+    """Writes the weights that train, heads of classes apart; tied ones once, under their first name.
+
+    The same weights give the same bytes.
+    """
+    named = {name: w for name, w in model.named_parameters() if w.requires_grad and not is_of_head(name)}
+    weights = {name: w.detach().cpu().contiguous() for name, w in named.items()}
     save_file(weights, folder / FILE, metadata={"format": "pt"})
 
 

@@ -55,9 +55,16 @@ def low_rank_settings(model: nn.Module, config: LowRank, **options: Any) -> Any:
         lora_dropout=config.dropout,
         target_modules=endings(layers) if config.targets == "all-linear" else list(config.targets),
         bias="none",
-        task_type="CAUSAL_LM",
+        task_type=task_type(model),
         **options,
     )
+
+
+def task_type(model: Any) -> str:
+    """PEFT's word for what a model does."""
+    if model.config.is_encoder_decoder:
+        return "SEQ_2_SEQ_LM"
+    return "CAUSAL_LM" if hasattr(model, "prepare_inputs_for_generation") else "FEATURE_EXTRACTION"
 
 
 def wrap(model: nn.Module, settings: Any, seed: int) -> Any:

@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 # As LoRA's, whose kind it is: a fresh narrow pair of matrices that begins at zero.
 LEARNING_RATE = 1e-3
 
-# Where Llama, Qwen, Mistral and their like compute a layer's two results.
-_PLACES = ("self_attn.o_proj", "mlp.down_proj")
+# Where layers stand in a model's backbone, and where one computes its two results.
+_PLACES = (
+    ("layers", ("self_attn.o_proj", "mlp.down_proj")),  # Llama, Qwen, Mistral and their like
+    ("encoder.layer", ("attention.output.dense", "output.dense")),  # BERT, RoBERTa
+    ("transformer.layer", ("attention.out_lin", "ffn.lin2")),  # DistilBERT
+    ("layers", ("attn.Wo", "mlp.Wo")),  # ModernBERT
+)
+_PLACES_A_LAYER = 2
 
 
 class Config(PluginConfig):
@@ -40,7 +46,7 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
     """Puts two fresh bottlenecks into every layer, the only parts that train; the outputs are the base's at first.
 
     Raises:
-        ModelError: If the model is not built like Llama, or is narrower than the bottlenecks.
+        ModelError: If the model is not built like Llama or BERT, or is narrower than the bottlenecks.
     """
     from tunewright.models.methods._added import adapt
     from tunewright.models.methods._bottleneck_layer import BottleneckLinear
@@ -62,7 +68,7 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
 
 def trainable(size: ModelSize, config: Config) -> int:
     """How many weights it trains: down, up and their biases, twice a layer."""
-    return size.layers * len(_PLACES) * (2 * size.hidden * config.width + config.width + size.hidden)
+    return size.layers * _PLACES_A_LAYER * (2 * size.hidden * config.width + config.width + size.hidden)
 
 
 def save(model: Any, folder: Path) -> None:
@@ -92,17 +98,21 @@ def _places(model: Any) -> dict[str, nn.Linear]:
     from torch import nn
 
     prefix = str(model.base_model_prefix)
-    layers = getattr(getattr(model, prefix, None), "layers", None)
-    if not isinstance(layers, nn.ModuleList) or not len(layers):
-        raise _refused(model, f"it has no list of layers at {prefix}.layers")
+    inside = f"{prefix}." if hasattr(model, prefix) else ""  # an encoder has nothing around it
+    everything = dict(model.named_modules())
+    stacks = [(f"{inside}{stack}", places) for stack, places in _PLACES]
+    there = [each for each in stacks if isinstance(everything.get(each[0]), nn.ModuleList) and len(everything[each[0]])]
+    if not there:
+        raise _refused(model, f"it has no list of layers at {' or '.join(dict.fromkeys(name for name, _ in stacks))}")
+    stack, places = next((each for each in there if f"{each[0]}.0.{each[1][0]}" in everything), there[0])
     found: dict[str, nn.Linear] = {}
-    for index, layer in enumerate(layers):
-        modules = dict(layer.named_modules())
-        for place in _PLACES:
-            module = modules.get(place)
+    for index in range(len(everything[stack])):
+        for place in places:
+            name = f"{stack}.{index}.{place}"
+            module = everything.get(name)
             if not isinstance(module, nn.Linear):
                 raise _refused(model, f"its layer {index} has no linear layer {place}")
-            found[f"{prefix}.layers.{index}.{place}"] = module
+            found[name] = module
     return found
 
 
@@ -110,5 +120,5 @@ def _refused(model: Any, reason: str) -> ModelError:
     return ModelError(
         f"Bottlenecks cannot be put into {type(model).__name__}: {reason}",
         where="method",
-        hint="Use a model that is built like Llama, Qwen or Mistral, or method: lora.",
+        hint="Use a model that is built like Llama, Qwen or Mistral, BERT or RoBERTa, or method: lora.",
     )
