@@ -42,7 +42,7 @@ def test_json_round_trip_is_exact() -> None:
     assert Example.from_json(json.loads(json.dumps(example.as_json()))) == example
 
 
-@pytest.mark.parametrize(("role", "weight"), [("tool", None), ("user", 1), ("assistant", 0.5)])
+@pytest.mark.parametrize(("role", "weight"), [("robot", None), ("user", 1), ("assistant", 1.5), ("assistant", -0.5)])
 def test_wrong_messages_are_refused(role: str, weight: float | None) -> None:
     with pytest.raises(DataError):
         Message(role, "text", weight)

@@ -13,7 +13,22 @@ from tunewright.base.plugins import METRICS
 from tunewright.metrics import Answer, Measure
 
 # What models say when they go wrong, and what they say when they are right.
-SAID = ["", "   ", "a", "b", "never seen", "{", "null", "NaN", "[1]", '{"x": NaN}', '{"x": 1}', '{"x": 2, "y": "q"}']
+CALL = '{"name": "x", "arguments": {"y": 1}}'
+SAID = [
+    CALL,
+    "",
+    "   ",
+    "a",
+    "b",
+    "never seen",
+    "{",
+    "null",
+    "NaN",
+    "[1]",
+    '{"x": NaN}',
+    '{"x": 1}',
+    '{"x": 2, "y": "q"}',
+]
 RECORDS = ['{"x": 1, "y": "q"}', '{"x": null, "y": ""}', '{"x": 1, "y": "r"}']
 
 
@@ -35,8 +50,8 @@ def check_metric(name: str) -> None:
         METRICS.call(name, "measure", METRICS.config(name)(), [])
 
     perfect = [Answer(str(row), RECORDS[row % 3], RECORDS[row % 3], nats=0.0, tokens=2) for row in range(7)]
-    for found in measure(name, perfect).values():
-        assert found.value == 1.0
+    for key, found in measure(name, perfect).items():
+        assert found.value == (0.0 if key == "bits_per_byte" else 1.0)
 
     draw = random.Random(5)
     answers = [

@@ -61,8 +61,10 @@ def test_a_template_that_rewrites_the_past_is_refused() -> None:
 def test_a_model_without_a_template_is_refused() -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = None
+    chat = ChatFormat(tokenizer)
+    assert (chat.template, chat.stop_ids) == ("", {2})
     with pytest.raises(ModelError, match="no chat template"):
-        ChatFormat(tokenizer)
+        chat.prompt([Turn("user", "Hi")])
 
 
 def test_fingerprint_follows_template_and_tokenizer() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from tests.objectives.making import row
+from tunewright.data.tokens import TokenRow
 from tunewright.forest import build
 from tunewright.forest.edges import EdgeScores
 from tunewright.objectives import sft
@@ -24,3 +26,14 @@ def test_loss_is_the_negative_log_likelihood_of_the_learned_tokens() -> None:
 def test_a_rejected_answer_is_not_learned() -> None:
     paths = sft.build(sft.Config()).paths(row([5, 6], [7], [8]), 0, 0)
     assert [path.tokens.tolist() for path in paths] == [[5, 6, 7]]
+
+
+def test_each_message_counts_by_its_weight() -> None:
+    objective = sft.build(sft.Config())
+    tokens = np.array([5, 6, 7, 8, 9], dtype=np.int32)
+    # Two answers of one conversation: 6 7 weighs a quarter, 9 weighs one; 8 is a question between them.
+    (path,) = objective.paths(TokenRow(tokens, np.array([0, 0.25, 0.25, 0, 1], dtype=np.float32)), 0, 0)
+    # Edges 5 to 6, 6 to 7 and 8 to 9, in this order.
+    found = objective.loss(EdgeScores(torch.tensor([-1.0, -2.0, -4.0]), torch.zeros(3).bool()), build([path]))
+    assert float(found.total) == pytest.approx(0.25 * 1 + 0.25 * 2 + 1 * 4)
+    assert found.weight == 1.5

@@ -65,6 +65,17 @@ def ignore(event: Event) -> None:
     """The listener that hears nothing."""
 
 
+def renamed(listener: Listener, names: Mapping[str, str]) -> Listener:
+    """A listener that hears stages under other names, by their own."""
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Stage):
+            event = dataclasses.replace(event, name=names.get(event.name, event.name))
+        listener(event)
+
+    return hear
+
+
 def as_json(event: Event) -> dict[str, Any]:
     """The event as a JSON object, `kind` included."""
     return dataclasses.asdict(event)

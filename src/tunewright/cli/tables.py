@@ -156,6 +156,10 @@ def _preflight_rows(found: Preflight) -> list[tuple[str, str]]:
         rows.append(("tokens in one", f"{_quantiles(found.lengths)} (limit {found.max_length:,})"))
         rows.append(("learned of them", _quantiles(found.learned_lengths)))
     rows.append(("too long", f"{found.too_long:,} ({words.percent(found.too_long / max(1, found.examples))})"))
+    if found.truncated:
+        rows.append(("cut to the limit", f"{found.truncated:,}, {found.lost:,} of them in what should be learned"))
+    if found.split:
+        rows.append(("split to the limit", f"{found.split:,}, into {found.split_rows:,} rows"))
     rows.append(("nothing to learn", f"{found.no_target:,}"))
     rows.append(("end token learned", words.percent(found.end_share)))
     return rows

@@ -13,11 +13,13 @@ from tunewright.base.errors import DataError
 from tunewright.base.events import Listener, Stage, ignore
 from tunewright.data.folding import text_key
 from tunewright.data.formats import Format
-from tunewright.data.frame import LINE, ROW_ID, SOURCE
+from tunewright.data.frame import LINE, ROW_ID, SOURCE, TOOLS
 from tunewright.data.rows import as_text
 from tunewright.data.table import REFUSED
+from tunewright.data.tool_rows import CALLS, RESULT_OF, calls_text
+from tunewright.models.tool_calls import OPEN as CALL_OPENS
 
-AnswerKind = Literal["label", "json", "text"]
+AnswerKind = Literal["label", "json", "text", "tool_call", "document"]
 
 _CHUNK_ROWS = 20_000
 _MOST_LABELS = 200
@@ -28,7 +30,18 @@ EXAMPLES: dict[str, Any] = {
     "id": pl.String,
     "source": pl.String,
     "line": pl.Int64,
-    "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String, "weight": pl.Float64})),
+    "messages": pl.List(
+        pl.Struct(
+            {
+                "role": pl.String,
+                "content": pl.String,
+                "weight": pl.Float64,
+                CALLS: pl.String,
+                RESULT_OF: pl.String,
+            }
+        )
+    ),
+    "tools": pl.String,
     "answer": pl.String,
     "rejected": pl.String,
     "prompt_key": pl.String,
@@ -47,8 +60,8 @@ def converse(
         listener: Hears how many rows are done.
 
     Returns:
-        The examples (`id, source, line, messages, answer, rejected, prompt_key`), and the rows refused. Rows whose
-        prompts are the same but for white space and case share their `prompt_key`.
+        The examples (`id, source, line, messages, tools, answer, rejected, prompt_key`), and the rows refused. Rows
+        whose prompts are the same but for white space and case share their `prompt_key`.
     """
     parts = [pl.DataFrame(schema=EXAMPLES)]
     refused: list[dict[str, Any]] = []
@@ -70,14 +83,24 @@ def converse(
 def _conversation(cells: dict[str, Any], format: Format, declared: str) -> dict[str, Any]:
     messages = format.messages(cells)
     last = max(index for index, message in enumerate(messages) if message.role == "assistant")
-    answer = messages[last].content
+    answer = messages[last].shown
     if declared == "json" and answer_fields(answer) is None:
         raise DataError("the answer is not a JSON object")
     return {
-        "messages": [{"role": m.role, "content": m.content, "weight": m.weight} for m in messages],
+        "messages": [
+            {
+                "role": m.role,
+                "content": m.content,
+                "weight": m.weight,
+                CALLS: calls_text(m.tool_calls),
+                RESULT_OF: m.tool_call_id,
+            }
+            for m in messages
+        ],
+        "tools": cells.get(TOOLS) or "",
         "answer": answer,
         "rejected": format.rejected(cells),
-        "prompt_key": text_key(message.content for message in messages[:last]),
+        "prompt_key": text_key(message.shown for message in messages[:last]),
     }
 
 
@@ -95,8 +118,8 @@ def answer_fields(answer: str) -> dict[str, str | None] | None:
 def answer_kind(answers: pl.Series, declared: str) -> AnswerKind:
     """What the answers are: as the recipe declares, else found out from all of them.
 
-    `json` when each is a JSON object; `label` when they are short and few (at most 200, used twice or more on
-    average); else `text`.
+    `tool_call` when some of them call a tool; `json` when each is a JSON object; `label` when they are short and few
+    (at most 200, used twice or more on average); else `text`.
 
     Raises:
         DataError: If labels are declared or found, and all rows have the same one.
@@ -108,11 +131,13 @@ def answer_kind(answers: pl.Series, declared: str) -> AnswerKind:
             where="data.train",
             hint="A label set needs two labels or more; set data.answer to 'text' if one fixed answer is meant.",
         )
-    assert kind in ("label", "json", "text")
+    assert kind in ("label", "json", "text", "tool_call")
     return kind  # type: ignore[return-value]
 
 
 def _found_kind(answers: pl.Series) -> AnswerKind:
+    if answers.str.contains(CALL_OPENS, literal=True).any():
+        return "tool_call"
     if all(answer_fields(answer) is not None for answer in answers):
         return "json"
     distinct = answers.unique()

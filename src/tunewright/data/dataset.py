@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -12,6 +13,7 @@ from tunewright.base.errors import DataError
 from tunewright.base.files import read_json
 from tunewright.data.conversations import AnswerKind, answer_fields
 from tunewright.data.example import Example, Message
+from tunewright.data.tool_rows import CALLS, RESULT_OF, read_cells, read_tools
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -61,7 +63,7 @@ class Dataset:
 
     @property
     def answer_kind(self) -> AnswerKind:
-        """What an answer is: `label`, `json` or `text`."""
+        """What an answer is: `label`, `json`, `text` or `tool_call`; `document` where the rows are plain documents."""
         kind: AnswerKind = self.manifest["answer_kind"]
         return kind
 
@@ -77,7 +79,7 @@ class Dataset:
         return frozenset(held)
 
     def table(self, part: Part) -> pl.DataFrame:
-        """The rows of a part: `id, source, line, messages, answer, rejected, leaked`."""
+        """The rows of a part: `id, source, line, messages, tools, answer, rejected, leaked`."""
         if part not in PARTS:
             raise DataError(f"'{part}' is no part of a dataset", hint=f"Known: {', '.join(PARTS)}.")
         return pl.read_parquet(self.path / f"{part}.parquet")
@@ -93,17 +95,24 @@ class Dataset:
 
     def _as_examples(self, table: pl.DataFrame) -> list[Example]:
         with_fields = self.answer_kind == "json"
-        if "rejected" not in table.columns:  # made by a version that knew no rejected answers
-            table = table.with_columns(pl.lit(None, pl.String).alias("rejected"))
-        columns = table.select("id", "messages", "answer", "source", "line", "rejected")
+        for column in ("rejected", "tools"):
+            if column not in table.columns:  # made by a version that knew no such thing
+                table = table.with_columns(pl.lit(None, pl.String).alias(column))
+        columns = table.select("id", "messages", "answer", "source", "line", "rejected", "tools")
         return [
             Example(
                 id=row_id,
-                messages=tuple(Message(m["role"], m["content"], m["weight"]) for m in messages),
+                messages=tuple(map(_message, messages)),
                 fields=(answer_fields(answer) or {}) if with_fields else {},
                 source=source,
                 line=line,
                 rejected=rejected,
+                tools=read_tools(tools),
             )
-            for row_id, messages, answer, source, line, rejected in columns.iter_rows()
+            for row_id, messages, answer, source, line, rejected, tools in columns.iter_rows()
         ]
+
+
+def _message(value: Mapping[str, Any]) -> Message:
+    calls = read_cells(value.get(CALLS), "messages")
+    return Message(value["role"], value["content"], value["weight"], calls, value.get(RESULT_OF) or "")

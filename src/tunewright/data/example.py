@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tunewright.base.errors import DataError
+from tunewright.models.tool_calls import ToolCall, write_answer
 
-ROLES = ("system", "user", "assistant")
+ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -16,29 +17,64 @@ class Message:
     """One turn of a conversation.
 
     Args:
-        role: `system`, `user` or `assistant`.
-        content: The text, as it is shown to the model.
-        weight: 1 where the turn is learned, 0 where it is only read. None: 1 for the assistant, 0 for the others.
+        role: `system`, `developer`, `user`, `assistant` or `tool`.
+        content: The text, as it is shown to the model; beside tool calls it may be empty.
+        weight: 1 where the turn is learned, 0 where it is only read, between them where it counts for less. None: 1
+            for the assistant, 0 for the others.
+        tool_calls: What the assistant calls, in order; learned as its text is.
+        tool_call_id: Which call a tool's result answers.
 
     Raises:
-        DataError: If the role is unknown, or a turn that is not the assistant's is to be learned.
+        DataError: If the role is unknown, or a turn that is not the assistant's is to be learned, or calls tools.
     """
 
     role: str
     content: str
     weight: float
+    tool_calls: tuple[ToolCall, ...]
+    tool_call_id: str
 
-    def __init__(self, role: str, content: str, weight: float | None = None) -> None:
+    def __init__(
+        self,
+        role: str,
+        content: str,
+        weight: float | None = None,
+        tool_calls: Iterable[ToolCall] = (),
+        tool_call_id: str = "",
+    ) -> None:
         if role not in ROLES:
             raise DataError(f"The role '{role}' is unknown", hint=f"Known: {', '.join(ROLES)}.")
         learned = float(role == "assistant") if weight is None else float(weight)
-        if learned not in (0.0, 1.0):
-            raise DataError(f"A message's weight is 0 (read) or 1 (learned), and not {weight}")
+        if not 0.0 <= learned <= 1.0:
+            raise DataError(f"A message's weight lies between 0 (read) and 1 (learned), and is not {weight}")
         if learned and role != "assistant":
             raise DataError(f"Only the assistant's messages may be learned, and this one is the {role}'s")
+        calls = tuple(tool_calls)
+        if calls and role != "assistant":
+            raise DataError(f"Only the assistant calls tools, and this message is the {role}'s")
         object.__setattr__(self, "role", role)
         object.__setattr__(self, "content", content)
         object.__setattr__(self, "weight", learned)
+        object.__setattr__(self, "tool_calls", calls)
+        object.__setattr__(self, "tool_call_id", tool_call_id)
+
+    @property
+    def shown(self) -> str:
+        """The text, with the tool calls written out behind it."""
+        return write_answer(self.content, self.tool_calls)
+
+    def as_json(self) -> dict[str, Any]:
+        """The message as a JSON object; `from_json` reads it back."""
+        value: dict[str, Any] = {"role": self.role, "content": self.content, "weight": self.weight}
+        if self.tool_calls:
+            value["tool_calls"] = [call.as_json() for call in self.tool_calls]
+        return value | ({"tool_call_id": self.tool_call_id} if self.tool_call_id else {})
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Message:
+        """Reads back what `as_json` gave."""
+        calls = map(ToolCall.from_json, value.get("tool_calls") or ())
+        return cls(value["role"], value["content"], value["weight"], calls, value.get("tool_call_id") or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +88,7 @@ class Example:
         source: Name of the file the row came from.
         line: Its line (JSONL, CSV, TSV) or row number (JSON, Parquet), counted from 1.
         rejected: An answer to the same prompt that was found worse than the conversation's last; None: there is none.
+        tools: Definitions of the tools that the assistant may call, as OpenAI's API takes them.
     """
 
     id: str
@@ -60,6 +97,7 @@ class Example:
     source: str
     line: int
     rejected: str | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         if not any(message.role == "assistant" for message in self.messages):
@@ -76,8 +114,13 @@ class Example:
 
     @property
     def answer(self) -> str:
-        """The content of the assistant's last message."""
-        return self.messages[self._last_answer].content
+        """The assistant's last message, tool calls written out (`models.tool_calls.write_answer`)."""
+        return self.messages[self._last_answer].shown
+
+    @property
+    def asked_answer(self) -> Message:
+        """The assistant's last message with weight 1, whatever it weighs in training."""
+        return replace(self.messages[self._last_answer], weight=1.0)
 
     @property
     def rejected_messages(self) -> tuple[Message, ...]:
@@ -90,11 +133,12 @@ class Example:
         """The example as a JSON object; `from_json` reads it back."""
         return {
             "id": self.id,
-            "messages": [{"role": m.role, "content": m.content, "weight": m.weight} for m in self.messages],
+            "messages": [message.as_json() for message in self.messages],
             "fields": dict(self.fields),
             "source": self.source,
             "line": self.line,
             "rejected": self.rejected,
+            "tools": [dict(tool) for tool in self.tools],
         }
 
     @classmethod
@@ -102,9 +146,10 @@ class Example:
         """Reads back what `as_json` gave."""
         return cls(
             id=value["id"],
-            messages=tuple(Message(m["role"], m["content"], m["weight"]) for m in value["messages"]),
+            messages=tuple(map(Message.from_json, value["messages"])),
             fields=dict(value["fields"]),
             source=value["source"],
             line=value["line"],
             rejected=value.get("rejected"),
+            tools=tuple(value.get("tools") or ()),
         )

@@ -12,16 +12,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tunewright.base.errors import DataError
-from tunewright.data.example import ROLES as KNOWN_ROLES
 from tunewright.data.example import Message
-from tunewright.data.frame import RESERVED, ROLES
+from tunewright.data.frame import RESERVED, ROLES, TOOLS
 from tunewright.data.readers import columns_of, find_files
 from tunewright.data.rows import as_text, parse_path, pick
 from tunewright.data.template import Cells, JsonAnswer, Text, is_empty
+from tunewright.data.tool_rows import CALLS, RESULT_OF, check_results, read_cells, tool_cells, tools_text
 from tunewright.recipe.schema import Data, Template
 
 ANSWER = "answer"
-_CONTENT = re.compile(r"messages\[(\d+)\]\.content")
+KNOWN_ROLES = ("system", "user", "assistant")
+# Roles that only rows in OpenAI's own form have.
+_CHAT_ROLES = ("system", "developer", "user", "assistant", "tool")
+_CONTENT = re.compile(rf"messages\[(\d+)\]\.(?:content|{CALLS})")
 
 
 class Format(Protocol):
@@ -128,57 +131,59 @@ class InstructionFormat:
 
 
 class ConversationFormat:
-    """Rows that hold a whole conversation in a list."""
+    """Rows that hold a whole conversation in a list, in the form of OpenAI's: also with `tools` and calls of them."""
 
     name = "chat"
     needed: tuple[str, ...] = ("messages",)
     pairs = False
+    roles: tuple[str, ...] = _CHAT_ROLES
 
-    def turns(self, values: Mapping[str, Any]) -> list[tuple[Any, Any, Any, str]]:
-        """(role, content, weight, field) of each message; `field` is what an error calls it."""
-        turns = []
-        for index, message in enumerate(_list_of(values, "messages")):
-            field = f"messages[{index}]"
-            for key in ("tool_calls", "function_call"):
-                if message.get(key):
-                    raise DataError(f"{field} calls a tool, which cannot be learned yet")
-            turns.append((message.get("role"), message.get("content"), message.get("weight"), field))
-        return turns
+    def turns(self, values: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+        """Each message, and what an error calls it."""
+        return [(message, f"messages[{index}]") for index, message in enumerate(_list_of(values, "messages"))]
 
     def flatten(self, values: Mapping[str, Any]) -> dict[str, str | None]:
         turns = self.turns(values)
-        last = max((index for index, turn in enumerate(turns) if turn[0] == "assistant"), default=-1)
+        last = max((index for index, (turn, _) in enumerate(turns) if turn.get("role") == "assistant"), default=-1)
         if last < 0:
             raise DataError("the conversation has no assistant message")
         if last == 0:
             raise DataError("the conversation begins with its only answer; nothing is asked")
         flat: dict[str, str | None] = {}
         roles = []
-        for index, (role, content, weight, field) in enumerate(turns):
-            if role not in KNOWN_ROLES:
-                raise DataError(f"{field}: the role '{role}' is not one of {', '.join(KNOWN_ROLES)}")
-            roles.append(f"{role}:{_weight(role, weight, field):g}")
-            flat[ANSWER if index == last else f"messages[{index}].content"] = _content(content, field)
-        if not any(role.endswith(":1") for role in roles):
+        for index, (turn, field) in enumerate(turns):
+            role = turn.get("role")
+            if role not in self.roles:
+                raise DataError(f"{field}: the role '{role}' is not one of {', '.join(self.roles)}")
+            roles.append(f"{role}:{_weight(role, turn.get('weight'), field)!r}")
+            cells = tool_cells(turn, field)
+            flat[_column(index, last)] = _content(turn.get("content"), field, may_be_empty=CALLS in cells)
+            flat |= {_column(index, last, name): text for name, text in cells.items()}
+        check_results(turns)
+        if all(role.endswith(":0.0") for role in roles):
             raise DataError("nothing is to be learned: every assistant message has weight 0")
-        return {ROLES: " ".join(roles), **flat}
+        tools = tools_text(values)
+        return {ROLES: " ".join(roles), **flat, **({TOOLS: tools} if tools else {})}
 
     def sides(self, columns: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         contents = [name for name in columns if _CONTENT.fullmatch(name)]
-        return tuple(sorted(contents, key=_index_of)), (ANSWER,)
+        calls = f"{ANSWER}.{CALLS}"
+        return tuple(sorted(contents, key=_index_of)), (ANSWER, calls) if calls in columns else (ANSWER,)
 
     def makes(self, column: str) -> bool:
-        return column == ANSWER or bool(_CONTENT.fullmatch(column))
+        return column in (ANSWER, f"{ANSWER}.{CALLS}") or bool(_CONTENT.fullmatch(column))
 
     def messages(self, cells: Cells) -> tuple[Message, ...]:
         roles = [role.split(":") for role in (cells[ROLES] or "").split()]
         last = max(index for index, (role, _) in enumerate(roles) if role == "assistant")
         messages = []
         for index, (role, weight) in enumerate(roles):
-            content = cells[ANSWER if index == last else f"messages[{index}].content"]
-            if content is None or not content.strip():
+            content = cells[_column(index, last)]
+            calls = read_cells(cells.get(_column(index, last, CALLS)), f"messages[{index}]")
+            if not calls and is_empty(content):
                 raise DataError(f"messages[{index}]: 'content' is empty")
-            messages.append(Message(role, content, float(weight)))
+            result_of = cells.get(_column(index, last, RESULT_OF)) or ""
+            messages.append(Message(role, content or "", float(weight), calls, result_of))
         return tuple(messages)
 
     def rejected(self, cells: Cells) -> str | None:
@@ -190,17 +195,18 @@ class ShareGptFormat(ConversationFormat):
 
     name = "sharegpt"
     needed: tuple[str, ...] = ("conversations",)
+    roles = KNOWN_ROLES
     _roles = {"human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "assistant": "assistant"}  # noqa: RUF012
 
-    def turns(self, values: Mapping[str, Any]) -> list[tuple[Any, Any, Any, str]]:
+    def turns(self, values: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
         system = values.get("system")
-        turns: list[tuple[Any, Any, Any, str]] = []
+        turns: list[tuple[Mapping[str, Any], str]] = []
         if isinstance(system, str) and system.strip():
-            turns.append(("system", system, None, "system"))
+            turns.append(({"role": "system", "content": system}, "system"))
         for index, turn in enumerate(_list_of(values, "conversations")):
             speaker = turn.get("from")
-            role = self._roles.get(str(speaker), speaker)
-            turns.append((role, turn.get("value"), turn.get("weight"), f"conversations[{index}]"))
+            message = {"role": self._roles.get(str(speaker), speaker), "content": turn.get("value")}
+            turns.append((message | {"weight": turn.get("weight")}, f"conversations[{index}]"))
         return turns
 
 
@@ -382,7 +388,7 @@ def _turns(values: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
             raise DataError(f"{field}: the role '{message.get('role')}' is not one of {', '.join(KNOWN_ROLES)}")
         for key in ("tool_calls", "function_call"):
             if message.get(key):
-                raise DataError(f"{field} calls a tool, which cannot be learned yet")
+                raise DataError(f"{field} calls a tool, and answers that do cannot be compared yet")
         turns.append((str(message["role"]), _content(message.get("content"), field)))
     return turns
 
@@ -393,14 +399,16 @@ def _common_length(first: Sequence[Any], second: Sequence[Any]) -> int:
     return next((index for index, (one, other) in enumerate(pairs) if one != other), len(pairs))
 
 
-def _content(content: Any, field: str) -> str:
+def _content(content: Any, field: str, *, may_be_empty: bool = False) -> str:
     if isinstance(content, list) and all(isinstance(p, dict) and p.get("type") == "text" for p in content):
         content = "".join(str(part.get("text", "")) for part in content)
+    if content is None and may_be_empty:
+        return ""
     if content is None:
         raise DataError(f"{field}: 'content' is null")
     if not isinstance(content, str):
         raise DataError(f"{field}: 'content' is not text")
-    if not content.strip():
+    if not content.strip() and not may_be_empty:
         raise DataError(f"{field}: 'content' is empty")
     return content
 
@@ -408,12 +416,20 @@ def _content(content: Any, field: str) -> str:
 def _weight(role: str, weight: Any, field: str) -> float:
     if weight is None:
         return float(role == "assistant")
-    if weight not in (0, 1) or (weight == 1 and role != "assistant"):
-        raise DataError(f"{field}: 'weight' is {weight!r}; it is 0 or 1, and 1 for the assistant only")
+    is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+    if not is_number or not 0 <= weight <= 1 or (weight and role != "assistant"):
+        raise DataError(f"{field}: 'weight' is {weight!r}; it lies between 0 and 1, above 0 for the assistant only")
     return float(weight)
 
 
-def _index_of(column: str) -> int:
+def _column(index: int, last: int, name: str = "content") -> str:
+    """The column of a message's part; that of the last answer, at `last`, has a name of its own."""
+    if index != last:
+        return f"messages[{index}].{name}"
+    return ANSWER if name == "content" else f"{ANSWER}.{name}"
+
+
+def _index_of(column: str) -> tuple[int, str]:
     found = _CONTENT.fullmatch(column)
     assert found is not None
-    return int(found[1])
+    return int(found[1]), column

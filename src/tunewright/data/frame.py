@@ -2,7 +2,8 @@
 
 Beside the record's own columns a frame holds the reserved ones below. Rows of the template, prompt/completion and
 instruction formats keep their columns. Conversations are flattened: `messages[0].content`, `messages[1].content`, … up
-to the last answer, which stands under `answer`; `_roles` keeps who speaks and what is learned, so that the
+to the last answer, which stands under `answer`; calls of tools stand beside them as JSON (`messages[1].tool_calls`,
+`answer.tool_calls`). `_roles` keeps who speaks and what is learned, and `_tools` what may be called, so that the
 conversation can be folded back. A step names such columns like any others.
 """
 
@@ -22,7 +23,8 @@ ROW_ID = "_row_id"
 SOURCE = "_source"
 LINE = "_line"
 ROLES = "_roles"
-RESERVED = (ROW_ID, SOURCE, LINE, ROLES)
+TOOLS = "_tools"
+RESERVED = (ROW_ID, SOURCE, LINE, ROLES, TOOLS)
 
 EDITS: dict[str, Any] = {
     "row_id": pl.String,

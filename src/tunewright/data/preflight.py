@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,8 +16,9 @@ from tunewright.base.errors import SHOWN_FAULTS, DataError, collect
 from tunewright.base.seeds import derive
 from tunewright.data.dataset import Dataset
 from tunewright.data.example import Example, Message
+from tunewright.data.fitting import PIECE
 from tunewright.data.tokens import TokenRow, TokenTable
-from tunewright.models.chat import ChatFormat, Turn
+from tunewright.models.chat import ChatFormat, Tools, Turn
 from tunewright.recipe.schema import Recipe
 
 PREVIEWS = 3
@@ -68,6 +69,10 @@ class Preflight:
         warnings: Sentences that a person should read.
         previews: A few training rows, drawn with the seed.
         pairs: Examples within the limit that have a rejected answer beside the chosen one.
+        truncated: Examples over the limit that were cut.
+        split: Examples over the limit that became several rows.
+        split_rows: How many rows those are.
+        lost: Cut examples that lost tokens which should have been learned.
     """
 
     rows: int
@@ -84,6 +89,10 @@ class Preflight:
     warnings: tuple[str, ...]
     previews: tuple[Preview, ...]
     pairs: int = 0
+    truncated: int = 0
+    split: int = 0
+    split_rows: int = 0
+    lost: int = 0
 
     @property
     def usable(self) -> int:
@@ -104,7 +113,7 @@ class Preflight:
             "previews": [{**dataclasses.asdict(each), "spans": _as_lists(each.spans)} for each in self.previews],
             "usable": self.usable,
             "unusable_share": self.unusable_share,
-            "truncated_share": self.too_long / max(1, self.examples),
+            "truncated_share": (self.too_long + self.truncated + self.split) / max(1, self.examples),
             "end_trained": self.end_share == 1.0,
         }
 
@@ -134,18 +143,18 @@ def preflight(
     """
     each = list(tables.values())
     too_long = [length for table in each for length in table.too_long.values()]
-    lengths = np.concatenate([*(table.lengths for table in each), np.array(too_long, dtype=np.int64)])
-    rows = [table.row(index) for table in each for index in range(len(table))]
-    learned = np.array([sum(np.count_nonzero(one.weights) for one in row.sequences) for row in rows], np.int64)
-    ends = [end for row in rows for one in row.sequences for end in _ends(one, chat.stop_ids)]
-    within = sum(len(one.tokens) for row in rows for one in row.sequences)
+    lengths = np.concatenate([*map(_lengths_before, each), np.array(too_long, dtype=np.int64)])
+    learned = np.concatenate([_learned(table) for table in each])
+    ends = [end for table in each for end in _ends(table, chat.stop_ids)]
+    within = sum(int(np.diff(one.starts).sum()) for table in each for one in table.sequences)
     sources = [source for source in dataset.manifest["sources"] if source["part"] != "test"]
     refused = _refused(dataset, [source["path"] for source in sources])
+    split, split_rows = (sum(map(count, each)) for count in (_split, _split_rows))
     found = Preflight(
         rows=sum(source["rows"] for source in sources),
         refused=len(refused),
         refused_places=tuple(refused[:SHOWN_FAULTS]),
-        examples=len(lengths),
+        examples=len(lengths) - split_rows + split,
         lengths=_quantiles(lengths),
         learned_lengths=_quantiles(learned),
         max_length=recipe.data.max_length,
@@ -155,9 +164,36 @@ def preflight(
         learned_share=float(learned.sum() / within) if within else 0.0,
         warnings=(),
         previews=preview(dataset.examples("train"), tables["train"], chat, n=previews, seed=recipe.seed),
-        pairs=sum(row.rejected is not None for row in rows),
+        pairs=sum(int((np.diff(table.rejected.starts) > 0).sum()) for table in each if table.rejected),
+        truncated=sum(len(table.fitting.truncated) for table in each),
+        split=split,
+        split_rows=split_rows,
+        lost=sum(len(table.fitting.lost) for table in each),
     )
     return dataclasses.replace(found, warnings=_warnings(found, recipe))
+
+
+def _lengths_before(table: TokenTable) -> NDArray[np.int64]:
+    """The rows' lengths, of those that were cut as they were before."""
+    cut = table.fitting.truncated
+    lengths = table.lengths
+    if cut:
+        lengths = np.array([cut.get(row, length) for row, length in zip(table.ids, lengths, strict=True)], np.int64)
+    return lengths
+
+
+def _learned(table: TokenTable) -> NDArray[np.int64]:
+    """Learned tokens of each row, with all its answers."""
+    each = (table.row(index).sequences for index in range(len(table)))
+    return np.fromiter((sum(np.count_nonzero(one.weights) for one in row) for row in each), np.int64, len(table))
+
+
+def _split(table: TokenTable) -> int:
+    return len(table.fitting.split)
+
+
+def _split_rows(table: TokenTable) -> int:
+    return sum(table.fitting.split.values())
 
 
 def check_preflight(found: Preflight, recipe: Recipe) -> None:
@@ -218,29 +254,40 @@ def preview(
     by_id = {example.id: example for example in examples} if drawn else {}
     shown = []
     for index in drawn:
-        example = by_id[table.ids[index]]
-        row = table.row(index)
-        rejected = _spans(example.rejected_messages, row.rejected, chat) if row.rejected else ()
+        whole, _, number = table.ids[index].partition(PIECE)
+        example, row = by_id[whole], table.row(index)
+        if whole in table.fitting.split or whole in table.fitting.truncated:
+            piece = f", piece {number}" if number else ""
+            shown.append(Preview(table.ids[index], f"{example.source}:{example.line}{piece}", _token_spans(row, chat)))
+            continue
+        rejected = _spans(example.rejected_messages, example.tools, row.rejected, chat) if row.rejected else ()
         shown.append(
             Preview(
                 example.id,
                 f"{example.source}:{example.line}",
-                _spans(example.messages, row, chat),
+                _spans(example.messages, example.tools, row, chat),
                 "".join(span.text for span in rejected if span.learned),
             )
         )
     return tuple(shown)
 
 
-def _spans(messages: Sequence[Message], row: TokenRow, chat: ChatFormat) -> tuple[Span, ...]:
+def _token_spans(row: TokenRow, chat: ChatFormat) -> tuple[Span, ...]:
+    """A part of a rendered text, by its tokens alone."""
+    edges = np.flatnonzero(np.diff(row.weights != 0)) + 1
+    parts = zip(np.split(row.tokens, edges), np.split(row.weights, edges), strict=True)
+    return tuple(Span(chat.plain.show(tokens.tolist()), bool(weights[0])) for tokens, weights in parts)
+
+
+def _spans(messages: Sequence[Message], tools: Tools, row: TokenRow, chat: ChatFormat) -> tuple[Span, ...]:
     """The rendered text, cut where the learned tokens stand."""
     marker = _end_marker(chat)
-    whole = _without_tail(chat.text(messages), marker)
+    whole = _without_tail(chat.text(messages, tools), marker)
     answers = [index for index, message in enumerate(messages) if message.weight]
     spans: list[Span] = []
     at = 0
     for index, (start, stop) in zip(answers, _learned_runs(row.weights), strict=False):
-        begin = len(chat.text(messages[:index], open_end=True))
+        begin = len(chat.text(messages[:index], tools, open_end=True))
         shown = chat.decode(row.tokens[start:stop].tolist())
         # Some tokenizers do not give back every space; then the end marker tells where the answer ends.
         end = begin + len(shown) if whole.startswith(shown, begin) else max(begin, whole.find(marker, begin))
@@ -270,10 +317,17 @@ def _end_marker(chat: ChatFormat) -> str:
     return answer.partition("x")[2].strip()
 
 
-def _ends(row: TokenRow, stop_ids: frozenset[int]) -> list[bool]:
-    """Whether the last learned token ends an answer; empty if no token is learned."""
-    learned = np.flatnonzero(row.weights)
-    return [int(row.tokens[learned[-1]]) in stop_ids] if len(learned) else []
+def _ends(table: TokenTable, stop_ids: frozenset[int]) -> Iterator[bool]:
+    """Whether each last learned token ends an answer; of a split row, only that of its last piece is asked for."""
+    for index in range(len(table)):
+        whole = table.ids[index].partition(PIECE)[0]
+        following = table.ids[index + 1].partition(PIECE)[0] if index + 1 < len(table) else ""
+        if whole in table.fitting.split and following == whole:
+            continue
+        for one in table.row(index).sequences:
+            learned = np.flatnonzero(one.weights)
+            if len(learned):
+                yield int(one.tokens[learned[-1]]) in stop_ids
 
 
 def _compares(recipe: Recipe) -> bool:
@@ -302,6 +356,21 @@ def _warnings(found: Preflight, recipe: Recipe) -> tuple[str, ...]:
         told.append(
             f"{found.too_long:,} of {found.examples:,} examples ({share:.1%}) are longer than data.max_length, "
             f"{found.max_length:,} tokens, and are left out; the longest has {found.lengths['max']:,}."
+        )
+    if found.truncated:
+        told.append(
+            f"{found.truncated:,} of {found.examples:,} examples are longer than data.max_length, {found.max_length:,} "
+            f"tokens, and were cut ({recipe.data.too_long})."
+        )
+    if found.lost:
+        told.append(
+            f"{found.lost:,} of the cut examples lost a part of their answers, which should have been learned; raise "
+            "data.max_length, or set data.too_long to split."
+        )
+    if found.split:
+        told.append(
+            f"{found.split:,} of {found.examples:,} examples are longer than data.max_length, {found.max_length:,} "
+            f"tokens, and became {found.split_rows:,} rows."
         )
     if found.no_target:
         told.append(f"{found.no_target:,} examples have no token to learn.")

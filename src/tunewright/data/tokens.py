@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 from tunewright.base import events
 from tunewright.base.errors import DataError, collect
 from tunewright.base.files import atomic_directory, hash_value, read_json, write_json
+from tunewright.data.dataset import GENERAL, Dataset
 from tunewright.data.example import Example
+from tunewright.data.fitting import TooLong, fit
 from tunewright.models.chat import ChatFormat, Rendered
 from tunewright.models.class_format import ClassFormat
+from tunewright.recipe.schema import Recipe
 
 _REPORT_EVERY = 500
 _REJECTED = "rejected_"  # in front of the names of the rejected answers' files
@@ -86,28 +90,45 @@ class Classes:
     types: NDArray[np.int32]
 
 
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """What was done to rows longer than the limit, but for those left out.
+
+    Args:
+        truncated: Rows that were cut, with their lengths before.
+        split: Rows that became several, with the number of rows they became.
+        lost: Cut rows that lost tokens which should have been learned, with the number of those.
+    """
+
+    truncated: dict[str, int] = field(default_factory=dict)
+    split: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class TokenTable:
     """The tokens of many examples, one after another.
 
     Args:
         folder: Where the arrays lie.
-        ids: The examples' ids, in order.
+        ids: The examples' ids, in order; a piece of a split one has `#2`, `#3`, … behind it.
         starts: Where each example begins, shape (n + 1,).
         too_long: Ids of the examples left out because they are longer than the limit, with their lengths.
         rejected: The rejected answers with their prompts, an empty sequence for an example without one; None if no
             example has one.
         learned_classes: Where the rows have classes to be learned; None where tokens are.
+        fitting: What was done to other examples over the limit.
     """
 
     folder: Path
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     starts: NDArray[np.int64]
     too_long: dict[str, int]
     _tokens: NDArray[np.int32]
     _weights: NDArray[np.float32]
     rejected: Sequences | None = None
     learned_classes: Classes | None = None
+    fitting: Fitting = field(default_factory=Fitting)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -139,6 +160,12 @@ class TokenTable:
         own: NDArray[np.int64] = np.diff(self.starts)
         return own if self.rejected is None else np.maximum(own, np.diff(self.rejected.starts))
 
+    @property
+    def sequences(self) -> tuple[Sequences, ...]:
+        """The rows' own tokens and, where there are such, those with rejected answers."""
+        own = Sequences(self.starts, self._tokens, self._weights)
+        return (own,) if self.rejected is None else (own, self.rejected)
+
     def tokens(self, index: int) -> NDArray[np.int32]:
         """Token ids of one example, shape (T,)."""
         return self._tokens[self.starts[index] : self.starts[index + 1]]
@@ -155,7 +182,7 @@ def tokenize(
     key: str,
     cache: Path,
     max_length: int,
-    too_long: Literal["drop", "error"] = "drop",
+    too_long: TooLong = "drop",
     listener: events.Listener = events.ignore,
 ) -> TokenTable:
     """Renders and tokenises examples, or finds them in the cache.
@@ -166,56 +193,114 @@ def tokenize(
         key: What names the examples' content, such as the dataset's hash and the split.
         cache: The workspace's cache; `tokens/` below it is safe to delete.
         max_length: Longest example, in tokens; where it has a rejected answer, with either.
-        too_long: Leave longer ones out, and list them; or refuse.
+        too_long: What to do with longer ones (`data/fitting.py`): leave them out and list them, cut or split them, or
+            refuse.
 
     Raises:
-        DataError: If a longer example is refused.
+        DataError: If a longer example is refused, or the model's chat template refuses one.
     """
-    folder = cache / "tokens" / hash_value([key, chat.fingerprint, max_length])[:32]
+    # What is left out is the same whether that is an error or not.
+    policy: TooLong = "drop" if too_long == "error" else too_long
+    if policy != "drop" and isinstance(chat, ClassFormat):
+        raise DataError(
+            "Rows of which a class is learned are not cut: the class may depend on what would go",
+            where="data.too_long",
+            hint="Set it to drop or error, raise data.max_length, or shorten the rows.",
+        )
+    folder = cache / "tokens" / hash_value([key, chat.fingerprint, max_length, policy])[:32]
     if not (folder / "table.json").exists():
         with atomic_directory(folder) as temporary:
-            _write(examples, chat, temporary, max_length, listener)
-    table = _open(folder)
+            _write(examples, chat, temporary, max_length, policy, listener)
+    table = open_table(folder)
     if table.too_long and too_long == "error":
         faults = [f"row {row}: {length:,} tokens" for row, length in table.too_long.items()]
         raise DataError(
             f"{len(faults):,} rows are longer than {max_length} tokens\n{collect(faults)}\n",
             where="data.max_length",
-            hint="Raise data.max_length, shorten the rows, or leave them out with data.too_long: drop.",
+            hint="Raise data.max_length, shorten the rows, or set data.too_long: drop, truncate_left, truncate_right "
+            "or split.",
         )
     return table
 
 
+def tokenize_parts(
+    dataset: Dataset, recipe: Recipe, chat: ChatFormat, *, cache: Path, listener: events.Listener = events.ignore
+) -> dict[str, TokenTable]:
+    """The tokens of what training uses: `train`, `validation` and, where the recipe names general rows, `general`.
+
+    Args:
+        dataset: The prepared rows.
+        recipe: Its `data.max_length` and `data.too_long` are read.
+        chat: What renders them.
+        cache: Where tables are kept; see `tokenize`.
+        listener: Hears a stage "tokenise PART" for each.
+
+    Raises:
+        DataError: As `tokenize`.
+    """
+    parts = {"train": dataset.examples("train"), "validation": dataset.examples("validation")}
+    if general := dataset.general():
+        parts[GENERAL] = general
+    return {
+        part: tokenize(
+            examples,
+            chat,
+            key=f"{dataset.hash}/{part}",
+            cache=cache,
+            max_length=recipe.data.max_length,
+            too_long=recipe.data.too_long,
+            listener=events.renamed(listener, {"tokenise": f"tokenise {part}"}),
+        )
+        for part, examples in parts.items()
+    }
+
+
 def _write(
-    examples: Iterable[Example], chat: ChatFormat, folder: Path, max_length: int, listener: events.Listener
+    examples: Iterable[Example],
+    chat: ChatFormat,
+    folder: Path,
+    max_length: int,
+    too_long: TooLong,
+    listener: events.Listener,
 ) -> None:
     ids: list[str] = []
-    too_long: dict[str, int] = {}
-    with _Writer(folder, "") as answers, _Writer(folder, _REJECTED) as rejected:
+    left_out: dict[str, int] = {}
+    fitting = Fitting()
+    with Writer(folder) as answers, Writer(folder, _REJECTED) as rejected:
         for done, example in enumerate(examples, start=1):
-            rendered = chat.render(example.messages)
-            other = chat.render(example.rejected_messages) if example.rejected is not None else Rendered([], [])
-            length = max(len(rendered.tokens), len(other.tokens))
-            if length > max_length:
-                too_long[example.id] = length
-            else:
-                answers.append(rendered)
+            fitted = fit(example, chat, max_length, too_long)
+            if fitted.change == "dropped":
+                left_out[example.id] = fitted.length
+            elif fitted.change == "truncated":
+                fitting.truncated[example.id] = fitted.length
+            elif fitted.change == "split":
+                fitting.split[example.id] = len(fitted.rows)
+            if fitted.lost:
+                fitting.lost[example.id] = fitted.lost
+            for row_id, own, other in fitted.rows:
+                ids.append(row_id)
+                answers.append(own)
                 rejected.append(other)
-                ids.append(example.id)
             if done % _REPORT_EVERY == 0:
                 listener(events.Stage("tokenise", "progress", done, 0, "rows"))
     if not rejected.total:
         for file in folder.glob(f"{_REJECTED}*"):
             file.unlink()
     told = {"classes": chat.classes, "both_ways": chat.both_ways} if isinstance(chat, ClassFormat) else {}
-    write_json(folder / "table.json", {"ids": ids, "too_long": too_long, **told})
+    write_json(folder / "table.json", {"ids": ids, "too_long": left_out, "fitting": asdict(fitting), **told})
 
 
-class _Writer:
-    """Appends sequences to a folder's arrays."""
+class Writer:
+    """Appends sequences to a folder's arrays.
 
-    def __init__(self, folder: Path, prefix: str) -> None:
-        self._starts, self._place = [0], folder / f"{prefix}starts.npy"
+    Args:
+        folder: Where they go.
+        prefix: In front of the arrays' names.
+    """
+
+    def __init__(self, folder: Path, prefix: str = "") -> None:
+        # Eight bytes a sequence, where a list would take five times as much.
+        self._starts, self._place = array("q", [0]), folder / f"{prefix}starts.npy"
         self._tokens = (folder / f"{prefix}tokens.bin").open("wb")
         self._weights = (folder / f"{prefix}weights.bin").open("wb")
         self._of_classes = [(folder / f"{prefix}{name}.bin").open("wb") for name in ("targets", "types")]
@@ -229,6 +314,7 @@ class _Writer:
         return self._starts[-1]
 
     def append(self, rendered: Rendered) -> None:
+        """Adds one sequence."""
         self._tokens.write(np.array(rendered.tokens, dtype=np.int32).tobytes())
         self._weights.write(np.array(rendered.learned, dtype=np.float32).tobytes())
         if rendered.targets:
@@ -246,7 +332,8 @@ class _Writer:
         np.save(self._place, np.array(self._starts, dtype=np.int64))
 
 
-def _open(folder: Path) -> TokenTable:
+def open_table(folder: Path) -> TokenTable:
+    """The table that was written into a folder."""
     table = read_json(folder / "table.json")
     answers = _sequences(folder, "")
     total = int(answers.starts[-1])
@@ -264,6 +351,7 @@ def _open(folder: Path) -> TokenTable:
         answers.weights,
         _sequences(folder, _REJECTED) if has_rejected else None,
         classes,
+        Fitting(**table["fitting"]),
     )
 
 

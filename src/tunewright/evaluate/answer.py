@@ -7,7 +7,7 @@ import random
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base import events
@@ -76,7 +76,7 @@ def answer_examples(
     if not examples:
         raise InputError("There are no examples to answer", where=system)
     asked = [_with_shots(example.prompt, shots) for example in examples]
-    prompts = [base.chat.prompt(messages) for messages in asked]
+    prompts = [base.chat.prompt(messages, example.tools) for messages, example in zip(asked, examples, strict=True)]
     references = [
         _reference(base, prompt, messages, example)
         for prompt, messages, example in zip(prompts, asked, examples, strict=True)
@@ -144,15 +144,16 @@ def _traits(answer: str) -> frozenset[str]:
 
 def _with_shots(prompt: Sequence[Message], shots: Sequence[Example]) -> list[Message]:
     """The prompt with the shots' turns between its system message and its question; nothing in it is learned."""
-    begin = [message for message in prompt if message.role == "system"]
-    rest = [message for message in prompt if message.role != "system"]
-    turns = [turn for shot in shots for turn in shot.messages if turn.role != "system"]
-    return [Message(message.role, message.content, 0) for message in [*begin, *turns, *rest]]
+    told = ("system", "developer")
+    begin = [message for message in prompt if message.role in told]
+    rest = [message for message in prompt if message.role not in told]
+    turns = [turn for shot in shots for turn in shot.messages if turn.role not in told]
+    return [replace(message, weight=0.0) for message in [*begin, *turns, *rest]]
 
 
 def _reference(base: Base, prompt: Sequence[int], asked: Sequence[Message], example: Example) -> list[int]:
     """The tokens of an example's reference answer, its end token included, as they stand behind the prompt."""
-    rendered = base.chat.render([*asked, Message("assistant", example.answer, 1)])
+    rendered = base.chat.render([*asked, example.asked_answer], example.tools)
     return rendered.tokens[len(prompt) : len(prompt) + int(sum(rendered.learned))]
 
 

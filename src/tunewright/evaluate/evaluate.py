@@ -20,10 +20,16 @@ from tunewright.metrics._records import fields_of, read_record, read_references
 
 TUNED = "tuned"
 
-AnswerKind = Literal["label", "json", "text"]
+AnswerKind = Literal["label", "json", "text", "tool_call", "document"]
 
 # The number that the whole evaluation turns on, by kind of answer.
-MAIN_METRIC: dict[str, str] = {"json": "record_exact_match", "label": "accuracy", "text": "exact_match"}
+MAIN_METRIC: dict[str, str] = {
+    "json": "record_exact_match",
+    "label": "accuracy",
+    "text": "exact_match",
+    "tool_call": "tool_call",
+    "document": "bits_per_byte",
+}
 
 _FIELD_METRIC = "field_accuracy"
 _TAKEN = ("n", "seed", "answer_kind", "comparisons", "confusion", "without_leaked")
@@ -74,7 +80,7 @@ class Evaluation:
     Args:
         n: Number of rows.
         seed: The resamples' seed.
-        answer_kind: `json`, `label` or `text`.
+        answer_kind: `json`, `label`, `text`, `tool_call` or `document`.
         systems: Each system's scores.
         comparisons: The tuned model against each other system.
         confusion: For labels a `Confusion` per system; for JSON one per system and field with few values.

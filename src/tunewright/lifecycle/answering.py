@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tunewright.models.base import Base
 
 BASE, FEW_SHOT, TUNED, BAG_OF_WORDS = "base", "base_few_shot", "tuned", "bag_of_words"
+# Kinds of answers that a classifier can give.
+CLASSIFIED = ("label", "json")
 
 
 def systems(recipe: Recipe, answer_kind: str) -> tuple[str, ...]:
@@ -27,7 +29,7 @@ def systems(recipe: Recipe, answer_kind: str) -> tuple[str, ...]:
     A classifier gives no free text, so it is left out there unless the recipe names it (which is then refused).
     """
     asked = recipe.evaluate.systems
-    if answer_kind == "text" and "systems" not in recipe.evaluate.model_fields_set:
+    if answer_kind not in CLASSIFIED and "systems" not in recipe.evaluate.model_fields_set:
         asked = tuple(system for system in asked if system != BAG_OF_WORDS)
     return tuple(system for system in (BASE, FEW_SHOT, TUNED, BAG_OF_WORDS) if system in (*asked, TUNED))
 
@@ -98,7 +100,7 @@ def _classify(job: Job, dataset: Dataset, rows: list[Example]) -> Answers:
     from tunewright.evaluate import bag_of_words
 
     kind = dataset.answer_kind
-    if kind == "text":
+    if kind != "label" and kind != "json":
         raise InputError("A bag-of-words classifier cannot give free text", where="evaluate.systems")
     return bag_of_words(
         dataset.examples("train"),

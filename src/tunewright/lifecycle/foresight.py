@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tunewright.base.errors import RecipeError, did_you_mean
 from tunewright.base.plugins import METRICS
-from tunewright.lifecycle.answering import BAG_OF_WORDS, FEW_SHOT, systems, test_rows
+from tunewright.lifecycle.answering import BAG_OF_WORDS, CLASSIFIED, FEW_SHOT, systems, test_rows
 from tunewright.lifecycle.choosing import settle_method
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.report.words import less_is_better
@@ -30,6 +30,23 @@ def check_fits(job: Job) -> None:
     check_fits(job.recipe, model_size(job.base_files().folder), token_tables(job))
 
 
+def check_context(job: Job) -> None:
+    """Refuses rows longer than the model's context, whose positions it has never met.
+
+    Raises:
+        RecipeError: If `data.max_length`, with the method's virtual tokens, is more than the base reads.
+    """
+    longest, context = job.recipe.data.max_length, job.base_files().context_length
+    virtual = int(getattr(job.recipe.method, "tokens", 0))
+    if longest + virtual > context:
+        beside = f" with the {virtual:,} virtual tokens of the method '{job.recipe.method.plugin}'" if virtual else ""
+        raise RecipeError(
+            f"{longest:,} tokens{beside} are more than the base's context of {context:,}",
+            where="data.max_length",
+            hint=f"Set data.max_length to {context - virtual:,} or less, or use a base with a longer context.",
+        )
+
+
 def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
     """Refuses a recipe whose evaluation could not be done, or whose success could not be judged.
 
@@ -40,7 +57,7 @@ def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
     from tunewright.evaluate import choose_shots
 
     asked = systems(recipe, dataset.answer_kind)
-    if dataset.answer_kind == "text" and BAG_OF_WORDS in asked:
+    if dataset.answer_kind not in CLASSIFIED and BAG_OF_WORDS in asked:
         raise RecipeError(
             "A bag-of-words classifier cannot give free text",
             where="evaluate.systems",

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tunewright.base.events import Message
 from tunewright.base.quiet import quiet
 from tunewright.lifecycle.job import Job, within
 
 if TYPE_CHECKING:
-    from tunewright.data.dataset import Dataset, Part
+    from tunewright.data.dataset import Dataset
     from tunewright.data.preflight import Preflight
     from tunewright.data.tokens import TokenTable
-
-_LEARNED: tuple[Part, ...] = ("train", "validation")
 
 
 def prepare(job: Job) -> Dataset:
@@ -35,18 +34,22 @@ def preflight(job: Job) -> Preflight:
     Raises:
         DataError: If too many rows are unusable, or nothing is learned.
         OutOfMemoryError: If base and adapter cannot fit in this machine's memory.
-        RecipeError: If `success` or `evaluate` ask for what will not be measured.
+        RecipeError: If `success` or `evaluate` ask for what will not be measured, or rows may be longer than the
+            model's context.
     """
     from tunewright.data.preflight import Preflight, check_preflight
     from tunewright.data.preflight import preflight as look
-    from tunewright.lifecycle.foresight import check_evaluation, check_fits
+    from tunewright.lifecycle.foresight import check_context, check_evaluation, check_fits
 
     def work() -> tuple[Preflight, dict[str, Any]]:
         dataset = prepare(job)
         with quiet():
+            check_context(job)
             check_evaluation(job.recipe, dataset)
             check_fits(job)
             found = look(dataset, token_tables(job), job.chat(), job.recipe)
+        for warning in found.warnings:
+            job.run.emit(Message(warning, "warning"))  # kept with the run; who watches sees them in the table
         return found, {"preflight": found.as_json()}
 
     found = job.stage("preflight", work, lambda record: Preflight.from_json(record["preflight"]))
@@ -56,24 +59,11 @@ def preflight(job: Job) -> Preflight:
 
 def token_tables(job: Job) -> dict[str, TokenTable]:
     """The tokens of the training, validation and general rows, from the cache where they are there."""
-    from tunewright.data.dataset import GENERAL
-    from tunewright.data.tokens import tokenize
+    from tunewright.data.tokens import tokenize_parts
 
     if "tables" not in job.results:
-        dataset, data = prepare(job), job.recipe.data
-        rows = {part: dataset.examples(part) for part in _LEARNED}
-        general = dataset.general()
-        job.results["tables"] = {
-            part: tokenize(
-                examples,
-                job.chat(),
-                key=f"{dataset.hash}/{part}",
-                cache=job.workspace.cache,
-                max_length=data.max_length,
-                too_long=data.too_long,
-                listener=within(job.tell, {"tokenise": f"tokenise {part}"}),
-            )
-            for part, examples in (rows | ({GENERAL: general} if general else {})).items()
-        }
+        job.results["tables"] = tokenize_parts(
+            prepare(job), job.recipe, job.chat(), cache=job.workspace.cache, listener=job.tell
+        )
     tables: dict[str, TokenTable] = job.results["tables"]
     return tables

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,16 +80,17 @@ def prompt_template(job: Job, dataset: Dataset) -> dict[str, Any]:
     """All that is needed to render a request as training rendered its examples, JSON-ready.
 
     `template` is the recipe's; without one, `system` is the system message that all training rows share, if they do.
+    `tools` are the tools that all of them share.
     `chat_template` and `chat_fingerprint` are the base's own; the fingerprint is checked when the release is loaded.
     """
     chat, recipe = job.chat(), job.recipe
-    systems = {
-        next((message.content for message in example.messages if message.role == "system"), "")
-        for example in dataset.examples("train")
-    }
+    rows = dataset.examples("train")
+    systems = {next((m.content for m in row.messages if m.role in ("system", "developer")), "") for row in rows}
+    tools = {json.dumps(row.tools) for row in rows}
     return {
         "template": recipe.data.template.model_dump(mode="json") if recipe.data.template else None,
         "system": systems.pop() if len(systems) == 1 else "",
+        "tools": json.loads(tools.pop()) if len(tools) == 1 else [],
         "chat_template": chat.template,
         "chat_fingerprint": chat.fingerprint,
         "max_new_tokens": recipe.evaluate.max_new_tokens,

@@ -17,6 +17,7 @@ from tunewright.store import Release, Workspace
 if TYPE_CHECKING:
     from tunewright.models.base import Base
     from tunewright.models.chat import Turn
+    from tunewright.models.tool_calls import ToolCall
 
 # What a message is called where the recipe has no template with a column for it.
 _MESSAGE = "message"
@@ -31,12 +32,14 @@ class Reply:
         stopped: Whether it ended by itself; False where it was cut at the length limit.
         tokens: Tokens written.
         prompt: The prompt as the model read it, markers included.
+        tool_calls: The tools that it calls, where the release has such; None where a call cannot be read.
     """
 
     text: str
     stopped: bool
     tokens: int
     prompt: str
+    tool_calls: tuple[ToolCall, ...] | None = ()
 
 
 @dataclass(frozen=True)
@@ -63,15 +66,17 @@ class Specialist:
                 object that has them.
         """
         from tunewright.generate import generate
+        from tunewright.models.tool_calls import read_calls
 
         turns = request(self.release.template, self.recipe, message)
         limit = int(self.release.template["max_new_tokens"])
-        chat = self.base.chat
+        chat, tools = self.base.chat, self.release.template.get("tools") or ()
         with quiet():
             given = generate(
-                self.model, [chat.prompt(turns)], max_new_tokens=limit, stop_ids=chat.stop_ids, batch_size=1
+                self.model, [chat.prompt(turns, tools)], max_new_tokens=limit, stop_ids=chat.stop_ids, batch_size=1
             )[0]
-        return Reply(chat.decode(given.tokens), given.stopped, len(given.tokens), chat.text(turns, open_end=True))
+        text, shown = chat.decode(given.tokens), chat.text(turns, tools, open_end=True)
+        return Reply(text, given.stopped, len(given.tokens), shown, read_calls(text) if tools else ())
 
 
 def load_release(

@@ -27,6 +27,7 @@ class Answer:
         stopped: Whether the answer ended by itself; False where it was cut at the length limit.
         nats: Negative log-likelihood of the reference answer, summed over its tokens; None where the system gives none.
         tokens: Reference tokens scored.
+        bytes: Length of the reference in UTF-8, where its text is not kept; None: the reference's own.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Answer:
     stopped: bool = True
     nats: float | None = None
     tokens: int | None = None
+    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

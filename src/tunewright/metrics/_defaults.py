@@ -9,6 +9,8 @@ _BY_ANSWER = {
     "json": ("record_exact_match", "json_valid", "field_accuracy", "perplexity"),
     "label": ("accuracy", "macro_f1", "perplexity"),
     "text": ("exact_match", "perplexity"),
+    "tool_call": ("tool_call", "perplexity"),
+    "document": ("bits_per_byte", "perplexity"),
 }
 
 
@@ -16,7 +18,7 @@ def default_metrics(answer_kind: str) -> list[PluginConfig]:
     """The metrics for answers of a kind, the main one first, with their default settings.
 
     Args:
-        answer_kind: `json`, `label` or `text`.
+        answer_kind: `json`, `label`, `text`, `tool_call` or `document`.
 
     Raises:
         UnknownNameError: If there is no such kind.

@@ -48,7 +48,7 @@ def load_base(
         dtype: Of its weights; `auto` as `pick_dtype` has it.
         attention: transformers' name of an attention implementation.
     Raises:
-        ModelError: If it cannot be loaded, or is a causal language model without a chat template.
+        ModelError: If it cannot be loaded.
     """
     chat = chat_format(files)
     with quiet():
@@ -80,7 +80,7 @@ def chat_format(files: BaseFiles) -> ChatFormat:
     """How a base model reads conversations; its weights are not loaded for that.
 
     Raises:
-        ModelError: If its tokenizer cannot be loaded or, of a causal language model, has no chat template.
+        ModelError: If its tokenizer cannot be loaded.
     """
     tokenizer = load_tokenizer(files)
     return EncoderFormat(tokenizer) if files.kind == ENCODER else ChatFormat(tokenizer)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tunewright.base.errors import DataError, ModelError
 from tunewright.base.files import hash_value
-from tunewright.models.chat import ChatFormat, ChatMessage, Rendered
+from tunewright.models.chat import ChatFormat, ChatMessage, Rendered, Tools
 from tunewright.models.encoder_format import EncoderFormat, texts
 
 LABEL, TAG = "label", "tag"
@@ -57,11 +57,11 @@ class ClassFormat(ChatFormat):
         """Hash of all that decides which tokens and classes a row becomes."""
         return hash_value([self._inner.fingerprint, self.head, list(self.classes)])
 
-    def prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
+    def prompt(self, messages: Sequence[ChatMessage], tools: Tools = ()) -> list[int]:
         """Tokens of what is read."""
         return self.ask(messages)[0].tokens
 
-    def render(self, messages: Sequence[ChatMessage]) -> Rendered:
+    def render(self, messages: Sequence[ChatMessage], tools: Tools = ()) -> Rendered:
         """Tokens of what is read, and the classes of the conversation's last answer, which carry its weight.
 
         Raises:
@@ -115,7 +115,7 @@ class ClassFormat(ChatFormat):
             found.append(tokens[token][0] if token < len(tokens) and tokens[token][1] < at else None)
         return found
 
-    def text(self, messages: Sequence[ChatMessage], *, open_end: bool = False) -> str:
+    def text(self, messages: Sequence[ChatMessage], tools: Tools = (), *, open_end: bool = False) -> str:
         """What is read, special tokens included."""
         question = [message for message in messages if message.role != "assistant"]
         return self._inner.text(question, open_end=True)

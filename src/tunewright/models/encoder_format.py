@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from tunewright.base.errors import ModelError
-from tunewright.models.chat import ChatFormat, ChatMessage, Rendered
+from tunewright.models.chat import ChatFormat, ChatMessage, Rendered, Tools
 
 # What `template` says: it is hashed into fingerprints, so that a change of the rules below is noticed.
 _RULES = "the system message and the first user message, a line each; a second user message is the pair's other text"
@@ -27,7 +27,7 @@ class EncoderFormat(ChatFormat):
         """The rules of rendering, in words; their hash belongs beside every score."""
         return _RULES
 
-    def prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
+    def prompt(self, messages: Sequence[ChatMessage], tools: Tools = ()) -> list[int]:
         """Tokens of what is read, special ones included."""
         return self.read(messages).tokens
 
@@ -43,7 +43,7 @@ class EncoderFormat(ChatFormat):
         tokens = list(found["input_ids"])
         return Rendered(tokens, [0.0] * len(tokens), types=types if any(types) else [])
 
-    def render(self, messages: Sequence[ChatMessage]) -> NoReturn:
+    def render(self, messages: Sequence[ChatMessage], tools: Tools = ()) -> NoReturn:
         """Raises a `ModelError`: there is nothing that an encoder could write."""
         raise ModelError(
             "This model turns text into numbers; it cannot write answers",
@@ -51,7 +51,7 @@ class EncoderFormat(ChatFormat):
             hint="Set train.objective to classify or tag, or name a causal language model as the base.",
         )
 
-    def text(self, messages: Sequence[ChatMessage], *, open_end: bool = False) -> str:
+    def text(self, messages: Sequence[ChatMessage], tools: Tools = (), *, open_end: bool = False) -> str:
         """What is read, special tokens included."""
         return str(self._tokenizer.decode(self.prompt(messages)))
 

@@ -81,30 +81,12 @@ def find_rows(
 def _tokens(
     recipe: Recipe, dataset: Dataset, files: BaseFiles, cache: Path, listener: Listener
 ) -> dict[str, TokenTable]:
-    from tunewright.data.dataset import GENERAL
-    from tunewright.data.tokens import tokenize
+    from tunewright.data.tokens import tokenize_parts
     from tunewright.models.base import load_tokenizer
     from tunewright.models.chat import ChatFormat
 
-    chat = ChatFormat(load_tokenizer(files))
-    rows = {
-        "train": dataset.examples("train"),
-        "validation": dataset.examples("validation"),
-        GENERAL: dataset.general(),
-    }
-    return {
-        part: tokenize(
-            examples,
-            chat,
-            key=f"{dataset.hash}/{part}",  # as training names them, which finds them made
-            cache=cache,
-            max_length=recipe.data.max_length,
-            too_long=recipe.data.too_long,
-            listener=listener,
-        )
-        for part, examples in rows.items()
-        if examples
-    }
+    tables = tokenize_parts(dataset, recipe, ChatFormat(load_tokenizer(files)), cache=cache, listener=listener)
+    return {part: table for part, table in tables.items() if len(table) or part == "train"}
 
 
 def _prepared(recipe: Recipe, workspace: Workspace) -> Dataset | None:

@@ -121,7 +121,7 @@ class Data(Section):
         "auto", description="What a row looks like; auto recognises it by its fields, or uses the template."
     )
     template: Template | None = Field(None, description="Makes conversations of any columns.")
-    answer: Literal["auto", "label", "json", "text"] = Field(
+    answer: Literal["auto", "label", "json", "text", "tool_call"] = Field(
         "auto", description="What an answer is, which decides how it is measured."
     )
     steps: tuple[plugin_field(STEPS), ...] = Field((), description="Cleaning steps, in order.")  # type: ignore[valid-type]
@@ -133,7 +133,11 @@ class Data(Section):
     )
     max_unusable_share: Share = Field(0.2, description="Stop when more of the rows than this cannot be used.")
     max_length: int = Field(512, ge=8, description="Longest example, in tokens.")
-    too_long: Literal["drop", "error"] = Field("drop", description="What to do with longer ones; both are counted.")
+    too_long: Literal["drop", "error", "truncate_left", "truncate_right", "split"] = Field(
+        "drop",
+        description="What to do with longer ones: leave them out, refuse, drop their oldest turns and tokens (the "
+        "system message stays if it can), drop their end, or make several rows of each. All are counted.",
+    )
 
 
 class Train(Section):

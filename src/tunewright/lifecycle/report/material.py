@@ -150,6 +150,12 @@ def preflight(found: Mapping[str, Any]) -> dict[str, Any] | None:
         lines.append(("Longest allowed", f"{words.count(found['max_length'])} tokens"))
     if words.number(found.get("truncated_share")) is not None:
         lines.append(("Too long", words.percent(found["truncated_share"])))
+    if found.get("truncated"):
+        lines.append(("Cut to the limit", words.rows(found["truncated"])))
+    if found.get("lost"):
+        lines.append(("Of these, cut in what should be learned", words.rows(found["lost"])))
+    if found.get("split"):
+        lines.append(("Split to the limit", f"{words.rows(found['split'])} into {words.count(found['split_rows'])}"))
     if words.number(found.get("no_target")) is not None:
         lines.append(("Nothing to learn", words.rows(found["no_target"])))
     end_share = words.number(found.get("end_share"))

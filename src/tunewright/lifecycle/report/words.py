@@ -20,6 +20,10 @@ _METRIC_NAMES = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro-F1",
     "perplexity": "Perplexity",
+    "bits_per_byte": "Bits per byte",
+    "tool_call": "Tool calls right",
+    "tool_call_name": "Right tools called",
+    "tool_call_arguments": "Right arguments given",
     "cut": "Answers cut at the length limit",
 }
 
@@ -30,6 +34,10 @@ _METRIC_MEANINGS = {
     "accuracy": "the answer is the expected label",
     "macro_f1": "F1 averaged over the labels, so that rare labels count as much as common ones",
     "perplexity": "how surprised the model is by the expected answers, per token; 1 is not at all, less is better",
+    "bits_per_byte": "how many bits the model needs for a byte of the held-out documents; less is better",
+    "tool_call": "the answer calls the expected tools with the expected arguments, and no others",
+    "tool_call_name": "the answer calls the expected tools, whatever the arguments",
+    "tool_call_arguments": "the answer's calls have the expected arguments, whatever the tools",
 }
 
 _SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than", "==": "exactly"}
@@ -107,7 +115,7 @@ def field_of(metric: str) -> str:
 
 def less_is_better(metric: str) -> bool:
     """Whether a smaller value is the better one."""
-    return metric.endswith(("perplexity", "loss"))
+    return metric.endswith(("perplexity", "loss", "bits_per_byte"))
 
 
 def parse_condition(condition: str) -> tuple[str, float] | None:
