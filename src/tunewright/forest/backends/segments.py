@@ -8,7 +8,7 @@ is read both ways is one segment, all of which is seen.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -42,6 +42,15 @@ class _Bucket:
     shape: tuple[int, int, int]
     visible_SQK: Tensor
     distance_SQK: Tensor  # how far the key lies from the query, for windows
+    masks: dict[tuple[int, torch.dtype], Tensor] = field(default_factory=dict)  # made once, for all layers
+
+    def mask(self, window: int, dtype: torch.dtype) -> Tensor:
+        """What is added to the products of queries and keys: 0 where seen, -inf elsewhere, shape (S, 1, Q, K)."""
+        if (window, dtype) not in self.masks:
+            visible_SQK = self.visible_SQK & (self.distance_SQK < window) if window else self.visible_SQK
+            zero_SQK = self.visible_SQK.new_zeros(self.shape, dtype=dtype)
+            self.masks[window, dtype] = zero_SQK.masked_fill_(~visible_SQK, float("-inf"))[:, None]
+        return self.masks[window, dtype]
 
 
 class _Segments:
@@ -58,10 +67,11 @@ class _Segments:
             # Padding queries see the first key, so that no softmax is over nothing; their answers are never read.
             padding_SQK = (at_SQ < 0)[:, :, None] & (np.arange(key_SK.shape[1]) == 0)
             shape = (*query_SQ.shape, key_SK.shape[1])
-            masks = (torch.tensor(x, device=device) for x in (visible_SQK | padding_SQK, np.abs(distance_SQK)))
-            self._buckets.append(_Bucket(shape, *masks))
+            seen_SQK = torch.tensor(visible_SQK | padding_SQK, device=device)
+            self._buckets.append(_Bucket(shape, seen_SQK, torch.tensor(np.abs(distance_SQK), device=device)))
             queries.append(np.where(at_SQ < 0, -1, query_SQ).reshape(-1))
             keys.append(key_SK.reshape(-1))
+        self._query_rows, self._key_rows = list(map(len, queries)), list(map(len, keys))
         self._queries = Gather(np.concatenate(queries), forest.nodes, device)
         self._keys = Gather(np.concatenate(keys), forest.nodes, device)
 
@@ -73,19 +83,24 @@ class _Segments:
         q_row = self._queries.spread(q_HND[0].transpose(0, 1).reshape(nodes, -1))
         kv_NX = torch.cat([x[0].transpose(0, 1).reshape(nodes, -1) for x in (k_GND, v_GND)], dim=1)
         kv_row = self._keys.spread(kv_NX)
-        answers, query, key = [], 0, 0
-        for part in self._buckets:
+        widths, answers = [groups * width, kv_NX.shape[1] - groups * width], []
+        # Split, not sliced: a slice's gradient is a whole array of zeros, one for each bucket, to be added up.
+        split_q, split_kv = torch.split(q_row, self._query_rows), torch.split(kv_row, self._key_rows)
+        for part, q_rows, kv_rows in zip(self._buckets, split_q, split_kv, strict=True):
             segments, queries, keys = part.shape
-            q_SHQD = q_row[query : query + segments * queries].view(segments, queries, heads, width).transpose(1, 2)
-            kv_SKX = kv_row[key : key + segments * keys].view(segments, keys, -1)
-            k_SGKD = kv_SKX[..., : groups * width].view(segments, keys, groups, width).transpose(1, 2)
-            v_SGKD = kv_SKX[..., groups * width :].view(segments, keys, groups, -1).transpose(1, 2)
-            visible_SQK = part.visible_SQK & (part.distance_SQK < window) if window else part.visible_SQK
+            q_SHQD = q_rows.view(segments, queries, heads, width).transpose(1, 2)
+            k_SGKD, v_SGKD = (
+                x.reshape(segments, keys, groups, -1).transpose(1, 2) for x in torch.split(kv_rows, widths, dim=1)
+            )
             out_SHQD = scaled_dot_product_attention(
-                q_SHQD, k_SGKD, v_SGKD, attn_mask=visible_SQK[:, None], scale=scaling, enable_gqa=heads != groups
+                q_SHQD,
+                k_SGKD,
+                v_SGKD,
+                attn_mask=part.mask(window, q_row.dtype),
+                scale=scaling,
+                enable_gqa=heads != groups,
             )
             answers.append(out_SHQD.transpose(1, 2).reshape(segments * queries, -1))
-            query, key = query + segments * queries, key + segments * keys
         return self._queries.collect(torch.cat(answers)).view(1, nodes, heads, -1)
 
 
