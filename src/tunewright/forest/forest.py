@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunewright.base.errors import DataError
+from tunewright.models.text_format import ANSWER_START
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -20,7 +21,7 @@ class Path:
     """One sequence and what is to be learned, or scored, of it.
 
     Args:
-        tokens: Token ids, shape (T,).
+        tokens: Token ids, shape (T,). For an encoder-decoder the source, `ANSWER_START`, and the answer.
         weights: `weights[t]` is the weight of predicting `tokens[t]` from the tokens before it, shape (T,). Any
             real number; `weights[0]` must be 0, since nothing stands before the first token.
         group: Paths of one group are coupled in the loss and stay in one piece.
@@ -247,10 +248,12 @@ def plant(forest: Forest, virtual: int) -> Forest:
 def _grow(nodes: dict[tuple[int, object], int], paths: Sequence[Path]) -> None:
     """Adds the nodes of some paths to a trie."""
     for path in paths:
-        steps: list[object] = path.tokens[: path.fed].tolist()
-        if path.both_ways:  # the row as one, with as many nodes as tokens
-            whole = (tuple(steps), tuple(_types_of(path).tolist()))
-            steps = [(whole, place) for place in range(len(steps))]
+        fed = path.tokens[: path.fed]
+        steps: list[object] = fed.tolist()
+        # What is read as a whole is one thing, with as many nodes as tokens: a row, or an encoder's source.
+        end = len(steps) if path.both_ways else _source_end(fed) + 1
+        whole = (fed[:end].tobytes(), _types_of(path)[:end].tobytes())
+        steps[:end] = [(whole, place) for place in range(end)]
         node = 0
         for step in steps:
             node = nodes.setdefault((node, step), len(nodes) + 1)
@@ -280,13 +283,20 @@ def _types_of(path: Path) -> Ints:
 def _shared(
     fed: Sequence[NDArray[np.int32]], types: Sequence[Ints], previous: int, index: int, *, both_ways: bool
 ) -> int:
-    """How many nodes a path shares with the one before it; of a row that is read both ways, all or none."""
+    """How many nodes a path shares with the one before it; of a row that is read both ways, or a source, all or none."""
     if previous < 0:
         return 0
     shared = min(_common(fed[previous], fed[index]), _common(types[previous], types[index]))
     if both_ways and not shared == len(fed[previous]) == len(fed[index]):
         return 0
-    return shared
+    # A source's states depend on all of it.
+    return shared if shared > _source_end(fed[index]) else 0
+
+
+def _source_end(tokens: NDArray[np.int32]) -> int:
+    """Place of the mark that ends an encoder's source; -1 in a row without one."""
+    marks = np.flatnonzero(tokens == ANSWER_START)
+    return int(marks[0]) if len(marks) else -1
 
 
 def _common(first: NDArray[Any], second: NDArray[Any]) -> int:

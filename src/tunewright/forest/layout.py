@@ -83,6 +83,10 @@ def adopt(model: nn.Module) -> None:
     from transformers import AttentionInterface
 
     base = unwrap(model)
+    if base.config.is_encoder_decoder:
+        from tunewright.forest import seq2seq  # which builds on this file
+
+        return seq2seq.check(base)
     if base.config._attn_implementation == IMPLEMENTATION:
         return
     expected = _plain_probe(base)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tunewright.base import events
 from tunewright.base.plugins import BACKENDS
 from tunewright.forest import layout as layouts
+from tunewright.forest import seq2seq
 from tunewright.forest.edges import EdgeScores, edge_scores
 from tunewright.forest.forest import Floats, Forest, Path, build, cut, plant
 from tunewright.forest.virtual import virtual_count
@@ -22,6 +23,8 @@ DEFAULT_BACKEND = "segments"
 def run(model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND) -> Tensor:
     """Final hidden states of a forest's nodes, shape (N, D). The model must have been adopted (`layout.adopt`)."""
     layouts.check_direction(model, forest)
+    if seq2seq.is_encoder_decoder(model):
+        return seq2seq.hidden_states(model, forest)
     device = next(model.parameters()).device
     layout: layouts.Layout = BACKENDS.call(backend, "build", plant(forest, virtual_count(model)), device)
     token_N, depth_N = (layouts.to_tensor(array, device) for array in (forest.token, forest.depth))

@@ -7,8 +7,10 @@ as long as the reference's next token is the most probable one it is the answer'
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,9 @@ from tunewright.forest import layout as layouts
 from tunewright.forest.edges import EdgeScores, edge_scores
 from tunewright.forest.forest import Ints, plant
 from tunewright.forest.score import DEFAULT_BACKEND, path_logp
+from tunewright.forest.seq2seq import is_encoder_decoder
 from tunewright.forest.virtual import virtual_count
+from tunewright.generate import seq2seq
 from tunewright.generate.cache import Cache, Recorder
 
 OnToken = Callable[[int, int], None]  # row, token
@@ -108,18 +112,33 @@ class _Batch:
         self._tokens: list[list[int]] = [[] for _ in prompts]
         self._stopped = [False] * len(prompts)
         self._logprob = [0.0] * len(prompts)
-        self._read = _prefill(model, prompts, references, limit, stop_ids)
+        self._prompts, self._references = prompts, references
 
     def decode(self, on_token: OnToken | None) -> list[Generation]:
         """Chooses tokens until every row has ended; the answers, in the order of the prompts."""
-        read = self._read
+        if is_encoder_decoder(self._model):
+            logprob = self._decode_sources(on_token)
+        else:
+            logprob = self._decode_prompts(on_token)
+        found = zip(self._tokens, self._stopped, self._logprob, logprob, strict=True)
+        return [Generation(*answer) for answer in found]
+
+    def _decode_sources(self, on_token: OnToken | None) -> list[float]:
+        """Decodes behind an encoder; the references' log-probabilities."""
+        seq2seq.decode(self._model, self._prompts, partial(self._take, on_token=on_token))
+        if not self._references:
+            return [math.nan] * len(self._prompts)
+        return seq2seq.reference_logps(self._model, self._prompts, self._references)
+
+    def _decode_prompts(self, on_token: OnToken | None) -> list[float]:
+        """Decodes behind prompts that are read as a forest; the references' log-probabilities."""
+        read = self._read = _prefill(self._model, self._prompts, self._references, self._limit, self._stop_ids)
         rows = [row for row in range(len(self._tokens)) if self._follow(row, on_token)]
         if rows:
             places = torch.tensor(rows, device=read.hidden_BD.device)
             read.cache.keep(places)
             self._go_on(rows, read.hidden_BD[places], on_token)
-        found = zip(self._tokens, self._stopped, self._logprob, read.reference_logprob, strict=True)
-        return [Generation(*answer) for answer in found]
+        return read.reference_logprob
 
     def _follow(self, row: int, on_token: OnToken | None) -> bool:
         """Notes the tokens that the reference and the model agree on; whether the row goes on behind them."""

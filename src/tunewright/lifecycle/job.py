@@ -120,11 +120,10 @@ class Job:
 
     def chat(self) -> ChatFormat:
         """How the base model reads conversations; its weights are not loaded for that."""
-        from tunewright.models.base import load_tokenizer
-        from tunewright.models.chat import ChatFormat
+        from tunewright.models.base import chat_format
 
         if self._chat is None:
-            self._chat = ChatFormat(load_tokenizer(self.base_files()))
+            self._chat = chat_format(self.base_files())
         return self._chat
 
     def load_base(self) -> Base:

@@ -9,12 +9,16 @@ from typing import Any, Literal
 
 from tunewright.base.errors import ModelError
 from tunewright.base.quiet import quiet
-from tunewright.models.catalog import ENCODER
+from tunewright.models.catalog import ENCODER, ENCODER_DECODER
 from tunewright.models.chat import ChatFormat
 from tunewright.models.encoder_format import EncoderFormat
 from tunewright.models.files import BaseFiles
+from tunewright.models.text_format import TextFormat
 
 Dtype = Literal["float32", "bfloat16"]
+# What loads a model of each kind, in transformers' words, and how it reads conversations.
+_LOADERS = {"causal-lm": "AutoModelForCausalLM", ENCODER_DECODER: "AutoModelForSeq2SeqLM", ENCODER: "AutoModel"}
+_FORMATS = {"causal-lm": ChatFormat, ENCODER_DECODER: TextFormat, ENCODER: EncoderFormat}
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last one is ARM's
 
 
@@ -23,7 +27,7 @@ class Base:
     """A base model in memory.
 
     Args:
-        model: A transformers causal language model or encoder, in evaluation mode, its weights frozen.
+        model: A transformers causal language model, encoder-decoder or encoder, in evaluation mode, its weights frozen.
         tokenizer: Its tokenizer.
         chat: How it reads conversations.
         files: Where it came from.
@@ -55,13 +59,12 @@ def load_base(
         import torch
         import transformers
 
-        loader = transformers.AutoModel if files.kind == ENCODER else transformers.AutoModelForCausalLM
         common = {"trust_remote_code": False, "local_files_only": True}
         try:
             config = transformers.AutoConfig.from_pretrained(files.folder, **common)
             if files.kind == ENCODER:
                 _without_attention_dropout(config)
-            model, found = loader.from_pretrained(
+            model, found = getattr(transformers, _LOADERS[files.kind]).from_pretrained(
                 files.folder,
                 config=config,
                 dtype=getattr(torch, pick_dtype(dtype)),
@@ -83,7 +86,7 @@ def chat_format(files: BaseFiles) -> ChatFormat:
         ModelError: If its tokenizer cannot be loaded.
     """
     tokenizer = load_tokenizer(files)
-    return EncoderFormat(tokenizer) if files.kind == ENCODER else ChatFormat(tokenizer)
+    return _FORMATS[files.kind](tokenizer)
 
 
 def _without_attention_dropout(config: Any) -> None:

@@ -13,8 +13,9 @@ from tunewright.base.errors import UnknownNameError
 from tunewright.base.plugins import PluginConfig
 from tunewright.models.delivery import SOURCES
 
-Kind = Literal["causal-lm", "text-encoder"]
+Kind = Literal["causal-lm", "seq2seq-lm", "text-encoder"]
 ENCODER: Kind = "text-encoder"
+ENCODER_DECODER: Kind = "seq2seq-lm"
 EMBEDDED = "embedded"
 CATALOG = Path(__file__).with_name("catalog.yaml")
 

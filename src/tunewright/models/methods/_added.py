@@ -31,6 +31,11 @@ class AddedLinear(nn.Module, ABC):
         self.enabled = True
 
     @property
+    def weight(self) -> Tensor:
+        """The base's matrix; T5 asks its layers for it."""
+        return self.base_layer.weight
+
+    @property
     def trained_dtype(self) -> torch.dtype:
         """The dtype of what is added: float32 at least, since small steps on narrower weights are rounded away."""
         return torch.promote_types(self.base_layer.weight.dtype, torch.float32)

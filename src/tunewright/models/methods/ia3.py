@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from tunewright.base.errors import ModelError
 from tunewright.base.plugins import PluginConfig
-from tunewright.models.methods._peft import chosen_layers, ends, linear_shapes, wrap
+from tunewright.models.methods._peft import chosen_layers, ends, linear_shapes, task_type, wrap
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,7 +65,7 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
     linear = chosen_layers(model, "all-linear")
     results, inputs = _layers(config, linear)
     chosen_layers(model, (*results, *inputs))  # each of them matches
-    settings = IA3Config(target_modules=[*results, *inputs], feedforward_modules=list(inputs), task_type="CAUSAL_LM")
+    settings = IA3Config(target_modules=[*results, *inputs], feedforward_modules=list(inputs), task_type=task_type(model))
     return wrap(model, settings, seed)
 
 
