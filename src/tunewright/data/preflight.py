@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tunewright.base.errors import SHOWN_FAULTS, DataError, collect
 from tunewright.base.seeds import derive
-from tunewright.data.dataset import Dataset
+from tunewright.data.dataset import PARTS, Dataset
 from tunewright.data.example import Example, Message
 from tunewright.data.fitting import PIECE
 from tunewright.data.tokens import TokenRow, TokenTable
@@ -73,6 +73,7 @@ class Preflight:
         split: Examples over the limit that became several rows.
         split_rows: How many rows those are.
         lost: Cut examples that lost tokens which should have been learned.
+        only_read: Learned answers that are only read, since the base learns a conversation's last one.
     """
 
     rows: int
@@ -93,6 +94,7 @@ class Preflight:
     split: int = 0
     split_rows: int = 0
     lost: int = 0
+    only_read: int = 0
 
     @property
     def usable(self) -> int:
@@ -169,6 +171,7 @@ def preflight(
         split=split,
         split_rows=split_rows,
         lost=sum(len(table.fitting.lost) for table in each),
+        only_read=0 if chat.learns_every_answer else _only_read(dataset, chat, set(tables)),
     )
     return dataclasses.replace(found, warnings=_warnings(found, recipe))
 
@@ -283,7 +286,7 @@ def _spans(messages: Sequence[Message], tools: Tools, row: TokenRow, chat: ChatF
     """The rendered text, cut where the learned tokens stand."""
     marker = _end_marker(chat)
     whole = _without_tail(chat.text(messages, tools), marker)
-    answers = [index for index, message in enumerate(messages) if message.weight]
+    answers = chat.answers(messages)
     spans: list[Span] = []
     at = 0
     for index, (start, stop) in zip(answers, _learned_runs(row.weights), strict=False):
@@ -330,6 +333,15 @@ def _ends(table: TokenTable, stop_ids: frozenset[int]) -> Iterator[bool]:
                 yield int(one.tokens[learned[-1]]) in stop_ids
 
 
+def _only_read(dataset: Dataset, chat: ChatFormat, parts: set[str]) -> int:
+    """Answers of some parts that have a weight, and are not learned."""
+    examples = [example for part in PARTS if part in parts for example in dataset.examples(part)]
+    return sum(
+        sum(bool(message.weight) for message in example.messages) - len(chat.answers(example.messages))
+        for example in examples
+    )
+
+
 def _compares(recipe: Recipe) -> bool:
     """Whether the objective learns from pairs of answers."""
     return bool(getattr(recipe.train.objective, "pairs", False))
@@ -374,6 +386,11 @@ def _warnings(found: Preflight, recipe: Recipe) -> tuple[str, ...]:
         )
     if found.no_target:
         told.append(f"{found.no_target:,} examples have no token to learn.")
+    if found.only_read:
+        told.append(
+            f"{found.only_read:,} learned answers are only read: an encoder-decoder learns the last answer of a "
+            "conversation. Give each answer a row of its own to learn from all of them."
+        )
     if 0.0 < found.end_share < 1.0:
         told.append(
             f"Only {found.end_share:.1%} of the examples teach the token that ends an answer; the model may not know "

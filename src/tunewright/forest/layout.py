@@ -77,6 +77,8 @@ def adopt(model: nn.Module) -> None:
     A small branching forest is computed both ways first: layers whose states depend on more than a token's own
     ancestors (recurrent ones, positions taken from indices) differ there, and are refused.
 
+    An encoder-decoder keeps its own attention (`seq2seq`), and is tried likewise.
+
     Raises:
         ModelError: If the model's attention cannot be replaced by name, or if a forest changes its results.
     """
@@ -86,7 +88,8 @@ def adopt(model: nn.Module) -> None:
     if base.config.is_encoder_decoder:
         from tunewright.forest import seq2seq  # which builds on this file
 
-        return seq2seq.check(base)
+        seq2seq.check(base)
+        return
     if base.config._attn_implementation == IMPLEMENTATION:
         return
     expected = _plain_probe(base)

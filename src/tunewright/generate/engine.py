@@ -116,10 +116,8 @@ class _Batch:
 
     def decode(self, on_token: OnToken | None) -> list[Generation]:
         """Chooses tokens until every row has ended; the answers, in the order of the prompts."""
-        if is_encoder_decoder(self._model):
-            logprob = self._decode_sources(on_token)
-        else:
-            logprob = self._decode_prompts(on_token)
+        work = self._decode_sources if is_encoder_decoder(self._model) else self._decode_prompts
+        logprob = work(on_token)
         found = zip(self._tokens, self._stopped, self._logprob, logprob, strict=True)
         return [Generation(*answer) for answer in found]
 

@@ -59,9 +59,7 @@ def decode(model: Any, prompts: Sequence[Sequence[int]], take: Take) -> None:
             cache.batch_select_indices(kept)
 
 
-def reference_logps(
-    model: Any, prompts: Sequence[Sequence[int]], references: Sequence[Sequence[int]]
-) -> list[float]:
+def reference_logps(model: Any, prompts: Sequence[Sequence[int]], references: Sequence[Sequence[int]]) -> list[float]:
     """Log-probability of each reference behind its prompt, in nats."""
     paths = []
     for row, (prompt, reference) in enumerate(zip(prompts, references, strict=True)):

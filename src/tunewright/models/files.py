@@ -293,7 +293,7 @@ def _kind(folder: Path, config: dict[str, Any]) -> Kind:
     if (folder / "modules.json").exists() or architecture.endswith(_ENCODERS):
         return "text-encoder"
     raise ModelError(
-        f"Models of the architecture '{architecture or 'none given'}' are neither causal language models, nor encoders, nor both",
+        f"Models of the architecture '{architecture or 'none given'}' are neither causal language models nor encoders",
         where=str(folder / "config.json"),
         hint="Choose a model whose architecture ends in ForCausalLM, or an encoder-decoder such as T5.",
     )

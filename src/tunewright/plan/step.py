@@ -8,6 +8,7 @@ will take to its end.
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from tunewright.base.quiet import quiet
 
 if TYPE_CHECKING:
     from tunewright.data.tokens import TokenTable
+    from tunewright.models.catalog import Kind
 
 JOB, ROWS, MEASURED = "job.json", "rows.npz", "measured.json"
 REPEATS = 2
@@ -47,7 +49,7 @@ def main(folder: Path) -> None:
             if isinstance(event, Metrics) and "examples_per_s" in event.values:
                 seen.append(event.values)
 
-        tables = read_rows(folder / ROWS, folder)
+        tables = read_rows(folder / ROWS, folder, base.files.kind)
         trained = train(base, tables, recipe, folder=folder / "run", listener=hear)
     rows = len(tables["train"])
     found = {
@@ -61,13 +63,21 @@ def main(folder: Path) -> None:
     write_json(folder / MEASURED, found)
 
 
-def read_rows(file: Path, folder: Path) -> dict[str, TokenTable]:
-    """The step's rows as a table, and its first row as one to validate with."""
+def read_rows(file: Path, folder: Path, kind: Kind = "causal-lm") -> dict[str, TokenTable]:
+    """The step's rows as a table, and its first row as one to validate with.
+
+    Rows that were made up say nothing of a source; half of each is one where the base is an encoder-decoder.
+    """
     import numpy as np
 
     from tunewright.data.tokens import Sequences, TokenTable
+    from tunewright.models.text_format import ANSWER_START
 
     arrays = dict(np.load(file))
+    if kind == "seq2seq-lm" and ANSWER_START not in arrays["tokens"]:
+        for start, end in itertools.pairwise(arrays["starts"].tolist()):
+            border = (start + end) // 2
+            arrays["tokens"][border], arrays["weights"][start : border + 1] = ANSWER_START, 0.0
 
     def table(rows: int) -> TokenTable:
         rejected = None

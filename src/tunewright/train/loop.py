@@ -37,7 +37,7 @@ from tunewright.train.determinism import deterministic, random_state, set_random
 from tunewright.train.diagnosis import Curves, Diagnosis, diagnose
 from tunewright.train.explosion import LEVEL_STEPS, PATIENCE_STEPS, steps_far_above
 from tunewright.train.interrupt import Interrupt
-from tunewright.train.noise import noisy_embeddings
+from tunewright.train.noise import check_noise, noisy_embeddings
 from tunewright.train.optimiser import Optimiser
 from tunewright.train.penalty import StepPenalty
 from tunewright.train.rows import Rows
@@ -143,6 +143,7 @@ class _Session:
         )
         self._validate_after = validation_steps(self._order, config.validate_every)
         self._held_out = _paths(self._objective, tables.get("validation"))
+        check_noise(base.model, config.neftune_alpha)
         layout.adopt(base.model)
         method = recipe.method
         self._model = METHODS.call(method.name, "attach", base.model, method, derive(recipe.seed, "adapter"))

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunewright.base.errors import ModelError
+from tunewright.base.errors import ModelError, RecipeError
 from tunewright.forest import Forest
+from tunewright.forest.seq2seq import is_encoder_decoder
 
 
 @contextmanager
@@ -51,6 +52,20 @@ def noisy_embeddings(model: Any, forest: Forest, *, alpha: float, seed: int) -> 
         yield
     finally:
         handle.remove()
+
+
+def check_noise(model: Any, alpha: float) -> None:
+    """Refuses noise for a model that looks up its embeddings in two places, before a run has begun.
+
+    Raises:
+        RecipeError: If there is to be noise, and the model is an encoder-decoder.
+    """
+    if alpha and is_encoder_decoder(model):
+        raise RecipeError(
+            "An encoder-decoder looks up embeddings for source and answer apart, and noise is drawn node by node",
+            where="train.neftune_alpha",
+            hint="Set it to 0, or use a causal language model as the base.",
+        )
 
 
 def longest_rows(forest: Forest) -> NDArray[np.int64]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tunewright.models.memory import ModelSize
 
 Targets = Literal["all-linear"] | tuple[str, ...]
-_BLOCK = re.compile(r"(?:^|\.)(?:layers|layer|h|blocks|block)\.\d+\.")
+# T5's table of relative positions is no linear layer.
+_BLOCK = re.compile(r"(?:^|\.)(?:layers|layer|h|blocks|block)\.\d+\.(?!.*relative_attention_bias)")
 
 
 class LowRank(PluginConfig):

@@ -65,7 +65,9 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
     linear = chosen_layers(model, "all-linear")
     results, inputs = _layers(config, linear)
     chosen_layers(model, (*results, *inputs))  # each of them matches
-    settings = IA3Config(target_modules=[*results, *inputs], feedforward_modules=list(inputs), task_type=task_type(model))
+    settings = IA3Config(
+        target_modules=[*results, *inputs], feedforward_modules=list(inputs), task_type=task_type(model)
+    )
     return wrap(model, settings, seed)
 
 
