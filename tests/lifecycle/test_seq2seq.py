@@ -116,8 +116,8 @@ def test_rows_that_are_made_up_to_measure_with_get_a_source(tmp_path: Path) -> N
     ("changes", "told"),
     [
         ({"train": {"neftune_alpha": 5.0}}, "train.neftune_alpha"),
-        ({"method": "prompt"}, "Virtual tokens"),
-        ({"method": "prefix"}, "Virtual tokens"),
+        ({"method": "prompt"}, "puts virtual tokens"),
+        ({"method": "prefix"}, "puts virtual tokens"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_the_first_step(tmp_path: Path, changes: Any, told: str) -> None:

@@ -283,7 +283,7 @@ def _types_of(path: Path) -> Ints:
 def _shared(
     fed: Sequence[NDArray[np.int32]], types: Sequence[Ints], previous: int, index: int, *, both_ways: bool
 ) -> int:
-    """How many nodes a path shares with the one before it; of a row that is read both ways, or a source, all or none."""
+    """How many nodes a path shares with the one before it; of a row or source that is read both ways, all or none."""
     if previous < 0:
         return 0
     shared = min(_common(fed[previous], fed[index]), _common(types[previous], types[index]))

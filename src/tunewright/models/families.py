@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunewright.base.errors import RecipeError
 from tunewright.base.plugins import PluginConfig
-from tunewright.models.catalog import ENCODER, Kind
+from tunewright.models.catalog import ENCODER, ENCODER_DECODER, Kind
 from tunewright.models.class_format import TAG
 from tunewright.models.memory import VIRTUAL
 
@@ -42,11 +42,11 @@ def check_family(kind: Kind, objective: PluginConfig, method: PluginConfig) -> N
             where="train.objective",
             hint="Name an encoder as the base, such as all-minilm-l6-v2.",
         )
-    if kind == ENCODER and method.plugin in VIRTUAL:
+    if kind in (ENCODER, ENCODER_DECODER) and method.plugin in VIRTUAL:
         raise RecipeError(
-            f"'{method.plugin}' puts virtual tokens in front of a row, and an encoder's rows have no room for such",
+            f"'{method.plugin}' puts virtual tokens in front of a row, and what an encoder reads has no room for such",
             where="method",
-            hint="Use lora, bottleneck, layers, full or feature.",
+            hint=f"Use lora, bottleneck, layers{', full or feature' if kind == ENCODER else ' or full'}.",
         )
     if method.plugin == _HEAD_ALONE and not head:
         raise RecipeError(

@@ -40,8 +40,7 @@ OWN_WEIGHTS = ("full", "layers")  # these methods train the base itself
 _QUANTISED = ("qlora",)
 _FUSED = ("lora", "rslora")  # `methods/_lora_linear.py`
 VIRTUAL = ("prompt", "prefix", "ptuning")
-# A linear layer of a block; T5's table of relative positions is none.
-_BLOCK = re.compile(r"\.(?:layers|layer|h|blocks|block)\.\d+\.(?!.*relative_attention_bias)")
+_BLOCK = re.compile(r"\.(?:layers|layer|h|blocks|block)\.\d+\.(?!.*relative_attention_bias)")  # T5's table is no layer
 _CGROUP = Path("/sys/fs/cgroup")
 _UNLIMITED = 1 << 60
 
