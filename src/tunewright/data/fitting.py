@@ -15,6 +15,7 @@ from typing import Literal
 from tunewright.base.errors import DataError
 from tunewright.data.example import Example
 from tunewright.models.chat import ChatFormat, Rendered, Turn
+from tunewright.models.text_format import ANSWER_START
 
 TooLong = Literal["drop", "error", "truncate_left", "truncate_right", "split"]
 Change = Literal["none", "dropped", "truncated", "split"]
@@ -125,12 +126,16 @@ def cut_left(row: Rendered, limit: int, *, header: int, excess: int) -> Rendered
     Args:
         excess: How many to drop.
     """
+    marks = [place for place, token in enumerate(row.tokens) if token == ANSWER_START]
     learned = [place for place, weight in enumerate(row.learned) if weight]
-    first = learned[0] if learned else len(row.tokens)
+    # An encoder's source keeps its own end token, which stands before the mark.
+    first = min([*(mark - 1 for mark in marks), *learned, len(row.tokens)])
     if header and header + excess <= first:
         return Rendered(
             row.tokens[:header] + row.tokens[header + excess :], row.learned[:header] + row.learned[header + excess :]
         )
+    if marks and marks[0] < len(row.tokens) - limit:
+        return NOTHING  # an answer without a source
     kept = Rendered(row.tokens[-limit:], row.learned[-limit:])
     if len(kept.tokens) < len(row.tokens):
         kept.learned[0] = 0.0  # nothing stands before it any more

@@ -19,6 +19,7 @@ from tunewright.data.example import Example, Message
 from tunewright.data.fitting import PIECE
 from tunewright.data.tokens import TokenRow, TokenTable
 from tunewright.models.chat import ChatFormat, Tools, Turn
+from tunewright.models.text_format import ANSWER_START
 from tunewright.recipe.schema import Recipe
 
 PREVIEWS = 3
@@ -279,7 +280,9 @@ def _token_spans(row: TokenRow, chat: ChatFormat) -> tuple[Span, ...]:
     """A part of a rendered text, by its tokens alone."""
     edges = np.flatnonzero(np.diff(row.weights != 0)) + 1
     parts = zip(np.split(row.tokens, edges), np.split(row.weights, edges), strict=True)
-    return tuple(Span(chat.plain.show(tokens.tolist()), bool(weights[0])) for tokens, weights in parts)
+    return tuple(
+        Span(chat.plain.show(tokens[tokens != ANSWER_START].tolist()), bool(weights[0])) for tokens, weights in parts
+    )
 
 
 def _spans(messages: Sequence[Message], tools: Tools, row: TokenRow, chat: ChatFormat) -> tuple[Span, ...]:

@@ -19,6 +19,7 @@ from tunewright.data.example import Example
 from tunewright.data.fitting import TooLong, fit
 from tunewright.models.chat import ChatFormat, Rendered
 from tunewright.models.class_format import ClassFormat
+from tunewright.models.text_format import TextFormat
 from tunewright.recipe.schema import Recipe
 
 _REPORT_EVERY = 500
@@ -206,6 +207,12 @@ def tokenize(
             "Rows of which a class is learned are not cut: the class may depend on what would go",
             where="data.too_long",
             hint="Set it to drop or error, raise data.max_length, or shorten the rows.",
+        )
+    if policy == "split" and isinstance(chat, TextFormat):
+        raise DataError(
+            "A row of source and answer cannot be split: the pieces behind the first would have no source",
+            where="data.too_long",
+            hint="Set it to drop, truncate_left (cuts the source) or truncate_right (cuts the answer).",
         )
     folder = cache / "tokens" / hash_value([key, chat.fingerprint, max_length, policy])[:32]
     if not (folder / "table.json").exists():

@@ -25,7 +25,8 @@ class TextFormat(ChatFormat):
 
     The source is the system message, if there is one, and the question, each on a line of its own. Where there are
     several turns, each is led by its role (`user: …`). The target is one answer: the last one that is learned. Earlier
-    answers are read with the source, since a decoder writes only one text for it. Tools and their calls are written out.
+    answers are read with the source, since a decoder writes only one text for it. Tools and their calls are written
+    out.
 
     Raises:
         ModelError: If the tokenizer has no token that ends a text.
@@ -49,7 +50,7 @@ class TextFormat(ChatFormat):
         return _RULES
 
     @property
-    def knows_tools(self) -> bool:  # type: ignore[override]
+    def knows_tools(self) -> bool:
         """Never: tools and their calls are written out in plain text."""
         return False
 
