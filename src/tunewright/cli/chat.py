@@ -52,6 +52,7 @@ def chat(
                 "stopped": reply.stopped,
                 "tokens": reply.tokens,
                 "prompt": reply.prompt,
+                "probability": reply.probability,
             }
         )
     else:

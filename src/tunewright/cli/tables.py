@@ -161,7 +161,10 @@ def _preflight_rows(found: Preflight) -> list[tuple[str, str]]:
     if found.split:
         rows.append(("split to the limit", f"{found.split:,}, into {found.split_rows:,} rows"))
     rows.append(("nothing to learn", f"{found.no_target:,}"))
-    rows.append(("end token learned", words.percent(found.end_share)))
+    if found.classes:
+        rows.append(("classes", f"{found.classes:,}"))
+    else:
+        rows.append(("end token learned", words.percent(found.end_share)))
     return rows
 
 

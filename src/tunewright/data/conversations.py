@@ -19,7 +19,7 @@ from tunewright.data.table import REFUSED
 from tunewright.data.tool_rows import CALLS, RESULT_OF, calls_text
 from tunewright.models.tool_calls import OPEN as CALL_OPENS
 
-AnswerKind = Literal["label", "json", "text", "tool_call", "document"]
+AnswerKind = Literal["label", "tags", "json", "text", "tool_call", "document"]
 
 _CHUNK_ROWS = 20_000
 _MOST_LABELS = 200
@@ -86,6 +86,10 @@ def _conversation(cells: dict[str, Any], format: Format, declared: str) -> dict[
     answer = messages[last].shown
     if declared == "json" and answer_fields(answer) is None:
         raise DataError("the answer is not a JSON object")
+    if declared == "tags":
+        words, tags = len(messages[last - 1].content.split()), len(answer.split())
+        if words != tags:
+            raise DataError(f"there are {words:,} words and {tags:,} tags")
     return {
         "messages": [
             {
@@ -131,7 +135,9 @@ def answer_kind(answers: pl.Series, declared: str) -> AnswerKind:
             where="data.train",
             hint="A label set needs two labels or more; set data.answer to 'text' if one fixed answer is meant.",
         )
-    assert kind in ("label", "json", "text", "tool_call")
+    if kind == "tags" and len({tag for answer in answers for tag in answer.split()}) == 1:
+        raise DataError("All words have the same tag; there is nothing to tell apart", where="data.train")
+    assert kind in ("label", "tags", "json", "text", "tool_call")
     return kind  # type: ignore[return-value]
 
 
@@ -164,6 +170,7 @@ def _is_few(values: Sequence[str]) -> bool:
     return 1 < distinct <= _MOST_LABELS and distinct * _LEAST_USES <= len(values)
 
 
-def count_labels(answers: Iterable[str]) -> dict[str, int]:
-    """How often each label stands there, sorted by label."""
-    return dict(sorted(Counter(answers).items()))
+def count_labels(answers: Iterable[str], kind: AnswerKind = "label") -> dict[str, int]:
+    """How often each label stands there, sorted by label; of tags each word's."""
+    found = answers if kind == "label" else (tag for answer in answers for tag in answer.split())
+    return dict(sorted(Counter(found).items()))

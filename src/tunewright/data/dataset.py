@@ -63,13 +63,13 @@ class Dataset:
 
     @property
     def answer_kind(self) -> AnswerKind:
-        """What an answer is: `label`, `json`, `text` or `tool_call`; `document` where the rows are plain documents."""
+        """What an answer is: `label`, `tags`, `json`, `text`, `tool_call`; `document` for plain documents."""
         kind: AnswerKind = self.manifest["answer_kind"]
         return kind
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All labels, sorted; empty unless the answers are labels."""
+        """All labels, or all tags, sorted; empty where the answers are neither."""
         return tuple(self.manifest["labels"])
 
     @property

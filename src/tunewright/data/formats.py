@@ -21,6 +21,7 @@ from tunewright.data.tool_rows import CALLS, RESULT_OF, check_results, read_cell
 from tunewright.recipe.schema import Data, Template
 
 ANSWER = "answer"
+TEXT_PAIR = "text_pair"
 KNOWN_ROLES = ("system", "user", "assistant")
 # Roles that only rows in OpenAI's own form have.
 _CHAT_ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -276,6 +277,67 @@ class PreferenceFormat:
         return self._texts.rejected(cells)
 
 
+class LabelledFormat(TemplateFormat):
+    """Rows with a `text` and its `label`; where there is a `text_pair` too, the label is that of both together."""
+
+    def __init__(self) -> None:
+        super().__init__(Template(user="{text}", assistant="{label}"), "labelled")
+
+    def flatten(self, values: Mapping[str, Any]) -> dict[str, str | None]:
+        other = as_text(values.get(TEXT_PAIR))
+        return super().flatten(values) | ({} if other is None else {TEXT_PAIR: other})
+
+    def sides(self, columns: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return (*self.prompt_columns, *([TEXT_PAIR] if TEXT_PAIR in columns else [])), self.answer_columns
+
+    def makes(self, column: str) -> bool:
+        return column == TEXT_PAIR
+
+    def messages(self, cells: Cells) -> tuple[Message, ...]:
+        *asked, answer = super().messages(cells)
+        other = cells.get(TEXT_PAIR)
+        return (*asked, *([] if is_empty(other) else [Message("user", other or "")]), answer)
+
+
+class TaggedFormat:
+    """Rows with a list of words, `tokens`, and a list of their `tags`, as many."""
+
+    name = "tagged"
+    needed: tuple[str, ...] = ("tokens", "tags")
+    pairs = False
+
+    def flatten(self, values: Mapping[str, Any]) -> dict[str, str | None]:
+        words, tags = (_words(values, name) for name in self.needed)
+        if len(words) != len(tags):
+            raise DataError(f"there are {len(words):,} tokens and {len(tags):,} tags")
+        return {"tokens": " ".join(words), "tags": " ".join(tags)}
+
+    def sides(self, columns: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return ("tokens",), ("tags",)
+
+    def makes(self, column: str) -> bool:
+        return column in self.needed
+
+    def messages(self, cells: Cells) -> tuple[Message, ...]:
+        _refuse_if_all_empty(("tokens",), cells, "there are no tokens")
+        return Message("user", cells["tokens"] or ""), Message("assistant", cells["tags"] or "")
+
+    def rejected(self, cells: Cells) -> str | None:
+        return None
+
+
+def _words(values: Mapping[str, Any], field: str) -> list[str]:
+    """A list's items as text; each is one word, since a row's words are kept with a space between them."""
+    items = values.get(field)
+    if not isinstance(items, list | tuple) or not items:
+        raise DataError(f"'{field}' is not a list of words")
+    words = [as_text(item) for item in items]
+    for place, word in enumerate(words):
+        if word is None or len(word.split()) != 1:
+            raise DataError(f"{field}[{place}] is empty, or has white space inside")
+    return [word or "" for word in words]
+
+
 def choose_format(data: Data) -> Format:
     """The format that a recipe asks for, or that the first training file's fields show.
 
@@ -305,7 +367,7 @@ def choose_format(data: Data) -> Format:
         hint=f"Columns: {', '.join(columns)}.\nSay with a template what is asked and what is answered:\n"
         f'  data:\n    template:\n      user: "{{{asked}}}"\n      assistant: "{{{answered}}}"\n'
         "Known formats: messages (chat), conversations (ShareGPT), prompt and completion, instruction and output, "
-        "prompt with chosen and rejected (preference).",
+        "prompt with chosen and rejected (preference), text and label (labelled), tokens and tags (tagged).",
     )
 
 
@@ -318,6 +380,8 @@ def _formats() -> dict[str, Format]:
         "sharegpt": ShareGptFormat(),
         "prompt_completion": completion,
         "instruction": InstructionFormat(),
+        "tagged": TaggedFormat(),
+        "labelled": LabelledFormat(),
     }
 
 

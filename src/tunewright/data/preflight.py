@@ -75,6 +75,7 @@ class Preflight:
         split_rows: How many rows those are.
         lost: Cut examples that lost tokens which should have been learned.
         only_read: Learned answers that are only read, since the base learns a conversation's last one.
+        classes: What a head of classes tells apart; 0 where tokens are learned. It has no end to learn.
     """
 
     rows: int
@@ -96,6 +97,7 @@ class Preflight:
     split_rows: int = 0
     lost: int = 0
     only_read: int = 0
+    classes: int = 0
 
     @property
     def usable(self) -> int:
@@ -117,7 +119,7 @@ class Preflight:
             "usable": self.usable,
             "unusable_share": self.unusable_share,
             "truncated_share": (self.too_long + self.truncated + self.split) / max(1, self.examples),
-            "end_trained": self.end_share == 1.0,
+            "end_trained": self.end_share == 1.0 or bool(self.classes),
         }
 
     @classmethod
@@ -148,7 +150,7 @@ def preflight(
     too_long = [length for table in each for length in table.too_long.values()]
     lengths = np.concatenate([*map(_lengths_before, each), np.array(too_long, dtype=np.int64)])
     learned = np.concatenate([_learned(table) for table in each])
-    ends = [end for table in each for end in _ends(table, chat.stop_ids)]
+    ends = [end for table in each if not table.classes for end in _ends(table, chat.stop_ids)]
     within = sum(int(np.diff(one.starts).sum()) for table in each for one in table.sequences)
     sources = [source for source in dataset.manifest["sources"] if source["part"] != "test"]
     refused = _refused(dataset, [source["path"] for source in sources])
@@ -173,6 +175,7 @@ def preflight(
         split_rows=split_rows,
         lost=sum(len(table.fitting.lost) for table in each),
         only_read=0 if chat.learns_every_answer else _only_read(dataset, chat, set(tables)),
+        classes=len(tables["train"].classes),
     )
     return dataclasses.replace(found, warnings=_warnings(found, recipe))
 
@@ -232,7 +235,7 @@ def check_preflight(found: Preflight, recipe: Recipe) -> None:
             where="data",
             hint="Raise data.max_length, and check that the assistant's messages have weight 1 and are not empty.",
         )
-    if found.end_share == 0.0:
+    if found.end_share == 0.0 and not found.classes:
         raise DataError(
             "The token that ends an answer is never learned, so the model would not know when to stop",
             where="base",
@@ -286,7 +289,9 @@ def _token_spans(row: TokenRow, chat: ChatFormat) -> tuple[Span, ...]:
 
 
 def _spans(messages: Sequence[Message], tools: Tools, row: TokenRow, chat: ChatFormat) -> tuple[Span, ...]:
-    """The rendered text, cut where the learned tokens stand."""
+    """The rendered text, cut where the learned tokens stand; behind it the classes, where such are learned."""
+    if row.classes:
+        return Span(chat.text(messages, tools), False), Span(f" → {messages[-1].content}", True)
     marker = _end_marker(chat)
     whole = _without_tail(chat.text(messages, tools), marker)
     answers = chat.answers(messages)

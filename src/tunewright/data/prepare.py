@@ -75,6 +75,8 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
     """
     listener(Stage("data", "started"))
     format = choose_format(recipe.data)
+    if format.name == "tagged":
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"answer": "tags"})})
     read = _read(recipe.data, format, listener)
     rows = {part: _make_examples(part, table, recipe.data, format, listener) for part, table in read.items()}
     answers = pl.concat([part.examples["answer"] for part in rows.values()])
@@ -259,15 +261,16 @@ def _manifest(
     for part in _HELD:
         if part in rows:
             records = [one + other for one, other in zip(records, rows[part].cleaned.records, strict=True)]
-    labels = {part: count_labels(examples["answer"]) for part, examples in parts.items()} if kind == "label" else {}
+    has_classes = kind in ("label", "tags")
+    counted = {part: count_labels(rows["answer"], kind) for part, rows in parts.items()} if has_classes else {}
     given = [part for part in _HELD if part in rows]
     return {
         "seed": recipe.seed,
         "format": format.name,
         "template": recipe.data.template.model_dump() if recipe.data.template else None,
         "answer_kind": kind,
-        "labels": sorted(set().union(*labels.values())),
-        "label_counts": labels,
+        "labels": sorted(set().union(*counted.values())),
+        "label_counts": counted,
         "schema": {name: str(dtype) for name, dtype in parts["train"].schema.items()},
         "sources": [{"path": file.pop("name"), **file} for file in files],
         "counts": {

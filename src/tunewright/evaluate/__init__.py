@@ -2,6 +2,7 @@
 
 from tunewright.evaluate.answer import Answers, answer_examples, choose_shots
 from tunewright.evaluate.bag_of_words import bag_of_words
+from tunewright.evaluate.classes import answer_classes, predict_classes
 from tunewright.evaluate.evaluate import Evaluation, evaluate, score
 from tunewright.evaluate.statistics import Interval, Paired
 from tunewright.evaluate.stored import load_answers, store_answers
@@ -13,12 +14,14 @@ __all__ = [
     "Interval",
     "Paired",
     "Verdict",
+    "answer_classes",
     "answer_examples",
     "bag_of_words",
     "check_success",
     "choose_shots",
     "evaluate",
     "load_answers",
+    "predict_classes",
     "score",
     "store_answers",
 ]

@@ -14,6 +14,7 @@ from tunewright.base.seeds import derive
 from tunewright.data.example import Example
 from tunewright.evaluate.answer import Answers
 from tunewright.evaluate.confusion import has_few_values
+from tunewright.evaluate.word_tags import tag_words
 from tunewright.metrics import Answer
 from tunewright.metrics._records import canonical, fields_of, read_references
 
@@ -36,19 +37,20 @@ def bag_of_words(
     train: Sequence[Example],
     test: Sequence[Example],
     *,
-    answer_kind: Literal["label", "json"],
+    answer_kind: Literal["label", "tags", "json"],
     seed: int,
     listener: events.Listener = events.ignore,
 ) -> Answers:
     """Learns from the users' messages of `train`, and answers those of `test`.
 
-    Labels are predicted as they are. Of JSON answers it predicts each field with few distinct values in `train` (at
-    most 50, each met twice on average); the others are named in `not_covered`, and it is not measured on them.
+    Labels are predicted as they are, and tags word by word (`word_tags`). Of JSON answers it predicts each field with
+    few distinct values in `train` (at most 50, each met twice on average); the others are named in `not_covered`, and
+    it is not measured on them.
 
     Args:
         train: Examples to learn from.
         test: Examples to answer.
-        answer_kind: `label` or `json`; free text cannot be predicted by a classifier.
+        answer_kind: `label`, `tags` or `json`; free text cannot be predicted by a classifier.
         seed: The run's seed.
         listener: Hears a stage "bag_of_words", counted in classifiers.
 
@@ -56,7 +58,7 @@ def bag_of_words(
         InputError: If the answers are free text, or there is nothing to learn from or to answer.
         DataError: If answers are to be JSON and are not.
     """
-    if answer_kind not in ("label", "json"):
+    if answer_kind not in ("label", "tags", "json"):
         raise InputError(
             f"A bag-of-words classifier cannot give answers of kind '{answer_kind}'",
             where="evaluate.systems",
@@ -65,6 +67,9 @@ def bag_of_words(
     if not train or not test:
         raise InputError(f"There are {len(train)} rows to learn from, and {len(test)} to answer", where=SYSTEM)
     started = time.perf_counter()
+    if answer_kind == "tags":
+        answers = tag_words(train, test, seed=derive(seed, SYSTEM))
+        return Answers(SYSTEM, _paired(test, answers), seconds=time.perf_counter() - started)
     columns, not_covered = _columns(train, test, answer_kind)
     predicted = _learn_and_predict(train, test, columns, seed, listener) if columns else {}
     if answer_kind == "label":
@@ -73,10 +78,14 @@ def bag_of_words(
         answers = [_record({field: values[row] for field, values in predicted.items()}) for row in range(len(test))]
     return Answers(
         SYSTEM,
-        tuple(Answer(example.id, example.answer, answer) for example, answer in zip(test, answers, strict=True)),
+        _paired(test, answers),
         seconds=time.perf_counter() - started,
         not_covered=not_covered,
     )
+
+
+def _paired(test: Sequence[Example], answers: Sequence[str]) -> tuple[Answer, ...]:
+    return tuple(Answer(example.id, example.answer, answer) for example, answer in zip(test, answers, strict=True))
 
 
 def _columns(

@@ -37,6 +37,16 @@ def label_confusion(answers: Sequence[Answer]) -> Confusion:
     )
 
 
+def tag_confusion(answers: Sequence[Answer]) -> Confusion:
+    """The confusion of words' tags; a word without a given tag counts as another."""
+    references, predictions = [], []
+    for answer in answers:
+        wanted, given = answer.reference.split(), answer.prediction.split()
+        references += wanted
+        predictions += [*given[: len(wanted)], *[_OTHER] * (len(wanted) - len(given))]
+    return _confusion(references, predictions)
+
+
 def field_confusions(answers: Sequence[Answer], not_covered: Sequence[str] = ()) -> dict[str, Confusion]:
     """The confusion of each field of JSON answers that has few values, by field.
 

@@ -13,19 +13,20 @@ from tunewright.base.errors import InputError
 from tunewright.base.plugins import METRICS, PluginConfig
 from tunewright.evaluate.answer import Answers
 from tunewright.evaluate.bag_of_words import SYSTEM as BAG_OF_WORDS
-from tunewright.evaluate.confusion import Confusion, field_confusions, label_confusion
+from tunewright.evaluate.confusion import Confusion, field_confusions, label_confusion, tag_confusion
 from tunewright.evaluate.statistics import Interval, bootstrap, mcnemar_exact
 from tunewright.metrics import Answer, Measure, default_metrics
 from tunewright.metrics._records import fields_of, read_record, read_references
 
 TUNED = "tuned"
 
-AnswerKind = Literal["label", "json", "text", "tool_call", "document"]
+AnswerKind = Literal["label", "tags", "json", "text", "tool_call", "document"]
 
 # The number that the whole evaluation turns on, by kind of answer.
 MAIN_METRIC: dict[str, str] = {
     "json": "record_exact_match",
     "label": "accuracy",
+    "tags": "entity_f1",
     "text": "exact_match",
     "tool_call": "tool_call",
     "document": "bits_per_byte",
@@ -80,10 +81,10 @@ class Evaluation:
     Args:
         n: Number of rows.
         seed: The resamples' seed.
-        answer_kind: `json`, `label`, `text`, `tool_call` or `document`.
+        answer_kind: `json`, `label`, `tags`, `text`, `tool_call` or `document`.
         systems: Each system's scores.
         comparisons: The tuned model against each other system.
-        confusion: For labels a `Confusion` per system; for JSON one per system and field with few values.
+        confusion: For labels and tags a `Confusion` per system; for JSON one per system and field with few values.
         leaked: Rows that stand in the training data too.
         without_leaked: Each system's metrics over the other rows; empty where there are no leaked rows, or no others.
     """
@@ -245,6 +246,8 @@ def _compare(measures: Mapping[str, Mapping[str, Measure]], compared: tuple[str,
 def _confusions(aligned: Mapping[str, Answers], answer_kind: AnswerKind) -> dict[str, Confusion | dict[str, Confusion]]:
     if answer_kind == "label":
         return {system: label_confusion(given.answers) for system, given in aligned.items()}
+    if answer_kind == "tags":
+        return {system: tag_confusion(given.answers) for system, given in aligned.items()}
     if answer_kind == "json":
         return {system: field_confusions(given.answers, given.not_covered) for system, given in aligned.items()}
     return {}

@@ -19,8 +19,8 @@ _SYSTEMS = b"tunewright.systems"
 def store_answers(answers: Mapping[str, Answers], folder: Path) -> Path:
     """Writes all systems' answers as `answers.parquet`, a row per system and example.
 
-    Columns: id, system, reference, prediction, stopped, nats, tokens, bytes. What belongs to a system as a whole
-    (seconds, tokens generated, fields not covered) stands in the file's metadata. Returns the file's path.
+    Columns: id, system, reference, prediction, stopped, nats, tokens, bytes, probability. What belongs to a system as a
+    whole (seconds, tokens generated, fields not covered) stands in the file's metadata. Returns the file's path.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -35,6 +35,7 @@ def store_answers(answers: Mapping[str, Answers], folder: Path) -> Path:
             ("nats", pa.float64()),
             ("tokens", pa.int64()),
             ("bytes", pa.int64()),
+            ("probability", pa.float64()),
         ],
         metadata={_SYSTEMS: json.dumps({system: _about(given) for system, given in answers.items()})},
     )

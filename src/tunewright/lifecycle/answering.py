@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import InputError
-from tunewright.base.events import Stage
+from tunewright.base.events import Listener, Message, Stage, ignore
 from tunewright.base.seeds import derive
 from tunewright.lifecycle.job import Job, within
+from tunewright.models.families import head_of
 from tunewright.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -20,15 +22,18 @@ if TYPE_CHECKING:
 
 BASE, FEW_SHOT, TUNED, BAG_OF_WORDS = "base", "base_few_shot", "tuned", "bag_of_words"
 # Kinds of answers that a classifier can give.
-CLASSIFIED = ("label", "json")
+CLASSIFIED = ("label", "tags", "json")
 
 
 def systems(recipe: Recipe, answer_kind: str) -> tuple[str, ...]:
     """Who answers, in order: the base before the tuned model, whose adapter is put on the same weights.
 
-    A classifier gives no free text, so it is left out there unless the recipe names it (which is then refused).
+    A classifier gives no free text, so it is left out there unless the recipe names it (which is then refused). A base
+    whose head of classes is yet to be trained cannot answer at all.
     """
     asked = recipe.evaluate.systems
+    if head_of(recipe.train.objective):
+        asked = tuple(system for system in asked if system not in (BASE, FEW_SHOT))
     if answer_kind not in CLASSIFIED and "systems" not in recipe.evaluate.model_fields_set:
         asked = tuple(system for system in asked if system != BAG_OF_WORDS)
     return tuple(system for system in (BASE, FEW_SHOT, TUNED, BAG_OF_WORDS) if system in (*asked, TUNED))
@@ -50,6 +55,8 @@ def answer_all(job: Job, dataset: Dataset, adapter: Path) -> dict[str, Answers]:
 
     rows = test_rows(job.recipe, dataset)
     asked = systems(job.recipe, dataset.answer_kind)
+    if skipped := [system for system in job.recipe.evaluate.systems if system not in asked]:
+        job.tell(Message(f"Not measured: {', '.join(skipped)}. {_why_skipped(job.recipe)}"))
     base: Base | None = None
     answers: dict[str, Answers] = {}
     for place, system in enumerate(asked):
@@ -70,6 +77,12 @@ def answer_all(job: Job, dataset: Dataset, adapter: Path) -> dict[str, Answers]:
     return answers
 
 
+def _why_skipped(recipe: Recipe) -> str:
+    if head_of(recipe.train.objective):
+        return "Before it is trained, a head of classes answers at random."
+    return "A classifier cannot give free text."
+
+
 def _adopted(job: Job) -> Base:
     from tunewright.forest import layout
 
@@ -83,6 +96,9 @@ def _ask(job: Job, base: Base, system: str, rows: list[Example], dataset: Datase
     from tunewright.models.adapters import load_adapter
 
     asked = job.recipe.evaluate
+    if head_of(job.recipe.train.objective):
+        listener = within(job.tell, {"generate": f"answer {system}"})
+        return answer_with_head(job, load_adapter(base, adapter), rows, system=system, listener=listener)
     shots = choose_shots(dataset.examples("train"), asked.shots, job.recipe.seed) if system == FEW_SHOT else []
     return answer_examples(
         load_adapter(base, adapter) if system == TUNED else base.model,
@@ -96,11 +112,24 @@ def _ask(job: Job, base: Base, system: str, rows: list[Example], dataset: Datase
     )
 
 
+def answer_with_head(
+    job: Job, model: Any, rows: Sequence[Example], *, system: str, listener: Listener = ignore
+) -> Answers:
+    """The answers of a model with a head of classes; rows longer than the base reads are cut, and counted as cut."""
+    from tunewright.evaluate import answer_classes
+    from tunewright.models.class_format import ClassFormat
+
+    format = job.chat()
+    assert isinstance(format, ClassFormat)
+    limit = job.base_files().context_length
+    return answer_classes(model, format, rows, limit=limit, system=system, listener=listener)
+
+
 def _classify(job: Job, dataset: Dataset, rows: list[Example]) -> Answers:
     from tunewright.evaluate import bag_of_words
 
     kind = dataset.answer_kind
-    if kind != "label" and kind != "json":
+    if kind != "label" and kind != "tags" and kind != "json":
         raise InputError("A bag-of-words classifier cannot give free text", where="evaluate.systems")
     return bag_of_words(
         dataset.examples("train"),

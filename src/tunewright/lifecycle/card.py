@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.quantising import gap_of
 from tunewright.lifecycle.report import words
+from tunewright.models.families import head_of
 
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from tunewright.lifecycle.training import Adapter
 
 _SYSTEMS = ("tuned", "base", "base_few_shot", "bag_of_words")
+# What model hubs call it, by the head that was trained.
+_TASKS = {"": "text-generation", "label": "text-classification", "tag": "token-classification"}
 _NO_METRICS = ("cut", "seconds", "not_covered")
 
 
@@ -29,7 +32,7 @@ def model_card(job: Job, dataset: Dataset, measured: Measured, adapter: Adapter)
             f"license: {files.licence}",
             f"base_model: {files.name}",
             f"library_name: {library}",
-            "tags: [tunewright, text-generation]",
+            f"tags: [tunewright, {_TASKS[head_of(recipe.train.objective)]}]",
             "---",
             "",
             f"# {recipe.name}",

@@ -47,6 +47,26 @@ def check_context(job: Job) -> None:
         )
 
 
+def check_family(job: Job, dataset: Dataset) -> None:
+    """Refuses an objective or a method that does not fit the base's family, or an objective that does not fit the rows.
+
+    Raises:
+        RecipeError: Says what does.
+    """
+    from tunewright.models.families import check_family, head_of
+
+    objective = job.recipe.train.objective
+    check_family(job.base_files().kind, objective, job.recipe.method)
+    needed = {"label": "label", "tag": "tags"}.get(head_of(objective))
+    if needed and dataset.answer_kind != needed:
+        raise RecipeError(
+            f"'{objective.plugin}' learns from answers of the kind '{needed}', and these are of the kind "
+            f"'{dataset.answer_kind}'",
+            where="train.objective",
+            hint=f"Set data.answer to {needed} if that is what they are, or train.objective to sft.",
+        )
+
+
 def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
     """Refuses a recipe whose evaluation could not be done, or whose success could not be judged.
 

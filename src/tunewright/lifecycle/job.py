@@ -119,11 +119,15 @@ class Job:
         return self._files
 
     def chat(self) -> ChatFormat:
-        """How the base model reads conversations; its weights are not loaded for that."""
+        """How the base model reads the prepared rows; its weights are not loaded for that."""
         from tunewright.models.base import chat_format
+        from tunewright.models.class_format import with_classes
+        from tunewright.models.families import head_of
 
         if self._chat is None:
-            self._chat = chat_format(self.base_files())
+            head = head_of(self.recipe.train.objective)
+            classes = self.results["prepare"].labels if head else ()
+            self._chat = with_classes(chat_format(self.base_files()), head, classes)
         return self._chat
 
     def load_base(self) -> Base:

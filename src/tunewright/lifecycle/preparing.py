@@ -39,10 +39,11 @@ def preflight(job: Job) -> Preflight:
     """
     from tunewright.data.preflight import Preflight, check_preflight
     from tunewright.data.preflight import preflight as look
-    from tunewright.lifecycle.foresight import check_context, check_evaluation, check_fits
+    from tunewright.lifecycle.foresight import check_context, check_evaluation, check_family, check_fits
 
     def work() -> tuple[Preflight, dict[str, Any]]:
         dataset = prepare(job)
+        check_family(job, dataset)
         with quiet():
             check_context(job)
             check_evaluation(job.recipe, dataset)

@@ -15,6 +15,7 @@ from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.measuring import evaluate
 from tunewright.lifecycle.preparing import prepare
 from tunewright.lifecycle.training import train
+from tunewright.models.families import head_of
 from tunewright.store import Release, Workspace
 
 if TYPE_CHECKING:
@@ -81,13 +82,16 @@ def prompt_template(job: Job, dataset: Dataset) -> dict[str, Any]:
 
     `template` is the recipe's; without one, `system` is the system message that all training rows share, if they do.
     `tools` are the tools that all of them share.
-    `chat_template` and `chat_fingerprint` are the base's own; the fingerprint is checked when the release is loaded.
+    `format` is the rows' own, and `classes` are those of its head, where it has one. `chat_template` and
+    `chat_fingerprint` are the base's own; the fingerprint is checked when the release is loaded.
     """
     chat, recipe = job.chat(), job.recipe
     rows = dataset.examples("train")
     systems = {next((m.content for m in row.messages if m.role in ("system", "developer")), "") for row in rows}
     tools = {json.dumps(row.tools) for row in rows}
     return {
+        "format": dataset.manifest["format"],
+        "classes": list(dataset.labels) if head_of(recipe.train.objective) else [],
         "template": recipe.data.template.model_dump(mode="json") if recipe.data.template else None,
         "system": systems.pop() if len(systems) == 1 else "",
         "tools": json.loads(tools.pop()) if len(tools) == 1 else [],

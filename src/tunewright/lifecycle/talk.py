@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 from tunewright.base.errors import InputError, ModelError
 from tunewright.base.events import Listener, ignore
 from tunewright.base.quiet import quiet
+from tunewright.data.formats import TEXT_PAIR
+from tunewright.models.class_format import ClassFormat, with_classes
 from tunewright.recipe import Recipe, recipe_from_mapping
 from tunewright.store import Release, Workspace
 
 if TYPE_CHECKING:
     from tunewright.models.base import Base
-    from tunewright.models.chat import Turn
+    from tunewright.models.chat import ChatFormat, Turn
     from tunewright.models.tool_calls import ToolCall
 
+# The column that is asked, by the name of a format that is not a list of messages.
+_COLUMNS = {"prompt_completion": "prompt", "labelled": "text", "tagged": "tokens"}
 # What a message is called where the recipe has no template with a column for it.
 _MESSAGE = "message"
 
@@ -33,6 +37,7 @@ class Reply:
         tokens: Tokens written.
         prompt: The prompt as the model read it, markers included.
         tool_calls: The tools that it calls, where the release has such; None where a call cannot be read.
+        probability: How sure a head of classes is of what it names, all of it together; None for what was written.
     """
 
     text: str
@@ -40,6 +45,7 @@ class Reply:
     tokens: int
     prompt: str
     tool_calls: tuple[ToolCall, ...] | None = ()
+    probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -51,12 +57,14 @@ class Specialist:
         recipe: The one it was made by.
         base: Tokenizer and chat format.
         model: The base with the adapter.
+        chat: How rows are read: the base's chat format, or that of the release's classes.
     """
 
     release: Release
     recipe: Recipe
     base: Base
     model: Any
+    chat: ChatFormat
 
     def answer(self, message: str) -> Reply:
         """Answers one message; each stands alone, as the training rows did.
@@ -69,14 +77,25 @@ class Specialist:
         from tunewright.models.tool_calls import read_calls
 
         turns = request(self.release.template, self.recipe, message)
+        if isinstance(self.chat, ClassFormat):
+            return self._name(self.chat, turns)
         limit = int(self.release.template["max_new_tokens"])
-        chat, tools = self.base.chat, self.release.template.get("tools") or ()
+        chat, tools = self.chat, self.release.template.get("tools") or ()
         with quiet():
             given = generate(
                 self.model, [chat.prompt(turns, tools)], max_new_tokens=limit, stop_ids=chat.stop_ids, batch_size=1
             )[0]
         text, shown = chat.decode(given.tokens), chat.text(turns, tools, open_end=True)
         return Reply(text, given.stopped, len(given.tokens), shown, read_calls(text) if tools else ())
+
+    def _name(self, format: ClassFormat, turns: list[Turn]) -> Reply:
+        """The class of a message, or of each of its words."""
+        from tunewright.evaluate import predict_classes
+
+        with quiet():
+            (found,) = predict_classes(self.model, format, [turns], limit=self.base.files.context_length)
+        shown = format.text(turns, open_end=True)
+        return Reply(found.text, found.whole, 0, shown, probability=found.probability)
 
 
 def load_release(
@@ -97,21 +116,25 @@ def load_release(
     release = place.find_release(label)
     with quiet():
         from tunewright.forest import layout
-        from tunewright.models.adapters import load_adapter
+        from tunewright.models.adapters import classes_of, load_adapter
         from tunewright.models.base import load_base
         from tunewright.models.resolve import resolve
 
         base = load_base(resolve(release.base, place.cache, listener), dtype=release.template["dtype"])
-        if base.chat.fingerprint != release.template["chat_fingerprint"]:
+        folder = place.artifact(release.adapter, "adapter").path
+        # A release has one head of classes, or none.
+        head, classes = next(iter(classes_of(folder).items()), ("", []))
+        chat = with_classes(base.chat, head, classes)
+        if chat.fingerprint != release.template["chat_fingerprint"]:
             raise ModelError(
                 "The base's chat template or tokenizer is not the one that this release was trained with",
                 where=f"{release.label} on {base.files.name}",
                 hint="Put the base model back as it was, or train again.",
             )
         layout.adopt(base.model)
-        model = load_adapter(base, place.artifact(release.adapter, "adapter").path)
+        model = load_adapter(base, folder)
     recipe = recipe_from_mapping(release.recipe, where=f"recipe of {release.label}")
-    return Specialist(release, recipe, base, model)
+    return Specialist(release, recipe, base, model, chat)
 
 
 def talk(label: str, message: str, *, workspace: str | Path | Workspace | None = None) -> str:
@@ -133,7 +156,11 @@ def request(template: Mapping[str, Any], recipe: Recipe, message: str) -> list[T
         raise InputError("The message is empty")
     if template["template"] is None:
         system = template["system"]
-        place = "prompt" if recipe.data.format == "prompt_completion" else f"messages[{1 if system else 0}].content"
+        if pair := _pair(template, message):
+            first, second = _cleaned(pair, recipe).values()
+            return [Turn("user", first), Turn("user", second)]
+        in_list = f"messages[{1 if system else 0}].content"
+        place = _COLUMNS.get(template.get("format", recipe.data.format), in_list)
         user = _cleaned({place: message}, recipe)[place]
     else:
         from tunewright.data.formats import TemplateFormat
@@ -144,6 +171,18 @@ def request(template: Mapping[str, Any], recipe: Recipe, message: str) -> list[T
         system, user = form.system.fill(cells), form.user.fill(cells)
     told = [Turn("system", system)] if system.strip() else []
     return [*told, Turn("user", user)]
+
+
+def _pair(template: Mapping[str, Any], message: str) -> dict[str, str]:
+    """The two texts of a message that is a JSON object with both, where pairs are labelled; else empty."""
+    if template.get("format") != "labelled" or not message.lstrip().startswith("{"):
+        return {}
+    try:
+        given = json.loads(message)
+    except ValueError:
+        return {}
+    is_pair = isinstance(given, dict) and set(given) == {"text", TEXT_PAIR}
+    return {name: str(given[name]) for name in ("text", TEXT_PAIR)} if is_pair else {}
 
 
 def _cells(message: str, columns: Sequence[str]) -> dict[str, str]:

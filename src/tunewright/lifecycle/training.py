@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from tunewright.base.files import read_json, write_json
 from tunewright.base.quiet import quiet
+from tunewright.lifecycle.answering import answer_with_head
 from tunewright.lifecycle.choosing import settle_method
 from tunewright.lifecycle.job import Job, within
 from tunewright.lifecycle.preparing import preflight, prepare, token_tables
 from tunewright.lifecycle.quantising import quantisation_gap
+from tunewright.models.families import head_of
 
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
@@ -105,9 +107,12 @@ def _validator(job: Job, base: Base, dataset: Dataset) -> Validate | None:
 
     def validate(model: Any) -> dict[str, float]:
         asked = recipe.evaluate
-        answers = answer_examples(
-            model, base, rows, max_new_tokens=asked.max_new_tokens, batch_size=asked.batch_size, system="validation"
-        )
+        if head_of(recipe.train.objective):
+            answers = answer_with_head(job, model, rows, system="validation")
+        else:
+            answers = answer_examples(
+                model, base, rows, max_new_tokens=asked.max_new_tokens, batch_size=asked.batch_size, system="validation"
+            )
         return score(answers, answer_kind=dataset.answer_kind, metrics=asked.metrics)
 
     return validate

@@ -26,8 +26,9 @@ class Answer:
         prediction: The given answer.
         stopped: Whether the answer ended by itself; False where it was cut at the length limit.
         nats: Negative log-likelihood of the reference answer, summed over its tokens; None where the system gives none.
-        tokens: Reference tokens scored.
+        tokens: Reference tokens scored; of a head of classes, classes.
         bytes: Length of the reference in UTF-8, where its text is not kept; None: the reference's own.
+        probability: How sure the system is of what it gave, all of it together; None where it does not say.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Answer:
     nats: float | None = None
     tokens: int | None = None
     bytes: int | None = None
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ from tunewright.base.plugins import METRICS, PluginConfig
 
 _BY_ANSWER = {
     "json": ("record_exact_match", "json_valid", "field_accuracy", "perplexity"),
+    "tags": ("entity_f1", "perplexity"),
     "label": ("accuracy", "macro_f1", "perplexity"),
     "text": ("exact_match", "perplexity"),
     "tool_call": ("tool_call", "perplexity"),
@@ -18,7 +19,7 @@ def default_metrics(answer_kind: str) -> list[PluginConfig]:
     """The metrics for answers of a kind, the main one first, with their default settings.
 
     Args:
-        answer_kind: `json`, `label`, `text`, `tool_call` or `document`.
+        answer_kind: `json`, `label`, `tags`, `text`, `tool_call` or `document`.
 
     Raises:
         UnknownNameError: If there is no such kind.

@@ -19,6 +19,11 @@ from tunewright.models.encoder_format import EncoderFormat, texts
 LABEL, TAG = "label", "tag"
 
 
+def with_classes(inner: ChatFormat, head: str, classes: Sequence[str]) -> ChatFormat:
+    """How a base reads rows for a head of classes; as it reads any others where there is no head."""
+    return ClassFormat(inner, head, classes) if head else inner
+
+
 class ClassFormat(ChatFormat):
     """Renders conversations whose answer is a class, or a class for each word.
 

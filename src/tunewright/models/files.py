@@ -50,6 +50,7 @@ _SIDE_FILES = frozenset(
 _ENCODERS = ("Model", "ForMaskedLM", "ForPreTraining", "ForSequenceClassification", "ForTokenClassification")
 # Relative positions, as mT5 has them, set no limit and state none; this is what T5 and its kin were trained on.
 _RELATIVE_CONTEXT = 512
+_LATE_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer")
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length")
 
 
@@ -312,7 +313,8 @@ def _context_length(folder: Path, config: dict[str, Any]) -> int:
             where=str(folder),
             hint="Add max_position_embeddings to it.",
         )
-    return known[0]
+    # RoBERTa and its kin count positions from behind the padding token's.
+    return known[0] - (int(config.get("pad_token_id", 1)) + 1 if config.get("model_type") in _LATE_POSITIONS else 0)
 
 
 def _readme_licence(folder: Path) -> str:

@@ -133,7 +133,15 @@ def _arrays(rows: Sequence[TokenRow]) -> dict[str, Any]:
     if any(row.rejected is not None for row in rows):
         others = [row.rejected if row.rejected is not None else _empty() for row in rows]
         arrays |= _joined(others, "rejected_")
+    if rows[0].classes:
+        told = ("targets", "types")
+        arrays |= {name: np.concatenate([_or_zeros(getattr(row, name), row) for row in rows]) for name in told}
+        arrays |= {"classes": np.array(rows[0].classes), "both_ways": np.array(rows[0].both_ways)}
     return arrays
+
+
+def _or_zeros(numbers: Any, row: TokenRow) -> Any:
+    return np.zeros(len(row.tokens), np.int32) if numbers is None else numbers
 
 
 def _joined(rows: Sequence[TokenRow], prefix: str) -> dict[str, Any]:

@@ -83,8 +83,13 @@ def _tokens(
 ) -> dict[str, TokenTable]:
     from tunewright.data.tokens import tokenize_parts
     from tunewright.models.base import chat_format
+    from tunewright.models.class_format import with_classes
+    from tunewright.models.families import check_family, head_of
 
-    tables = tokenize_parts(dataset, recipe, chat_format(files), cache=cache, listener=listener)
+    objective = recipe.train.objective
+    check_family(files.kind, objective, recipe.method)
+    chat = with_classes(chat_format(files), head_of(objective), dataset.labels)
+    tables = tokenize_parts(dataset, recipe, chat, cache=cache, listener=listener)
     return {part: table for part, table in tables.items() if len(table) or part == "train"}
 
 

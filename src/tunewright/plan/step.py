@@ -70,7 +70,7 @@ def read_rows(file: Path, folder: Path, kind: Kind = "causal-lm") -> dict[str, T
     """
     import numpy as np
 
-    from tunewright.data.tokens import Sequences, TokenTable
+    from tunewright.data.tokens import Classes, Sequences, TokenTable
     from tunewright.models.text_format import ANSWER_START
 
     arrays = dict(np.load(file))
@@ -78,6 +78,10 @@ def read_rows(file: Path, folder: Path, kind: Kind = "causal-lm") -> dict[str, T
         for start, end in itertools.pairwise(arrays["starts"].tolist()):
             border = (start + end) // 2
             arrays["tokens"][border], arrays["weights"][start : border + 1] = ANSWER_START, 0.0
+    classes = None
+    if "classes" in arrays:
+        names = tuple(str(name) for name in arrays["classes"])
+        classes = Classes(names, bool(arrays["both_ways"]), arrays["targets"], arrays["types"])
 
     def table(rows: int) -> TokenTable:
         rejected = None
@@ -86,7 +90,8 @@ def read_rows(file: Path, folder: Path, kind: Kind = "causal-lm") -> dict[str, T
             starts, tokens, weights = held
             rejected = Sequences(starts[: rows + 1], tokens, weights)
         ids = tuple(f"row {row}" for row in range(rows))
-        return TokenTable(folder, ids, arrays["starts"][: rows + 1], {}, arrays["tokens"], arrays["weights"], rejected)
+        starts, tokens, weights = (arrays[name] for name in ("starts", "tokens", "weights"))
+        return TokenTable(folder, ids, starts[: rows + 1], {}, tokens, weights, rejected, classes)
 
     return {"train": table(len(arrays["starts"]) - 1), "validation": table(1)}
 

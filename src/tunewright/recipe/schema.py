@@ -117,11 +117,19 @@ class Data(Section):
     train: Sources = Field(min_length=1, description="One path, or a list of paths or sources.")
     validation: Sources = Field((), description="Rows for validation; empty: taken out of train.")
     test: Sources = Field((), description="Rows for the evaluation; empty: taken out of train.")
-    format: Literal["auto", "template", "chat", "prompt_completion", "instruction", "sharegpt", "preference"] = Field(
-        "auto", description="What a row looks like; auto recognises it by its fields, or uses the template."
-    )
+    format: Literal[
+        "auto",
+        "template",
+        "chat",
+        "prompt_completion",
+        "instruction",
+        "sharegpt",
+        "preference",
+        "labelled",
+        "tagged",
+    ] = Field("auto", description="What a row looks like; auto recognises it by its fields, or uses the template.")
     template: Template | None = Field(None, description="Makes conversations of any columns.")
-    answer: Literal["auto", "label", "json", "text", "tool_call"] = Field(
+    answer: Literal["auto", "label", "tags", "json", "text", "tool_call"] = Field(
         "auto", description="What an answer is, which decides how it is measured."
     )
     steps: tuple[plugin_field(STEPS), ...] = Field((), description="Cleaning steps, in order.")  # type: ignore[valid-type]
