@@ -150,9 +150,55 @@ def test_wrong_templates(tmp_path: Path, template: dict[str, str], reason: str) 
 
 def test_unknown_fields_show_what_a_template_looks_like(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
-        _format(tmp_path, {"text": "a", "label": "b"})
-    assert "Columns: text, label" in str(caught.value)
-    assert 'user: "{text}"\n      assistant: "{label}"' in str(caught.value)
+        _format(tmp_path, {"title": "a", "genre": "b"})
+    assert "Columns: title, genre" in str(caught.value)
+    assert 'user: "{title}"\n      assistant: "{genre}"' in str(caught.value)
+
+
+def test_a_text_and_its_label(tmp_path: Path) -> None:
+    row = {"text": "It rains.", "label": 3}
+    format = _format(tmp_path, row)
+    assert format.name == "labelled"
+    assert _messages(format, row) == [("user", "It rains.", 0), ("assistant", "3", 1)]
+    assert format.sides(list(format.flatten(row))) == (("text",), ("label",))
+    with pytest.raises(DataError, match="'label' is empty"):
+        _messages(format, {"text": "It rains.", "label": None})
+
+
+def test_a_pair_of_texts_and_its_label(tmp_path: Path) -> None:
+    row = {"text": "It rains.", "text_pair": "It is wet.", "label": "follows"}
+    format = _format(tmp_path, row)
+    expected = [("user", "It rains.", 0), ("user", "It is wet.", 0), ("assistant", "follows", 1)]
+    assert _messages(format, row) == expected
+    assert format.sides(list(format.flatten(row))) == (("text", "text_pair"), ("label",))
+    assert format.makes("text_pair")
+
+
+def test_words_and_their_tags(tmp_path: Path) -> None:
+    row = {"tokens": ["ann", "lives", "in", "oslo"], "tags": ["B-PER", "O", "O", "B-LOC"]}
+    format = _format(tmp_path, row)
+    assert format.name == "tagged"
+    as_text = {name: json.dumps(words) for name, words in row.items()}  # as a CSV has it
+    assert _messages(format, as_text) == _messages(format, row)
+    assert _messages(format, row) == [("user", "ann lives in oslo", 0), ("assistant", "B-PER O O B-LOC", 1)]
+    assert format.sides(list(format.flatten(row))) == (("tokens",), ("tags",))
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"tokens": ["a", "b"], "tags": ["O"]}, "2 tokens and 1 tags"),
+        ({"tokens": ["a b"], "tags": ["O"]}, r"tokens\[0\] is empty, or has white space"),
+        ({"tokens": ["a", ""], "tags": ["O", "O"]}, r"tokens\[1\] is empty"),
+        ({"tokens": ["a"], "tags": [None]}, r"tags\[0\] is empty"),
+        ({"tokens": "a b", "tags": ["O", "O"]}, "'tokens' is not a list"),
+        ({"tokens": [], "tags": []}, "'tokens' is"),
+    ],
+)
+def test_tagged_rows_that_are_refused(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+    format = _format(tmp_path, {"tokens": ["a"], "tags": ["O"]})
+    with pytest.raises(DataError, match=reason):
+        _messages(format, row)
 
 
 def test_a_template_beside_another_format_is_refused(tmp_path: Path) -> None:

@@ -28,7 +28,17 @@ def test_what_is_stored_is_read_back(tmp_path: Path) -> None:
 
 def test_any_reader_of_parquet_reads_it(tmp_path: Path) -> None:
     table = pl.read_parquet(store_answers(GIVEN, tmp_path))
-    assert table.columns == ["id", "system", "reference", "prediction", "stopped", "nats", "tokens", "bytes"]
+    assert table.columns == [
+        "id",
+        "system",
+        "reference",
+        "prediction",
+        "stopped",
+        "nats",
+        "tokens",
+        "bytes",
+        "probability",
+    ]
     assert table.filter(system="tuned")["stopped"].to_list() == [True, False]
     assert table.filter(system="bag_of_words")["nats"].to_list() == [None]
 

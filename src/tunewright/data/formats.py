@@ -6,6 +6,7 @@ recognised once, by the fields, and then holds for every row; rows that do not f
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -329,6 +330,9 @@ class TaggedFormat:
 def _words(values: Mapping[str, Any], field: str) -> list[str]:
     """A list's items as text; each is one word, since a row's words are kept with a space between them."""
     items = values.get(field)
+    if isinstance(items, str) and items.lstrip().startswith("["):  # tables keep lists as JSON text
+        with contextlib.suppress(ValueError):
+            items = json.loads(items)
     if not isinstance(items, list | tuple) or not items:
         raise DataError(f"'{field}' is not a list of words")
     words = [as_text(item) for item in items]
