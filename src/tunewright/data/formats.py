@@ -6,7 +6,6 @@ recognised once, by the fields, and then holds for every row; rows that do not f
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,6 @@ from tunewright.data.tool_rows import CALLS, RESULT_OF, check_results, read_cell
 from tunewright.recipe.schema import Data, Template
 
 ANSWER = "answer"
-TEXT_PAIR = "text_pair"
 KNOWN_ROLES = ("system", "user", "assistant")
 # Roles that only rows in OpenAI's own form have.
 _CHAT_ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -90,7 +88,7 @@ class TemplateFormat:
         return False
 
     def messages(self, cells: Cells) -> tuple[Message, ...]:
-        _refuse_if_all_empty(self.prompt_columns, cells, "the prompt is empty")
+        refuse_if_all_empty(self.prompt_columns, cells, "the prompt is empty")
         answer = _filled(self.answer, cells)
         system = self.system.fill(cells)
         told = [Message("system", system)] if system.strip() else []
@@ -121,7 +119,7 @@ class InstructionFormat:
 
     def messages(self, cells: Cells) -> tuple[Message, ...]:
         system, instruction, extra, output = (cells[name] or "" for name in (*self._prompt, "output"))
-        _refuse_if_all_empty(("instruction", "input"), cells, "the prompt is empty")
+        refuse_if_all_empty(("instruction", "input"), cells, "the prompt is empty")
         if not output.strip():
             raise DataError("'output' is empty")
         told = [Message("system", system)] if system.strip() else []
@@ -262,7 +260,7 @@ class PreferenceFormat:
     def messages(self, cells: Cells) -> tuple[Message, ...]:
         roles = cells.get(ROLES)
         if roles is None:
-            _refuse_if_all_empty(("prompt",), cells, "the prompt is empty")
+            refuse_if_all_empty(("prompt",), cells, "the prompt is empty")
             return self._texts.messages(cells)
         if is_empty(cells["chosen"]):
             raise DataError("'chosen' is empty")
@@ -276,70 +274,6 @@ class PreferenceFormat:
 
     def rejected(self, cells: Cells) -> str | None:
         return self._texts.rejected(cells)
-
-
-class LabelledFormat(TemplateFormat):
-    """Rows with a `text` and its `label`; where there is a `text_pair` too, the label is that of both together."""
-
-    def __init__(self) -> None:
-        super().__init__(Template(user="{text}", assistant="{label}"), "labelled")
-
-    def flatten(self, values: Mapping[str, Any]) -> dict[str, str | None]:
-        other = as_text(values.get(TEXT_PAIR))
-        return super().flatten(values) | ({} if other is None else {TEXT_PAIR: other})
-
-    def sides(self, columns: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        return (*self.prompt_columns, *([TEXT_PAIR] if TEXT_PAIR in columns else [])), self.answer_columns
-
-    def makes(self, column: str) -> bool:
-        return column == TEXT_PAIR
-
-    def messages(self, cells: Cells) -> tuple[Message, ...]:
-        *asked, answer = super().messages(cells)
-        other = cells.get(TEXT_PAIR)
-        return (*asked, *([] if is_empty(other) else [Message("user", other or "")]), answer)
-
-
-class TaggedFormat:
-    """Rows with a list of words, `tokens`, and a list of their `tags`, as many."""
-
-    name = "tagged"
-    needed: tuple[str, ...] = ("tokens", "tags")
-    pairs = False
-
-    def flatten(self, values: Mapping[str, Any]) -> dict[str, str | None]:
-        words, tags = (_words(values, name) for name in self.needed)
-        if len(words) != len(tags):
-            raise DataError(f"there are {len(words):,} tokens and {len(tags):,} tags")
-        return {"tokens": " ".join(words), "tags": " ".join(tags)}
-
-    def sides(self, columns: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        return ("tokens",), ("tags",)
-
-    def makes(self, column: str) -> bool:
-        return column in self.needed
-
-    def messages(self, cells: Cells) -> tuple[Message, ...]:
-        _refuse_if_all_empty(("tokens",), cells, "there are no tokens")
-        return Message("user", cells["tokens"] or ""), Message("assistant", cells["tags"] or "")
-
-    def rejected(self, cells: Cells) -> str | None:
-        return None
-
-
-def _words(values: Mapping[str, Any], field: str) -> list[str]:
-    """A list's items as text; each is one word, since a row's words are kept with a space between them."""
-    items = values.get(field)
-    if isinstance(items, str) and items.lstrip().startswith("["):  # tables keep lists as JSON text
-        with contextlib.suppress(ValueError):
-            items = json.loads(items)
-    if not isinstance(items, list | tuple) or not items:
-        raise DataError(f"'{field}' is not a list of words")
-    words = [as_text(item) for item in items]
-    for place, word in enumerate(words):
-        if word is None or len(word.split()) != 1:
-            raise DataError(f"{field}[{place}] is empty, or has white space inside")
-    return [word or "" for word in words]
 
 
 def choose_format(data: Data) -> Format:
@@ -376,6 +310,8 @@ def choose_format(data: Data) -> Format:
 
 
 def _formats() -> dict[str, Format]:
+    from tunewright.data.class_rows import LabelledFormat, TaggedFormat  # which builds on this file
+
     completion = TemplateFormat(Template(user="{prompt}", assistant="{completion}"), "prompt_completion")
     return {
         # First, since such rows often hold the chosen conversation as `messages`, too.
@@ -416,7 +352,7 @@ def _differing(rejected: str, chosen: str) -> str:
     return rejected
 
 
-def _refuse_if_all_empty(columns: Sequence[str], cells: Cells, what: str) -> None:
+def refuse_if_all_empty(columns: Sequence[str], cells: Cells, what: str) -> None:
     if all(is_empty(cells[name]) for name in columns):
         raise DataError(f"{what}: nothing in {', '.join(columns)}")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tunewright.base.errors import InputError, ModelError
 from tunewright.base.events import Listener, ignore
 from tunewright.base.quiet import quiet
-from tunewright.data.formats import TEXT_PAIR
+from tunewright.data.class_rows import TEXT_PAIR
 from tunewright.models.class_format import ClassFormat, with_classes
 from tunewright.recipe import Recipe, recipe_from_mapping
 from tunewright.store import Release, Workspace
