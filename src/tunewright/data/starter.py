@@ -120,9 +120,11 @@ def _written_path(path: Path, folder: Path | None) -> str:
 def _known_format(path: Path) -> Format | None:
     """The format that the file's fields show; None: plain columns, which need a template."""
     try:
-        return choose_format(Data.model_validate({"train": str(path.absolute())}))
+        found = choose_format(Data.model_validate({"train": str(path.absolute())}))
     except DataError:
         return None  # the file was read before, so what is wrong can only be that no format fits
+    # A template shows what of a label's row can be changed.
+    return None if found.name == "labelled" else found
 
 
 @dataclass(frozen=True)
