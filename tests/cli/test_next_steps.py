@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tunewright.base.errors import TrainingDivergedError
 from tunewright.cli.arguments import fill_in_resume
-from tunewright.cli.next_steps import again, command
+from tunewright.cli.next_steps import again, command, lower_rate
 
 
 @pytest.fixture
@@ -74,6 +75,33 @@ def test_asking_where_a_workspace_would_be_makes_none(here: Path, monkeypatch: p
     installed(here / "bin", monkeypatch)
     command("chat", "x", workspace=here / "elsewhere")
     assert not (here / ".tunewright").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["train", "r.yaml"], "train r.yaml --from-checkpoint 2026 --set train.learning_rate=5e-05"),
+        (
+            ["run", "r.yaml", "--set", "train.learning_rate=1e-4", "--set", "a=1", "--resume", "--json"],
+            "run r.yaml --set a=1 --json --from-checkpoint 2026 --set train.learning_rate=5e-05",
+        ),
+        (
+            ["run", "--from-checkpoint", "old", "r.yaml", "--set=train.learning_rate=3", "--resume=x"],
+            "run r.yaml --from-checkpoint 2026 --set train.learning_rate=5e-05",
+        ),
+    ],
+)
+def test_after_a_divergence_it_goes_on_at_half_the_rate(
+    arguments: list[str], expected: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(here / "bin", monkeypatch)
+    monkeypatch.setenv("PATH", str(here / "bin"))
+    error = TrainingDivergedError("what", learning_rate=1e-4, has_checkpoint=True)
+    error.run = "2026"
+    assert lower_rate(arguments, error) == f"tunewright {expected}"
+    error.has_checkpoint = False
+    assert lower_rate(arguments, error) == f"tunewright {expected.replace(' --from-checkpoint 2026', '')}"
+    assert lower_rate(["demo"], error) == lower_rate([], error) == ""
 
 
 def test_again_is_the_same_command_with_the_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

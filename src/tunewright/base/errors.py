@@ -99,7 +99,21 @@ class OutOfMemoryError(TunewrightError):
 
 
 class TrainingDivergedError(TunewrightError):
-    """A loss or a gradient is not a finite number."""
+    """A loss or a gradient is not a finite number, or the loss left its level for good.
+
+    Args:
+        learning_rate: The run's, at its peak.
+        has_checkpoint: Whether there is one from before, to go on from.
+
+    Attributes:
+        run: The run's id; empty outside of one.
+    """
+
+    def __init__(
+        self, what: str, *, where: str = "", hint: str = "", learning_rate: float, has_checkpoint: bool
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.learning_rate, self.has_checkpoint, self.run = learning_rate, has_checkpoint, ""
 
 
 class GateFailedError(TunewrightError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # The verbs that take --resume.
 RESUMING = ("demo", "run", "train")
+# Those that take --from-checkpoint.
+BEGINNING = ("run", "train")
 LATEST = "latest"
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import typer
 
-from tunewright.base.errors import TunewrightError
+from tunewright.base.errors import TrainingDivergedError, TunewrightError
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -71,7 +71,11 @@ def report(error: Exception, *, json_output: bool, debug: bool, workspace: Path 
         sys.stderr.write("".join(traceback.format_exception(error)))
     if ours is None:
         ours = _unexpected(error, workspace)
+    advice = _how_to_go_on(ours)
     print_error(ours)
+    if advice:
+        sys.stderr.write(f"{advice}\n")  # never broken, or pasting would run half of it
+        ours.hint = f"{ours.hint} {advice}"
     if json_output:
         print_json({"error": {**ours.as_json(), "exit_code": ours.exit_code}})
     return ours.exit_code
@@ -108,6 +112,17 @@ def _report_interrupt(error: KeyboardInterrupt, json_output: bool) -> int:
     if json_output:
         print_json({"error": {"type": "Interrupted", "what": what, "where": "", "hint": hint, "exit_code": code}})
     return code
+
+
+def _how_to_go_on(error: TunewrightError) -> str:
+    """The command to type after a divergence; empty for any other error."""
+    if not isinstance(error, TrainingDivergedError):
+        return ""
+    from tunewright.cli.next_steps import lower_rate
+
+    line = lower_rate(sys.argv[1:], error)
+    where = "Go on from there" if error.has_checkpoint else "Start again"
+    return f"{where} at half the rate: {line}" if line else ""
 
 
 def _how_to_resume(run: str | None) -> str:

@@ -62,6 +62,8 @@ def show_lineage(found: Mapping[str, Any]) -> None:
     """Where a release came from, as `lifecycle.release.lineage_of` gives it."""
     tree = Tree(Text(found["release"], style="bold green"))
     node = tree.add(f"run {found['run']}")
+    if origin := found["continued_from"]:
+        node.add(f"began at step {origin['step']} of run {origin['run']}")
     node.add(f"base model {found['base']['name']} {found['base']['hash'][:12]}")
     _add(node, found["artifacts"], found["sources"])
     _print(tree)

@@ -9,7 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tunewright.cli.arguments import RESUMING, fill_in_resume
+from tunewright.base.errors import TrainingDivergedError
+from tunewright.cli.arguments import BEGINNING, RESUMING, fill_in_resume
+
+_RATE = "train.learning_rate"
 
 
 def command(*words: str | Path, workspace: Path | None = None) -> str:
@@ -37,6 +40,29 @@ def again(arguments: Sequence[str], run: str) -> str:
     given = iter(fill_in_resume(list(arguments)))
     kept = [word for word in given if word != "--resume" or next(given, None) is None]
     return command(*kept, "--resume", run)
+
+
+def lower_rate(arguments: Sequence[str], error: TrainingDivergedError) -> str:
+    """The command line that goes on after a divergence, at half the rate; empty where the verb cannot.
+
+    Args:
+        arguments: Those of the command that failed, the verb first.
+        error: How it failed. Where the run left a good checkpoint, a new run begins there.
+    """
+    if not arguments or arguments[0] not in BEGINNING:
+        return ""
+    kept: list[str] = []
+    given = iter(fill_in_resume(list(arguments)))
+    for word in given:
+        if word in ("--resume", "--from-checkpoint"):
+            next(given, None)
+        elif word == "--set":
+            value = next(given, "")
+            kept += [] if value.startswith(f"{_RATE}=") else [word, value]
+        elif not word.startswith(("--resume=", "--from-checkpoint=", f"--set={_RATE}=")):
+            kept.append(word)
+    begin = ["--from-checkpoint", error.run] if error.run and error.has_checkpoint else []
+    return command(*kept, *begin, "--set", f"{_RATE}={error.learning_rate / 2:g}")
 
 
 def show_next(steps: Sequence[tuple[str, str]]) -> None:

@@ -32,4 +32,12 @@ Resume = Annotated[
         help="Go on with an unfinished run: the latest of this recipe's name, or the one named.",
     ),
 ]
+FromCheckpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--from-checkpoint",
+        metavar="RUN",
+        help="Begin a new run at another's last good checkpoint; rate and schedule may differ.",
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="TUNEWRIGHT_DEBUG")]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from tunewright.cli.faults import print_json
-from tunewright.cli.options import JsonOutput, Overrides, RecipePath, Resume, WorkspacePath
+from tunewright.cli.options import FromCheckpoint, JsonOutput, Overrides, RecipePath, Resume, WorkspacePath
 from tunewright.cli.verb import verb
 
 
@@ -25,13 +25,16 @@ def demo(resume: Resume = None, workspace: WorkspacePath = None, json_output: Js
     """The whole loop on made support-desk records: clean, train, measure, release, report."""
     from tunewright.lifecycle.demo import demo_recipe
 
-    _run_and_show(demo_recipe(), (), resume=resume, workspace=workspace, json_output=json_output, is_demo=True)
+    _run_and_show(
+        demo_recipe(), (), begin={"resume": resume}, workspace=workspace, json_output=json_output, is_demo=True
+    )
 
 
 def run(
     recipe: RecipePath,
     overrides: Overrides = None,
     resume: Resume = None,
+    from_checkpoint: FromCheckpoint = None,
     workspace: WorkspacePath = None,
     json_output: JsonOutput = False,
 ) -> None:
@@ -39,13 +42,15 @@ def run(
 
     Exits 1 where the model misses what the recipe calls success; it is stored all the same.
     """
-    _run_and_show(recipe, overrides or (), resume=resume, workspace=workspace, json_output=json_output)
+    begin = {"resume": resume, "from_checkpoint": from_checkpoint}
+    _run_and_show(recipe, overrides or (), begin=begin, workspace=workspace, json_output=json_output)
 
 
 def train(
     recipe: RecipePath,
     overrides: Overrides = None,
     resume: Resume = None,
+    from_checkpoint: FromCheckpoint = None,
     workspace: WorkspacePath = None,
     json_output: JsonOutput = False,
 ) -> None:
@@ -56,11 +61,10 @@ def train(
     from tunewright.recipe import load_recipe
 
     checked = load_recipe(recipe, overrides or ())
+    asked: dict[str, Any] = {"workspace": workspace, "resume": resume, "from_checkpoint": from_checkpoint}
     with (
         live(json_output) as (listener, stage_done),
-        start(
-            checked, workspace=workspace, listener=listener, resume=resume, kind="train", stage_done=stage_done
-        ) as job,
+        start(checked, **asked, listener=listener, kind="train", stage_done=stage_done) as job,
     ):
         adapter = train_stage(job)
     if json_output:
@@ -113,7 +117,7 @@ def _run_and_show(
     recipe: Path,
     overrides: Sequence[str],
     *,
-    resume: str | None,
+    begin: Mapping[str, str | None],
     workspace: Path | None,
     json_output: bool,
     is_demo: bool = False,
@@ -121,7 +125,7 @@ def _run_and_show(
     from tunewright.cli.live import live
     from tunewright.lifecycle.pipeline import run as run_recipe
 
-    asked: dict[str, Any] = {"overrides": overrides, "resume": resume, "workspace": workspace}
+    asked: dict[str, Any] = {"overrides": overrides, "workspace": workspace, **begin}
     with live(json_output) as (listener, stage_done):
         result = run_recipe(recipe, **asked, listener=listener, stage_done=stage_done)
     if json_output:

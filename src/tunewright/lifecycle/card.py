@@ -43,11 +43,7 @@ def model_card(job: Job, dataset: Dataset, measured: Measured, adapter: Adapter)
             "",
             f"- Adapter ({recipe.method.model_dump()['name']}) for **{files.name}**, weights `{files.weights_hash}`, "
             f"from {files.source}; licence of the base: {files.licence}.",
-            *(
-                [f"- The base was quantised: {gap}. It is to be quantised alike where this adapter is used."]
-                if gap
-                else []
-            ),
+            *([f"- The base was quantised: {gap}. Where this adapter is used, quantise it alike."] if gap else []),
             f"- Trained on dataset `{dataset.hash}`: {splits} rows. Their licence is their owner's; it is not "
             "stated here.",
             f"- Run `{job.run.id}`, seed {recipe.seed}, computed in {job.environment()['dtype']}.",

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tunewright.base.errors import TunewrightError, WorkspaceError, collect
+from tunewright.base.errors import InputError, TrainingDivergedError, TunewrightError, WorkspaceError, collect
 from tunewright.base.events import Artifact, Event, Listener, Message, Stage, ignore
+from tunewright.lifecycle.continuing import changes, find_origin
 from tunewright.lifecycle.faults import known
 from tunewright.lifecycle.meter import metered
 from tunewright.recipe import Recipe, load_recipe
@@ -175,6 +176,7 @@ def start(
     workspace: str | Path | Workspace | None = None,
     listener: Listener = ignore,
     resume: str | None = None,
+    from_checkpoint: str | None = None,
     kind: str = "run",
     stage_done: StageDone = lambda name, result: None,
 ) -> Iterator[Job]:
@@ -187,19 +189,25 @@ def start(
         workspace: An open workspace, its folder, or None: found as `Workspace.open` does.
         listener: Hears every event.
         resume: None: a new run. A run's id, or "latest": that of this recipe's name.
+        from_checkpoint: A run's id or name: the new run begins at its last good checkpoint, whatever became of it.
+            Rate, schedule and the like may differ.
         kind: What the run is for: run, train, prepare, eval.
         stage_done: Called with each stage's name and result as it ends; not for what was done before.
 
     Raises:
-        WorkspaceError: If there is nothing to resume, or it was started with another recipe.
+        WorkspaceError: If there is nothing to resume or to begin from, or it was started with another recipe.
         RunInterrupted: In place of a KeyboardInterrupt.
     """
     checked = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     if resume is None and kind != _MEASURING:
         _require_sources(checked)  # before a workspace is made for a recipe that points nowhere
+    if resume is not None and from_checkpoint is not None:
+        raise InputError("A run that is resumed has checkpoints of its own", hint="Leave --from-checkpoint out.")
     place = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     asked = checked.model_dump(mode="json")
+    taken_over = find_origin(place, from_checkpoint, asked)[1] if from_checkpoint is not None else {}
     run = place.start_run(checked.name, kind, asked) if resume is None else _to_resume(place, checked, resume)
+    run.update_manifest(**taken_over)
     with run.lock():
         try:
             yield Job(checked, place, run, listener, stage_done)
@@ -208,6 +216,8 @@ def start(
             raise RunInterrupted(run.id) from error
         except Exception as error:
             ours = known(error)
+            if isinstance(ours, TrainingDivergedError):
+                ours.run = run.id
             _finish(run, "failed", ours or error)
             if ours is None or ours is error:
                 raise
@@ -262,18 +272,9 @@ def _to_resume(workspace: Workspace, recipe: Recipe, resume: str) -> Run:
         run = next((run for run in runs if run.recipe == asked), runs[0])
     else:
         run = workspace.find_run(resume)
-    if changed := differences(run.recipe, asked):
+    if changed := changes(run.recipe, asked):
         raise WorkspaceError(
-            f"The run {run.id} was started with another recipe\n{collect(changed)}\n",
+            f"The run {run.id} was started with another recipe\n{collect(list(changed.values()))}\n",
             hint="Resume with the recipe and the --set values it was started with, or start a new run.",
         )
     return run
-
-
-def differences(then: Any, now: Any, field_name: str = "") -> list[str]:
-    """Where two recipes differ, a line each."""
-    if isinstance(then, dict) and isinstance(now, dict):
-        keys = sorted({*then, *now})
-        inner = (differences(then.get(key), now.get(key), f"{field_name}.{key}".lstrip(".")) for key in keys)
-        return [line for lines in inner for line in lines]
-    return [] if then == now else [f"{field_name}: was {then!r}, is {now!r}"]

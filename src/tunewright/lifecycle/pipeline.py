@@ -68,6 +68,7 @@ def run(
     workspace: str | Path | Workspace | None = None,
     listener: Listener = ignore,
     resume: str | None = None,
+    from_checkpoint: str | None = None,
     stage_done: StageDone = lambda name, result: None,
 ) -> RunResult:
     """Does all that a recipe says: prepare, look, train, evaluate, release, report.
@@ -78,6 +79,8 @@ def run(
         workspace: An open workspace, its folder, or None: $TUNEWRIGHT_HOME, or the nearest `.tunewright` upward.
         listener: Hears every event: stages, progress, metrics, messages.
         resume: A run's id, or "latest", to go on where it stopped. None: a new run.
+        from_checkpoint: A run's id or name: the new run begins at its last good checkpoint, such as one that diverged;
+            rate, schedule and the like may differ.
         stage_done: Called with each stage's name and result as it ends.
 
     Raises:
@@ -85,7 +88,8 @@ def run(
         RunInterrupted: After Ctrl-C; finished stages and checkpoints are kept, and `.run` says what to resume.
     """
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
-    with start(loaded, workspace=workspace, listener=listener, resume=resume, stage_done=stage_done) as job:
+    asked: dict[str, Any] = {"workspace": workspace, "resume": resume, "from_checkpoint": from_checkpoint}
+    with start(loaded, **asked, listener=listener, stage_done=stage_done) as job:
         for stage in STAGES.values():
             stage(job)
         return result_of(job)

@@ -143,14 +143,16 @@ def lineage_of(workspace: Workspace, label: str) -> dict[str, Any]:
     """Where a release came from, back to the files its rows were read from, JSON-ready.
 
     Returns:
-        `release`, `base`, `run`, `artifacts` (the tree of `Lineage.as_json`) and `sources` (path, SHA-256, rows). Which
-        line of which source each row came from stands in the dataset's tables.
+        `release`, `base`, `run`, `continued_from` (run and step of the checkpoint where that began, or null),
+        `artifacts` (the tree of `Lineage.as_json`) and `sources` (path, SHA-256, rows). Which line of which source each
+        row came from stands in the dataset's tables.
 
     Raises:
         UnknownNameError: If there is no such release.
     """
     found = workspace.find_release(label)
-    card = workspace.find_run(found.run).manifest.get("stages", {}).get("release", {}).get("card")
+    manifest = workspace.find_run(found.run).manifest
+    card = manifest.get("stages", {}).get("release", {}).get("card")
     # A run killed between its release and the mark of it has no card on record; the adapter's tree is there.
     tree = workspace.lineage(card, "release") if card else workspace.lineage(found.adapter, "adapter")
     dataset = workspace.artifact(found.dataset, "dataset")
@@ -158,6 +160,7 @@ def lineage_of(workspace: Workspace, label: str) -> dict[str, Any]:
         "release": found.label,
         "base": {"name": found.base, "hash": found.base_hash},
         "run": found.run,
+        "continued_from": manifest.get("continued_from"),
         "artifacts": tree.as_json(),
         "dataset": {"hash": dataset.hash, "path": str(dataset.path)},
         "sources": dataset.manifest["sources"],

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tunewright.base.errors import RecipeError, WorkspaceError, collect
 from tunewright.base.events import Listener, ignore
-from tunewright.lifecycle.job import LATEST, StageDone, differences, start
+from tunewright.lifecycle.continuing import changes
+from tunewright.lifecycle.job import LATEST, StageDone, start
 from tunewright.lifecycle.measuring import Measured, evaluate
 from tunewright.recipe import load_recipe
 from tunewright.store import Workspace
@@ -47,8 +48,8 @@ def remeasure(
     recipe = load_recipe(place.artifact(done["release"]["card"], "release").path / "recipe.yaml", overrides)
     changed = [
         line
-        for line in differences(release.recipe, recipe.model_dump(mode="json"))
-        if not line.startswith(tuple(f"{section}." for section in _MAY_CHANGE))
+        for field, line in changes(release.recipe, recipe.model_dump(mode="json")).items()
+        if field.partition(".")[0] not in _MAY_CHANGE
     ]
     if changed:
         raise RecipeError(

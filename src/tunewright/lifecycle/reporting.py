@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tunewright.base.files import write_text
 from tunewright.base.seeds import derive
 from tunewright.lifecycle.answering import BASE, TUNED, test_rows
+from tunewright.lifecycle.continuing import origin_of
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.measuring import Measured, evaluate
 from tunewright.lifecycle.preparing import preflight, prepare
@@ -97,7 +98,7 @@ def _training_words(job: Job, curves: Mapping[str, Any]) -> dict[str, Any]:
     method = recipe.method.model_dump(mode="json")
     settings = ", ".join(f"{key} {value}" for key, value in method.items() if key != "name" and value is not None)
     reason = job.run.manifest.get("method", {}).get("reason")  # of `method: auto`
-    gap = gap_of(job)
+    gap, origin = gap_of(job), origin_of(job.run)
     steps = f"{len(curves.get('train', [])):,} of {curves.get('steps', 0):,}"
     return {
         "Base model": f"{files.name} ({files.source})",
@@ -105,6 +106,7 @@ def _training_words(job: Job, curves: Mapping[str, Any]) -> dict[str, Any]:
         **({"Why this method": reason} if reason else {}),
         **({"The base, quantised": str(gap)} if gap else {}),
         "Trained weights": f"{curves['trainable']:,}" if curves.get("trainable") else "not recorded",
+        **({"Begun at": str(origin)} if origin else {}),
         "Steps": f"{steps} (stopped early)" if curves.get("stopped_early") else steps,
         "Examples in a step": recipe.train.batch_size,
         "Peak learning rate": recipe.learning_rate,

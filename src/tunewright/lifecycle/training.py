@@ -12,6 +12,7 @@ from tunewright.base.files import read_json, write_json
 from tunewright.base.quiet import quiet
 from tunewright.lifecycle.answering import answer_with_head
 from tunewright.lifecycle.choosing import settle_method
+from tunewright.lifecycle.continuing import begin, origin_of
 from tunewright.lifecycle.job import Job, within
 from tunewright.lifecycle.preparing import preflight, prepare, token_tables
 from tunewright.lifecycle.quantising import quantisation_gap
@@ -59,6 +60,7 @@ def train(job: Job) -> Adapter:
                 job.recipe,
                 folder=job.run.folder,
                 resume=True,
+                origin=begin(job.run, job.workspace, job.tell),
                 validate=_validator(job, base, dataset),
                 listener=listener,
             )
@@ -81,6 +83,7 @@ def train(job: Job) -> Adapter:
             "dtype": job.environment()["dtype"],
             "best_step": curves["best_step"],
             "steps": trained.steps,
+            **({"continued_from": asdict(origin)} if (origin := origin_of(job.run)) else {}),
         }
         stored = job.put("adapter", _copy_of(trained.adapter), manifest=manifest, parents=[dataset.hash])
         # The artifact is whole on disk: what was only there to resume from may go.

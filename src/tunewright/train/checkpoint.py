@@ -12,6 +12,7 @@ from tunewright.base import events
 from tunewright.base.errors import WorkspaceError
 from tunewright.base.files import atomic_directory, hash_file, read_json, write_json
 
+FOLDER = "checkpoints"  # in a run's own
 KEPT = 2  # the newest, and one to fall back on should it be damaged
 
 
@@ -40,12 +41,15 @@ class Progress:
     scores: list[tuple[int, dict[str, float]]] = field(default_factory=list)
 
 
-def save(folder: Path, progress: Progress, tensors: Mapping[str, Mapping[str, Any]], fingerprint: str) -> None:
+def save(
+    folder: Path, progress: Progress, tensors: Mapping[str, Mapping[str, Any]], fingerprint: str, *, kin: str = ""
+) -> None:
     """Writes a checkpoint and removes all but the newest two.
 
     Args:
         tensors: File name (without suffix) to named tensors: weights, optimiser, random states, best weights.
         fingerprint: What the run is about; a resume with another one is refused.
+        kin: What other runs must share to begin from this checkpoint.
     """
     from safetensors.torch import save_file
 
@@ -55,7 +59,7 @@ def save(folder: Path, progress: Progress, tensors: Mapping[str, Mapping[str, An
             for name, group in tensors.items():
                 save_file({key: value.contiguous() for key, value in group.items()}, temporary / f"{name}.safetensors")
             hashes = {file.name: hash_file(file) for file in sorted(temporary.iterdir())}
-            state = {"progress": asdict(progress), "fingerprint": fingerprint, "hashes": hashes}
+            state = {"progress": asdict(progress), "fingerprint": fingerprint, "kin": kin, "hashes": hashes}
             write_json(temporary / "state.json", state)
     for old in _newest_first(folder)[KEPT:]:
         shutil.rmtree(old)
@@ -95,9 +99,40 @@ def latest(
     return None
 
 
+def borrow(folder: Path, kin: str) -> tuple[Progress, dict[str, dict[str, Any]]]:
+    """The newest undamaged checkpoint of another run, which is left as it is.
+
+    Raises:
+        WorkspaceError: If there is none, or if the runs differ in what such a checkpoint means.
+    """
+    place = newest_good(folder)
+    if place is None:
+        raise WorkspaceError("This run has no checkpoint to begin from", where=str(folder), hint="Start a new run.")
+    state = read_json(place / "state.json")
+    if state.get("kin") != kin:
+        raise WorkspaceError(
+            "This checkpoint was made with another method, dataset, base model, optimiser or order of the rows",
+            where=str(place),
+            hint="Between the runs only the rate, its schedule and the like may differ.",
+        )
+    return _read(place, state)
+
+
+def discard(folder: Path, *, since: int) -> None:
+    """Removes the checkpoints of a step and of all later ones: whoever resumed there would come apart at once."""
+    for place in _newest_first(folder):
+        if step_of(place) >= since:
+            shutil.rmtree(place)
+
+
 def newest_good(folder: Path) -> Path | None:
     """The newest checkpoint that is undamaged; None where there is none."""
     return next((place for place in _newest_first(folder) if not _fault(place)), None)
+
+
+def step_of(place: Path) -> int:
+    """The step after which a checkpoint was written."""
+    return int(place.name.removeprefix("step-"))
 
 
 def _read(place: Path, state: dict[str, Any]) -> tuple[Progress, dict[str, dict[str, Any]]]:

@@ -37,6 +37,7 @@ from tunewright.train.determinism import deterministic, random_state, set_random
 from tunewright.train.diagnosis import Curves, Diagnosis, diagnose
 from tunewright.train.explosion import LEVEL_STEPS, PATIENCE_STEPS, steps_far_above
 from tunewright.train.interrupt import Interrupt
+from tunewright.train.kinship import kin
 from tunewright.train.noise import check_noise, noisy_embeddings
 from tunewright.train.optimiser import Optimiser
 from tunewright.train.penalty import StepPenalty
@@ -47,7 +48,6 @@ from tunewright.train.states import FrozenStates
 if TYPE_CHECKING:
     from tunewright.models.base import Base
 
-_CHECKPOINTS = "checkpoints"
 _WATCHED_STEPS = LEVEL_STEPS + PATIENCE_STEPS
 
 # Scores of a model by name, each the higher the better. The loop knows nothing of how they are measured.
@@ -84,6 +84,7 @@ def train(
     *,
     folder: Path,
     resume: bool = False,
+    origin: Path | None = None,
     validate: Validate | None = None,
     listener: events.Listener = events.ignore,
 ) -> Trained:
@@ -95,6 +96,8 @@ def train(
         recipe: What to do; `method`, `train`, `forgetting` and `seed` are read.
         folder: Where checkpoints and the adapter go.
         resume: Go on from the newest checkpoint in the folder, should there be one.
+        origin: Folder of another run, to begin from its newest good checkpoint where there is none to resume. Rate,
+            schedule and the like may differ from that run's.
         validate: Scores the model at each validation; needed where `train.best` names one of its scores.
         listener: Hears a stage "train", and metrics at each step and each validation.
 
@@ -108,8 +111,8 @@ def train(
     """
     with deterministic(), Interrupt() as interrupt:
         session = _Session(base, tables, recipe, folder, validate, listener)
-        if resume:
-            session.restore()
+        if resume or origin:
+            session.restore(origin)
         return session.run(interrupt)
 
 
@@ -177,6 +180,10 @@ class _Session:
         settings["train"]["learning_rate"] = self._recipe.learning_rate
         return hash_value([settings, self._rows.tables, self._base.files.weights_hash])
 
+    @property
+    def _kin(self) -> str:
+        return kin(self._recipe, self._rows.tables, self._base.files.weights_hash)
+
     def run(self, interrupt: Interrupt) -> Trained:
         """Steps until the end, until patience runs out, or until Ctrl-C."""
         started = saved = time.monotonic()
@@ -229,9 +236,11 @@ class _Session:
             logp = score(self._model, forest, DEFAULT_BACKEND).logp
             yield -(logp * logp.new_tensor(forest.edge_weight())).sum()
 
-    def restore(self) -> None:
-        """Takes up the newest undamaged checkpoint, if there is one."""
-        found = checkpoint.latest(self._folder / _CHECKPOINTS, self._fingerprint, self._listener)
+    def restore(self, origin: Path | None = None) -> None:
+        """Takes up the newest undamaged checkpoint, if there is one: the run's own, else that of its origin."""
+        found = checkpoint.latest(self._folder / checkpoint.FOLDER, self._fingerprint, self._listener)
+        if found is None and origin is not None:
+            found = checkpoint.borrow(origin / checkpoint.FOLDER, self._kin)
         if found is None:
             return
         self._progress, tensors = found
@@ -320,9 +329,9 @@ class _Session:
                 gradient.mul_(self._config.clip_norm / norm)
         return penalty, norm
 
-    def _check_finite(self, value: float, what: str, step: int) -> None:
+    def _check_finite(self, value: float, what: str, step: int, *, weights_of: int | None = None) -> None:
         if not math.isfinite(value):
-            raise self._diverged(f"The {what} is not a finite number", step)
+            raise self._diverged(f"The {what} is not a finite number", step, weights_of=weights_of)
 
     def _check_level(self) -> int:
         """Stops a run whose loss has left its level for good; gives how many steps in a row it has been far above."""
@@ -335,14 +344,22 @@ class _Session:
             raise self._diverged(f"{what} over {far_above} steps", first)
         return far_above
 
-    def _diverged(self, what: str, step: int) -> TrainingDivergedError:
-        """The error for a step, counted from 1: names its rows, and what the user still has."""
-        kept = checkpoint.newest_good(self._folder / _CHECKPOINTS)
+    def _diverged(self, what: str, step: int, *, weights_of: int | None = None) -> TrainingDivergedError:
+        """The error for a step, counted from 1: names its rows, and what the user still has.
+
+        Args:
+            weights_of: The step that made the weights with which it was seen; by default the one before. Checkpoints
+                from there on hold them, and are removed.
+        """
+        checkpoint.discard(self._folder / checkpoint.FOLDER, since=step - 1 if weights_of is None else weights_of)
+        kept = checkpoint.newest_good(self._folder / checkpoint.FOLDER)
         last = f"the last good checkpoint is {kept}" if kept else "no checkpoint was written yet"
         return TrainingDivergedError(
             f"{what} (rows {self._rows.names(self._order.of_step(step - 1))})",
             where=f"step {step}",
             hint=f"Lower train.learning_rate or look at these rows; {last}.",
+            learning_rate=self._recipe.learning_rate,
+            has_checkpoint=kept is not None,
         )
 
     def _validate(self) -> None:
@@ -351,7 +368,7 @@ class _Session:
         values = {"loss": self._held_out_loss()} if self._held_out else {}
         if values:
             progress.validation.append((progress.step, values["loss"]))
-            self._check_finite(values["loss"], "validation loss", progress.step)
+            self._check_finite(values["loss"], "validation loss", progress.step, weights_of=progress.step)
         scores = self._scores()
         if scores:
             progress.scores.append((progress.step, scores))
@@ -407,7 +424,7 @@ class _Session:
             "best": self._best,
         }
         held = {name: group for name, group in tensors.items() if group}
-        checkpoint.save(self._folder / _CHECKPOINTS, self._progress, held, self._fingerprint)
+        checkpoint.save(self._folder / checkpoint.FOLDER, self._progress, held, self._fingerprint, kin=self._kin)
 
     def _diagnose(self) -> Diagnosis:
         """What the curves say, told to whoever listens."""
