@@ -50,9 +50,10 @@ def test_what_the_state_is_made_of_may_not(change: dict[str, Any]) -> None:
 
 
 def test_a_run_begun_elsewhere_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
-    def work(folder: Path, rate: float = 0.01, **options: Any) -> Any:
+    def work(folder: Path, rate: float = 0.01, rank: int = 4, **options: Any) -> Any:
         base = made_base(tmp_path / "tiny")
-        recipe = made_recipe(epochs=1, learning_rate=rate, batch_size=4, checkpoint_every_s=1e-4)
+        method = {"name": "lora", "rank": rank}
+        recipe = made_recipe(method, epochs=1, learning_rate=rate, batch_size=4, checkpoint_every_s=1e-4)
         return train(base, made_tables(base, tmp_path / "cache", rows=32), recipe, folder=folder, **options)
 
     def stop(event: events.Event) -> None:
@@ -75,9 +76,7 @@ def test_a_run_begun_elsewhere_is_resumed_to_the_same_bytes(tmp_path: Path) -> N
     assert sorted(place.name for place in (tmp_path / "first" / checkpoint.FOLDER).iterdir()) == left
 
     with pytest.raises(WorkspaceError, match="another method, dataset, base model"):
-        base = made_base(tmp_path / "tiny")
-        tables = made_tables(base, tmp_path / "cache", rows=24)
-        train(base, tables, made_recipe(batch_size=4), folder=tmp_path / "other", origin=tmp_path / "first")
+        work(tmp_path / "other", rank=2, origin=tmp_path / "first")
     with pytest.raises(WorkspaceError, match="no checkpoint to begin from"):
         work(tmp_path / "none", origin=tmp_path / "absent")
 
