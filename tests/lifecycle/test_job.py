@@ -11,7 +11,7 @@ import pytest
 from tests.lifecycle.world import write_recipe, write_rows
 from tunewright.base.errors import DiskFullError, WorkspaceError
 from tunewright.base.events import Event, Message, Stage
-from tunewright.lifecycle.job import Job, RunInterrupted, differences, start, within
+from tunewright.lifecycle.job import Job, RunInterrupted, start, within
 from tunewright.recipe import Recipe, load_recipe
 from tunewright.store import Workspace
 
@@ -102,11 +102,6 @@ def test_another_recipe_is_refused_and_the_difference_named(recipe: Recipe, work
         pass
     with start(recipe, workspace=workspace, resume="latest") as resumed:
         assert resumed.run.id != second.run.id
-
-
-def test_differences_name_the_field() -> None:
-    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}) == ["a.c: was 2, is 3"]
-    assert differences({"a": [1]}, {"a": [1]}) == []
 
 
 def test_inner_stages_are_renamed_and_their_ends_become_progress() -> None:

@@ -12,6 +12,7 @@ from tunewright.base.plugins import METHODS
 from tunewright.base.seeds import derive
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.preparing import token_tables
+from tunewright.models.families import head_of
 
 if TYPE_CHECKING:
     from tunewright.data.tokens import TokenTable
@@ -51,13 +52,16 @@ class Gap:
 
 
 def quantisation_gap(job: Job, base: Base) -> Gap | None:
-    """Measures a base before and after it is quantised, once in a run's life; None where the method leaves it as it is.
+    """Measures a base before and after it is quantised, once in a run's life.
+
+    None where the method leaves the base as it is, or where a head of classes learns: before it has learned, there is
+    no loss to speak of.
 
     It is told, and kept in the run's manifest as `quantisation`. The base is quantised in place, as the method's
     `attach` takes it.
     """
     method = job.recipe.method
-    if not hasattr(METHODS.module(method.plugin), "quantisation_gap"):
+    if not hasattr(METHODS.module(method.plugin), "quantisation_gap") or head_of(job.recipe.train.objective):
         return None
     kept = gap_of(job)
     if kept is not None:

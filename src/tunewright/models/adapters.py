@@ -109,6 +109,7 @@ def _load_method(base: Base, folder: Path, manifest: dict[str, Any]) -> Any:
 
 def _load_peft(base: Base, folder: Path) -> Any:
     from peft import PeftConfig, PeftModel
+    from safetensors import SafetensorError
 
     from tunewright.models.methods._peft import fused, is_quantised
 
@@ -116,5 +117,19 @@ def _load_peft(base: Base, folder: Path) -> Any:
         settings = PeftConfig.from_pretrained(str(folder))
         if settings.peft_type == "LORA" and not is_quantised(base.model):
             settings = fused(settings)
-        model = PeftModel.from_pretrained(base.model, str(folder), is_trainable=False, config=settings)
+        try:
+            model = PeftModel.from_pretrained(base.model, str(folder), is_trainable=False, config=settings)
+        except (RuntimeError, ValueError, KeyError, OSError, SafetensorError) as error:
+            raise _does_not_fit(base, folder, error) from error
         return model.eval().requires_grad_(False)  # PEFT leaves virtual tokens trainable
+
+
+def _does_not_fit(base: Base, folder: Path, error: Exception) -> ModelError:
+    # torch's account of mismatched sizes has a heading, and then a line for each weight.
+    lines = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
+    first = next((line for line in lines if "size mismatch" in line), lines[0]).rstrip(".")
+    return ModelError(
+        f"This adapter does not fit the base {base.files.name} ({first})",
+        where=str(folder),
+        hint="Load it on the base that it was trained on: a vocabulary or layers of other sizes are another model's.",
+    )

@@ -14,6 +14,7 @@ from tunewright.models.chat import ChatFormat
 from tunewright.models.encoder_format import EncoderFormat
 from tunewright.models.files import BaseFiles
 from tunewright.models.text_format import TextFormat
+from tunewright.models.vocabulary import check_vocabulary
 
 Dtype = Literal["float32", "bfloat16"]
 # What loads a model of each kind, in transformers' words, and how it reads conversations.
@@ -75,6 +76,7 @@ def load_base(
             )
         except (ValueError, KeyError, RuntimeError, OSError, ImportError) as error:
             raise _cannot_load(files, error) from error
+    check_vocabulary(chat.tokenizer, model, f"{files.name} at {files.folder}")
     pooler = _take_pooler(model, sorted(found["missing_keys"]), files) if files.kind == ENCODER else None
     return Base(model.eval().requires_grad_(False), chat.tokenizer, chat, files, pooler)
 
