@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.command import tunewright
 from tests.lifecycle.world import make_world
-from tunewright.models import memory
+from tunewright.models import available, memory
 
 
 @pytest.fixture
@@ -16,14 +16,14 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("TUNEWRIGHT_HOME", raising=False)
     monkeypatch.delenv("TUNEWRIGHT_CACHE", raising=False)
     monkeypatch.chdir(tmp_path)
-    return make_world(tmp_path / "world", rows=120)
+    return make_world(tmp_path / "world", rows=120, train={"node_budget": 2048, "checkpointing": "none"})
 
 
 def short_of_memory(world: Path, monkeypatch: pytest.MonkeyPatch, share: float) -> None:
     """Leaves a little less memory free than a recipe takes beside the libraries."""
     total = tunewright("plan", world, "--json").document["options"][0]["peak_bytes"]
     beside = total - memory.PROCESS_BYTES
-    monkeypatch.setattr(memory, "available_bytes", lambda: round(memory.PROCESS_BYTES + share * beside))
+    monkeypatch.setattr(available, "available_bytes", lambda: round(memory.PROCESS_BYTES + share * beside))
 
 
 def test_help_has_examples(world: Path) -> None:
@@ -69,11 +69,11 @@ def test_fix_writes_the_change_and_then_it_fits(world: Path, monkeypatch: pytest
     before = world.read_text()
     shown = tunewright("plan", world, "--fix")
     assert shown.code == 0, shown.err
-    assert "+  node_budget: " in shown.out
+    assert "-  node_budget: 2048" in shown.out
     lines = world.read_text().splitlines()
     added = [line for line in lines if line not in before.splitlines()]
     assert len(added) == 1
-    assert "node_budget" in added[0]
+    assert added[0].startswith("  node_budget: ")
     assert lines[0] == "# ours"
     assert tunewright("plan", world).code == 0
     assert tunewright("plan", world, "--fix", "--json").document["fixed"] is None

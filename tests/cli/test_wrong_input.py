@@ -95,7 +95,7 @@ def test_an_unknown_model(world: Path, here: Path) -> None:
 
 
 def test_a_model_too_large_for_memory(world: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunewright.models.memory.available_bytes", lambda: 1 << 20)
+    monkeypatch.setattr("tunewright.models.available.available_bytes", lambda: 1 << 20)
     refused(tunewright("run", world), "0.0 GB are free", "What would make it fit")
 
 

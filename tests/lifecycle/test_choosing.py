@@ -15,7 +15,8 @@ from tunewright.base.events import Event, Message
 from tunewright.base.files import read_json
 from tunewright.lifecycle.job import start
 from tunewright.lifecycle.stages import preflight, train
-from tunewright.models import memory
+from tunewright.models import available, memory
+from tunewright.models.treatment import treat
 
 QUICK = ["train.epochs=0.2", "evaluate.limit=4", "evaluate.systems=[base]"]
 LORA = {"name": "lora", "rank": 8, "alpha": None, "dropout": 0.0, "targets": "all-linear"}
@@ -89,7 +90,7 @@ def test_a_resumed_run_keeps_the_choice_though_memory_is_another(
     with start(recipe, workspace=tmp_path / "ws", listener=events.append) as job:
         preflight(job)
     kept = job.run.manifest["method"]
-    monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 20)
+    monkeypatch.setattr(available, "available_bytes", lambda: 1 << 20)
     with start(recipe, workspace=tmp_path / "ws", resume="latest", listener=events.append) as again:
         assert again.run.id == job.run.id
         assert train(again).stored.manifest["method"] == LORA
@@ -97,10 +98,38 @@ def test_a_resumed_run_keeps_the_choice_though_memory_is_another(
     assert len(said(events)) == 1
 
 
+def test_a_resumed_run_cuts_its_steps_as_it_began(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = tw.load_recipe(world, ["train.epochs=0.5", "train.checkpointing=none"])
+    events: list[Event] = []
+    with start(recipe, workspace=tmp_path / "ws") as job:
+        preflight(job)
+    assert job.run.manifest["memory"] == {"node_budget": 2048, "checkpointing": "none"}
+    job.run.update_manifest(memory={"node_budget": 64, "checkpointing": "layers"})  # as if little had been free then
+    with start(recipe, workspace=tmp_path / "ws", resume="latest", listener=events.append) as again:
+        train(again)
+        assert (again.recipe.train.node_budget, again.recipe.train.checkpointing) == (64, "layers")
+    assert not [event for event in events if isinstance(event, Message) and "Pieces of" in event.text]
+
+
+def test_where_little_is_free_pieces_are_smaller_and_that_is_told(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tw.load_recipe(world, ["train.epochs=0.5"])
+    account = memory.PROCESS_BYTES + 2_000_000
+    monkeypatch.setattr(available, "available_bytes", lambda: round(1.1 * account))
+    events: list[Event] = []
+    with start(recipe, workspace=tmp_path / "ws", listener=events.append) as job:
+        preflight(job)
+    (told,) = [event.text for event in events if isinstance(event, Message) and "Pieces of" in event.text]
+    kept = job.run.manifest["memory"]
+    assert kept["node_budget"] < 2048 or kept["checkpointing"] == "layers"
+    assert f"Pieces of {kept['node_budget']:,} nodes" in told
+
+
 def test_where_nothing_fits_the_run_stops_before_training(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 20)
+    monkeypatch.setattr(available, "available_bytes", lambda: 1 << 20)
     with (
         pytest.raises(OutOfMemoryError),
         start(tw.load_recipe(world, QUICK), workspace=tmp_path / "ws") as job,
@@ -126,8 +155,8 @@ def test_a_reference_counts_against_full_training(
         choosing.settle_method(job)
         size = memory.model_size(job.base_files().folder)
     (means,) = seen
-    piece = memory.Piece.of_rows(1, recipe.train.node_budget + 1)
-    account = memory.estimate_training_bytes(size, memory.treat(size, full.Config(), "float32"), piece)
+    piece = memory.Piece.of_rows(1, recipe.train.piece_nodes + 1)
+    account = memory.estimate_training_bytes(size, treat(size, full.Config(), "float32"), piece)
     assert means.peak(full.Config()) - account.total == (copies - 1) * 4 * size.parameters
     # A layer's widths: q, o 64 each; k, v 48 each; gate, up, down 96 each. 512, in 2 layers, at rank 8.
     assert job.run.manifest["method"]["reason"].startswith("8,192 weights at rank 8 can hold 2 rows with 5 tokens")

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tests.tiny import tiny_folder, tiny_model
 from tunewright.base.plugins import METHODS
 from tunewright.forest import Path, build, edges, layout
+from tunewright.forest.forest import plant
 from tunewright.forest.score import run
-from tunewright.models import memory
+from tunewright.forest.virtual import virtual_count
 from tunewright.models.memory import (
     HEAD_ROWS,
     PROCESS_BYTES,
@@ -18,16 +19,16 @@ from tunewright.models.memory import (
     Machine,
     ModelSize,
     Piece,
-    Treatment,
-    available_bytes,
+    Sparing,
     estimate_training_bytes,
     kept_for_backward,
     model_size,
     size_of,
-    treat,
+    waiting,
 )
-from tunewright.models.methods import full, layers, lora, qlora, rslora
+from tunewright.models.methods import bottleneck, full, ia3, layers, lora, molora, prefix, prompt, qlora, rslora
 from tunewright.models.resolve import resolve
+from tunewright.models.treatment import Treatment, treat
 from tunewright.plan.work import piece_of
 
 SMOLLM2 = ModelSize(134_515_008, layers=30, hidden=576, intermediate=1536, vocabulary=49_152, linear_widths=305_280)
@@ -60,9 +61,9 @@ def test_lora_parameters_equal_what_peft_attaches(files):
     assert model_size(files.folder).lora_parameters(3) == trainable
 
 
-def kept_by_autograd(method, dtype):
+def kept_by_autograd(method, dtype, layers=3):
     """Bytes that autograd keeps of a tiny model over a forest, by torch's hooks; the piece, and the model's size."""
-    model = tiny_model(hidden_size=96, intermediate_size=160, num_hidden_layers=3).to(getattr(torch, dtype))
+    model = tiny_model(hidden_size=96, intermediate_size=160, num_hidden_layers=layers).to(getattr(torch, dtype))
     layout.adopt(model.requires_grad_(False))
     size = size_of(model.config.to_dict(), tuple((name, tuple(w.shape)) for name, w in model.named_parameters()))
     attached = METHODS.call(method.plugin, "attach", model, method, 1).train()
@@ -83,7 +84,7 @@ def kept_by_autograd(method, dtype):
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         run(attached, forest)
-    return sum(saved.values()), piece_of(forest), size
+    return sum(saved.values()), piece_of(plant(forest, virtual_count(attached))), size
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,58 @@ def test_what_is_kept_is_what_autograd_keeps(method, dtype):
     account = kept_for_backward(size, treat(size, method, dtype), piece, dtype)
     layout_bytes = piece.pairs * 9  # not autograd's: it lives as long as the piece
     assert sum(account) - layout_bytes == pytest.approx(kept, rel=0.04)
+
+
+@pytest.mark.parametrize(
+    ("method", "dtype"),
+    [
+        (ia3.Config(), "float32"),
+        (ia3.Config(), "bfloat16"),
+        (prompt.Config(tokens=8), "float32"),
+        (prefix.Config(tokens=8), "float32"),
+        (molora.Config(experts=3), "float32"),
+        (molora.Config(dropout=0.1), "bfloat16"),
+        (bottleneck.Config(width=16), "float32"),
+        (bottleneck.Config(width=16, dropout=0.1), "bfloat16"),
+    ],
+    ids=["ia3", "ia3-bfloat16", "prompt", "prefix", "molora", "molora-bfloat16", "bottleneck", "bottleneck-bfloat16"],
+)
+def test_so_it_is_with_methods_that_begin_inside_the_first_block(method, dtype):
+    # What stands before them there keeps nothing: of twelve blocks that matters little.
+    kept, piece, size = kept_by_autograd(method, dtype, layers=12)
+    account = kept_for_backward(size, treat(size, method, dtype), piece, dtype)
+    assert sum(account) - piece.pairs * 9 == pytest.approx(kept, rel=0.04)
+
+
+def test_blocks_computed_again_keep_what_they_read():
+    treatment = treat(SMOLLM2, lora.Config(), "float32")
+    piece = Piece.of_rows(8, 65)
+    whole, again = (
+        estimate_training_bytes(SMOLLM2, treatment, piece, sparing=Sparing(recomputed)) for recomputed in (False, True)
+    )
+    read = 30 * 8 * 64 * 576 * 4
+    assert waiting(SMOLLM2, treatment, piece, "float32", Sparing(True)) == (
+        read + 2 * 8 * 64 * 576 * 4,  # and the rotary positions; heads are not known, so one as wide as all
+        piece.pairs * 9,
+    )
+    assert again.total < whole.total
+    assert again.activations > read
+    assert again.state == whole.state
+
+
+def test_an_off_loaded_optimiser_leaves_nothing_of_it_on_the_card():
+    treatment = treat(SMOLLM2, full.Config(), "bfloat16")
+    card = Machine(0, has_heap=False, maps_files=False)
+    piece = Piece.of_rows(1, 9)
+    held, aside = (
+        estimate_training_bytes(
+            SMOLLM2, treatment, piece, dtype="bfloat16", machine=card, sparing=Sparing(offloaded=offloaded)
+        )
+        for offloaded in ("none", "optimiser")
+    )
+    assert held.state == 18 * SMOLLM2.parameters
+    assert aside.state == 2 * SMOLLM2.parameters
+    assert aside.copies == 0
 
 
 def test_the_account_of_a_block_worked_by_hand():
@@ -185,31 +238,3 @@ def test_more_work_never_takes_less(rows, length, rank):
 
     least = total(rows, length, rank)
     assert least <= min(total(rows + 1, length, rank), total(rows, length + 1, rank), total(rows, length, rank + 1))
-
-
-def test_the_containers_limit_holds_where_it_is_less(tmp_path, monkeypatch):
-    group = tmp_path / "a" / "b"
-    group.mkdir(parents=True)
-    (tmp_path / "a" / "memory.max").write_text("1000000\n")
-    (tmp_path / "a" / "memory.current").write_text("700000\n")
-    (tmp_path / "a" / "memory.stat").write_text("anon 100\ninactive_file 200000\n")
-    (group / "memory.max").write_text("max\n")
-    (tmp_path / "membership").write_text("0::/a/b\n")
-    limits = memory._cgroup_limits(tmp_path, tmp_path / "membership")
-    assert limits == [(1_000_000, 500_000)]
-    monkeypatch.setattr(memory, "_cgroup_limits", lambda: limits)
-    assert available_bytes() == 500_000
-
-
-def test_the_older_cgroups_are_read_too(tmp_path):
-    group = tmp_path / "memory" / "job"
-    group.mkdir(parents=True)
-    (group / "memory.limit_in_bytes").write_text("2048\n")
-    (group / "memory.usage_in_bytes").write_text("1024\n")
-    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")
-    (tmp_path / "membership").write_text("4:memory:/job\n1:cpu:/job\n")
-    assert memory._cgroup_limits(tmp_path, tmp_path / "membership") == [(2048, 1024)]
-
-
-def test_a_machine_without_cgroups_has_no_such_limit(tmp_path):
-    assert memory._cgroup_limits(tmp_path, tmp_path / "absent") == []

@@ -1,7 +1,7 @@
 import pytest
 
 from tunewright.base.errors import UnknownNameError
-from tunewright.models import memory
+from tunewright.models import available, memory
 from tunewright.plan.devices import devices, find_device
 
 
@@ -34,7 +34,7 @@ def test_an_unknown_card_is_refused_with_what_was_meant():
 
 
 def test_this_machine_is_measured(monkeypatch):
-    monkeypatch.setattr(memory, "available_bytes", lambda: 12_345)
+    monkeypatch.setattr(available, "available_bytes", lambda: 12_345)
     here = find_device(None)
     assert (here.name, here.memory_bytes, here.is_here) == ("this-machine", 12_345, True)
     assert here.best_product("float32") > 0

@@ -2,7 +2,7 @@ import pytest
 
 from tests.plan.made import SEVEN_B, made_device, made_forecast, made_recipe
 from tunewright.base.errors import OutOfMemoryError
-from tunewright.models import memory
+from tunewright.models import available
 from tunewright.plan.fit import changed, changes, check_fits
 
 
@@ -18,7 +18,7 @@ def peak(forecast, **fields):
 def test_each_setting_alone_is_tried_and_the_harmless_comes_first():
     forecast = made_forecast(made_recipe(batch_size=16, node_budget=2048), made_device())
     found = ways(forecast, peak(forecast) - 1)
-    assert list(found)[:3] == ["train.node_budget", "train.dtype", "train.batch_size"]
+    assert list(found)[:3] == ["train.node_budget", "train.checkpointing", "train.offload"]
     assert {"method.rank", "method", "base"} & set(found) >= {"method.rank"}
     assert found["train.batch_size"].fields == {"train.batch_size": 8}
 
@@ -41,7 +41,15 @@ def test_full_training_of_seven_billion_is_told_of_lora_and_qlora():
 
 def test_where_no_setting_alone_is_enough_several_are():
     forecast = made_forecast(made_recipe(SEVEN_B, batch_size=64, node_budget=4096), made_device())
-    least = peak(forecast, train__node_budget=64, train__dtype="bfloat16", train__batch_size=1, method="qlora")
+    least = peak(
+        forecast,
+        train__node_budget=64,
+        train__checkpointing="layers",
+        train__offload="optimiser",
+        train__dtype="bfloat16",
+        train__batch_size=1,
+        method="qlora",
+    )
     together = changes(forecast, least + 10**8)[0]
     assert len(together.fields) > 1
     assert together.peak_bytes <= least + 10**8
@@ -59,12 +67,19 @@ def test_a_settings_name_with_the_method_keeps_its_rank():
 
 
 def test_a_run_that_cannot_fit_is_refused_with_both_numbers_and_a_way_out(monkeypatch):
-    forecast = made_forecast(made_recipe(batch_size=16), made_device())
-    monkeypatch.setattr(memory, "available_bytes", lambda: 2 * 10**9)
+    forecast = made_forecast(made_recipe(batch_size=16, node_budget=2048, checkpointing="none"), made_device())
+    monkeypatch.setattr(available, "available_bytes", lambda: 2 * 10**9)
     with pytest.raises(OutOfMemoryError) as caught:
         check_fits(forecast.recipe, forecast.size, {})
     assert caught.value.exit_code == 2
     assert "and 2.0 GB are free" in str(caught.value)
     assert "train.node_budget: " in str(caught.value)
-    monkeypatch.setattr(memory, "available_bytes", lambda: 10**12)
+    monkeypatch.setattr(available, "available_bytes", lambda: 10**12)
     check_fits(forecast.recipe, forecast.size, {})
+
+
+def test_a_row_that_is_too_large_alone_is_told_of(monkeypatch):
+    forecast = made_forecast(made_recipe(node_budget=8, checkpointing="layers", batch_size=1), made_device())
+    monkeypatch.setattr(available, "available_bytes", lambda: 10**9)
+    with pytest.raises(OutOfMemoryError, match=r"a data\.max_length below 63"):
+        check_fits(forecast.recipe, forecast.size, {})

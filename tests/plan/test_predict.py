@@ -3,13 +3,15 @@ import pytest
 from tests.lifecycle.world import make_world
 from tests.plan.made import LARGEST_BYTES, SEVEN_B, made_device, made_forecast, made_recipe, made_table
 from tunewright.base.errors import InputError, UnknownNameError
-from tunewright.models.memory import Piece, treat
+from tunewright.models.memory import Piece
 from tunewright.models.methods import full, lora
+from tunewright.models.treatment import treat
 from tunewright.plan import plan
 from tunewright.plan.bases import known_bases
 from tunewright.plan.devices import find_device
 from tunewright.plan.predict import REGIMES, disk_bytes, full_state_bytes, training_flops
 from tunewright.plan.work import Load, work_assumed
+from tunewright.recipe import load_recipe
 from tunewright.store import Workspace
 
 SEVEN = known_bases()[SEVEN_B.lower()]
@@ -144,19 +146,38 @@ def test_another_device_cannot_be_measured(world):
 
 
 def test_what_does_not_fit_comes_with_what_would_make_it_fit(world, monkeypatch):
-    everything = plan(world).as_recipe.memory
-    monkeypatch.setattr("tunewright.models.memory.available_bytes", lambda: everything.total - 1)
-    found = plan(world)
+    fixed = load_recipe(world, ["train.node_budget=2048", "train.checkpointing=none"])
+    everything = plan(fixed).as_recipe.memory
+    monkeypatch.setattr("tunewright.models.available.available_bytes", lambda: everything.total - 1)
+    found = plan(fixed)
     assert not found.fits
     assert found.changes[0].fields.keys() == {"train.node_budget"}
     assert all(change.peak_bytes < everything.total for change in found.changes)
 
 
 def test_method_auto_is_planned_as_it_would_be_chosen(world, tmp_path):
-    from tunewright.recipe import load_recipe
-
     recipe = load_recipe(world, ["method=auto"])
     assert plan(recipe).as_recipe.method.plugin in ("lora", "full")
+
+
+def test_what_is_left_open_is_settled_by_what_is_free(world, monkeypatch):
+    everything = plan(world)
+    assert everything.recipe.train.node_budget == 2048
+    monkeypatch.setattr("tunewright.models.available.available_bytes", lambda: everything.as_recipe.memory.total - 1)
+    found = plan(world)
+    assert found.recipe.train.node_budget < 2048 or found.recipe.train.checkpointing == "layers"
+    assert found.as_recipe.memory.total < everything.as_recipe.memory.total
+
+
+def test_blocks_computed_again_take_their_time_and_less_memory():
+    forecast = made_forecast(made_recipe(batch_size=16), made_device())
+    again = forecast.recipe.model_copy(
+        update={"train": forecast.recipe.train.model_copy(update={"checkpointing": "layers"})}
+    )
+    work = forecast.work(forecast.recipe)
+    once, twice = (forecast.option("recipe", recipe, work) for recipe in (forecast.recipe, again))
+    assert twice.memory.total < once.memory.total / 2
+    assert 1.2 < twice.seconds / once.seconds < 1.5  # of four passes through the blocks it makes six, at most
 
 
 def test_json_has_all_of_it(world):

@@ -199,22 +199,29 @@ def build(paths: Sequence[Path]) -> Forest:
     )
 
 
-def cut(forest: Forest, node_budget: int) -> list[Forest]:
+def cut(forest: Forest, node_budget: int, *, virtual: int = 0, coupled: bool = True) -> list[Forest]:
     """Cuts a forest into pieces of at most `node_budget` nodes, repeating only the ancestors a piece needs.
 
-    Paths of one group stay together; a single group over the budget becomes a piece of its own. The sum of the
-    pieces' losses and gradients is the forest's, whatever the cut.
+    Paths of one group stay together; a single group over the budget becomes a piece of its own (`coupled.pieces_of`
+    takes it apart). The sum of the pieces' losses and gradients is the forest's, whatever the cut.
+
+    Args:
+        forest: What to cut.
+        node_budget: Most nodes of a piece, virtual ones included.
+        virtual: Virtual tokens that will stand in front of each piece (`plant`).
+        coupled: Whether groups count; otherwise only a single path over the budget becomes a piece of its own.
     """
-    if forest.nodes <= node_budget:
+    room = node_budget - virtual
+    if forest.nodes <= room:
         return [forest]
     groups: dict[int, list[Path]] = {}
-    for path in forest.paths:
-        groups.setdefault(path.group, []).append(path)
+    for number, path in enumerate(forest.paths):
+        groups.setdefault(path.group if coupled else number, []).append(path)
     pieces: list[list[Path]] = []
     nodes: dict[tuple[int, object], int] = {}  # (parent, token) -> node, of the piece at hand
     for members in groups.values():
         _grow(nodes, members)
-        if pieces and len(nodes) <= node_budget:
+        if pieces and len(nodes) <= room:
             pieces[-1].extend(members)
             continue
         nodes = {}

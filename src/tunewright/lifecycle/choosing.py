@@ -1,4 +1,4 @@
-"""`method: auto` in a run: chosen once, told, and kept."""
+"""What a recipe leaves open (`auto`), in a run: chosen once, told, and kept."""
 
 from __future__ import annotations
 
@@ -37,14 +37,39 @@ def settle_method(job: Job) -> None:
     job.recipe = job.recipe.model_copy(update={"method": method})
 
 
+def settle_memory(job: Job) -> None:
+    """Puts numbers in the place of `auto` in how much is computed at once, where that is still open.
+
+    Settled once in a run's life, from the memory that is free then: the run's manifest keeps it as `memory`
+    (`node_budget`, `checkpointing`), and a resumed run takes it from there, so that its pieces are the same.
+
+    Raises:
+        OutOfMemoryError: If it does not fit whatever is tried; says what would make it fit.
+    """
+    from tunewright.models.memory import model_size
+    from tunewright.plan.fit import check_fits
+
+    kept: dict[str, Any] | None = job.run.manifest.get("memory")
+    if kept is None:
+        settled = check_fits(job.recipe, model_size(job.base_files().folder), token_tables(job))
+        train = settled.recipe.train
+        kept = {"node_budget": train.node_budget, "checkpointing": train.checkpointing}
+        job.run.update_manifest(memory=kept)
+        if settled.reason:
+            job.tell(Message(settled.reason))
+    job.recipe = job.recipe.model_copy(update={"train": job.recipe.train.model_copy(update=kept)})
+
+
 def _choose(job: Job) -> Choice:
+    from tunewright.models.available import available_bytes
     from tunewright.models.base import pick_dtype
-    from tunewright.models.memory import ADAMW, Piece, available_bytes, estimate_training_bytes, model_size, treat
+    from tunewright.models.memory import ADAMW, Piece, estimate_training_bytes, model_size
     from tunewright.models.methods.auto import Means, choose
+    from tunewright.models.treatment import treat
 
     asked = job.recipe.train
     size, dtype = model_size(job.base_files().folder), pick_dtype(asked.dtype)
-    piece = Piece.of_rows(1, asked.node_budget + 1)
+    piece = Piece.of_rows(1, asked.piece_nodes + 1)
 
     with quiet():
         table = token_tables(job)["train"]

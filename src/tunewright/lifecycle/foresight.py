@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tunewright.base.errors import RecipeError, did_you_mean
 from tunewright.base.plugins import METRICS
 from tunewright.lifecycle.answering import BAG_OF_WORDS, CLASSIFIED, FEW_SHOT, systems, test_rows
-from tunewright.lifecycle.choosing import settle_method
+from tunewright.lifecycle.choosing import settle_memory, settle_method
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.report.words import less_is_better
 from tunewright.recipe import Recipe
@@ -22,12 +22,8 @@ def check_fits(job: Job) -> None:
     Raises:
         OutOfMemoryError: Says how much it takes, how much is free, and what would make it fit.
     """
-    from tunewright.lifecycle.preparing import token_tables
-    from tunewright.models.memory import model_size
-    from tunewright.plan.fit import check_fits
-
     settle_method(job)  # what fits depends on the method
-    check_fits(job.recipe, model_size(job.base_files().folder), token_tables(job))
+    settle_memory(job)
 
 
 def check_context(job: Job) -> None:

@@ -74,7 +74,7 @@ def quantisation_gap(job: Job, base: Base) -> Gap | None:
 
     def loss(model: Any) -> float:
         layout.adopt(model)
-        return -float(score_paths(model, paths, node_budget=job.recipe.train.node_budget).sum()) / weight
+        return -float(score_paths(model, paths, node_budget=job.recipe.train.piece_nodes).sum()) / weight
 
     job.tell(Stage(_STAGE, "started"))
     found = METHODS.call(method.plugin, "quantisation_gap", base.model, method, loss)

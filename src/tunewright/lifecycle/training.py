@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tunewright.base.files import read_json, write_json
 from tunewright.base.quiet import quiet
 from tunewright.lifecycle.answering import answer_with_head
-from tunewright.lifecycle.choosing import settle_method
+from tunewright.lifecycle.choosing import settle_memory, settle_method
 from tunewright.lifecycle.continuing import begin, origin_of
 from tunewright.lifecycle.job import Job, within
 from tunewright.lifecycle.preparing import preflight, prepare, token_tables
@@ -48,7 +48,8 @@ def train(job: Job) -> Adapter:
 
     def work() -> tuple[Adapter, dict[str, Any]]:
         preflight(job)
-        settle_method(job)  # a resumed run skips the look before, where it is chosen
+        settle_method(job)  # a resumed run skips the look before, where this is settled
+        settle_memory(job)
         dataset = prepare(job)
         with quiet():
             base = job.load_base()

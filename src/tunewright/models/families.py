@@ -6,7 +6,7 @@ from tunewright.base.errors import RecipeError
 from tunewright.base.plugins import PluginConfig
 from tunewright.models.catalog import ENCODER, ENCODER_DECODER, Kind
 from tunewright.models.class_format import TAG
-from tunewright.models.memory import VIRTUAL
+from tunewright.models.treatment import VIRTUAL
 
 _HEAD_ALONE = "feature"  # the method that trains nothing below a head of classes
 

@@ -1,4 +1,4 @@
-"""How much memory training takes at its peak, by cause, and how much this machine has to give.
+"""How much memory training takes at its peak, by cause.
 
 The account is made before anything is loaded, from a model's shape and from the largest piece of work, by following
 what a step really keeps: no number in it is fitted but two properties of the machine, `PROCESS_BYTES` and `HEAP_HOLES`.
@@ -10,16 +10,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
-import psutil
-
-from tunewright.base.plugins import METHODS, PluginConfig
 from tunewright.models.files import read_config, tensor_shapes, weight_files
+from tunewright.models.treatment import BYTES, Treatment
 
 GIB = 1 << 30
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 # The interpreter with torch, transformers, peft and their libraries' first use, before any weights (measured: 0.49 GB).
 PROCESS_BYTES = 490_000_000
@@ -34,15 +31,8 @@ _HEAD_COPIES = 5
 HEAP_HOLES = 0.66
 # Larger blocks (DEFAULT_MMAP_THRESHOLD_MAX) do not come from the heap, and leave no holes.
 _HEAP_BLOCK_BYTES = 32 << 20
-# A number of 4-bit NormalFloat: itself, an 8-bit scale for 64 of them, and a 32-bit one for 256 scales.
-_NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
-OWN_WEIGHTS = ("full", "layers")  # these methods train the base itself
-_QUANTISED = ("qlora",)
-_FUSED = ("lora", "rslora")  # `methods/_lora_linear.py`
-VIRTUAL = ("prompt", "prefix", "ptuning")
+_TRANSPOSED = ("gpt2",)  # linear weights are stored inputs by outputs
 _BLOCK = re.compile(r"\.(?:layers|layer|h|blocks|block)\.\d+\.(?!.*relative_attention_bias)")  # T5's table is no layer
-_CGROUP = Path("/sys/fs/cgroup")
-_UNLIMITED = 1 << 60
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -67,6 +57,7 @@ class ModelSize:
         linears: Linear layers of all blocks; 0: seven a block.
         gated: Whether the feed-forward part multiplies two projections, as in Llama.
         stored_bytes: The weights' files; 0: not known.
+        transposed: Whether linear layers store their weights inputs by outputs, as GPT-2's do.
     """
 
     parameters: int
@@ -84,6 +75,7 @@ class ModelSize:
     linears: int = 0
     gated: bool = True
     stored_bytes: int = 0
+    transposed: bool = False
 
     def __post_init__(self) -> None:
         widths = self.query_width or self.hidden
@@ -120,6 +112,7 @@ def model_size(folder: Path) -> ModelSize:
 def size_of(config: Mapping[str, Any], tensors: Shapes, *, stored_bytes: int = 0) -> ModelSize:
     """A model's size from its configuration and its weights' names and shapes."""
     linear = [shape for name, shape in tensors if len(shape) == 2 and _BLOCK.search(f".{name}")]
+    transposed = config.get("model_type") in _TRANSPOSED
     hidden = _first(config, "hidden_size", "n_embd", "d_model", "dim")
     heads = _first(config, "num_attention_heads", "n_head", "n_heads", "num_heads", default=1)
     width = _first(config, "head_dim", "d_kv", default=hidden // heads)
@@ -134,11 +127,12 @@ def size_of(config: Mapping[str, Any], tensors: Shapes, *, stored_bytes: int = 0
         heads=heads,
         query_width=heads * width,
         key_width=_first(config, "num_key_value_heads", default=heads) * width,
-        linear_inputs=sum(shape[1] for shape in linear),
+        linear_inputs=sum(shape[0 if transposed else 1] for shape in linear),
         linear_parameters=sum(map(math.prod, linear)),
         linears=len(linear),
         gated=any(".gate_proj." in name or ".gate_up_proj." in name for name, _ in tensors) or not tensors,
         stored_bytes=stored_bytes,
+        transposed=transposed,
     )
 
 
@@ -174,67 +168,6 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Treatment:
-    """How a method treats a model, as far as memory goes.
-
-    Args:
-        trained: Weights that are trained.
-        trained_bytes: Bytes of one of them as the optimiser moves it (a float32 master, where it is narrower), of its
-            gradient, and of a number that the optimiser keeps for it.
-        base_bytes: Bytes of the base's weights as they are held.
-        is_own: Whether the trained weights are the base's, and not beside it.
-        inputs: Which inputs of linear layers wait for the backward pass: each tensor once ("shared"); a float32 copy
-            for each layer, where its adapter computes in float32 and the base does not ("cast"); a dropped copy and its
-            mask for each layer ("dropped"); none, where no linear layer is trained ("none").
-        rank: Inner width of each linear layer's adapter.
-        layers: Blocks that the backward pass reaches.
-        adds_apart: Whether an adapter's product is scaled and added in steps of its own.
-        widened: Numbers of the largest weight that is widened where it is used; 0 where none is.
-    """
-
-    trained: int
-    trained_bytes: int
-    base_bytes: int
-    is_own: bool
-    inputs: Literal["shared", "cast", "dropped", "none"]
-    rank: int
-    layers: int
-    adds_apart: bool = False
-    widened: int = 0
-
-
-def treat(size: ModelSize, method: PluginConfig, dtype: str) -> Treatment:
-    """How a method treats a model of this size, held in this dtype."""
-    name, number = method.plugin, BYTES[dtype]
-    settings = method.model_dump()
-    is_own, rank = name in OWN_WEIGHTS, int(settings.get("rank", 0))
-    base_bytes, widened = size.parameters * number, 0
-    if name in _QUANTISED:
-        bits = _NF4_BITS if settings["bits"] == 4 else 8
-        base_bytes = round((size.parameters - size.linear_parameters) * number + size.linear_parameters * bits / 8)
-        widened = size.hidden * max(size.intermediate, size.query_width)
-    inputs: Literal["shared", "cast", "dropped", "none"] = "shared"
-    if name in VIRTUAL:
-        inputs = "none"
-    elif not is_own and settings.get("dropout"):
-        inputs = "dropped"
-    elif not is_own and number != BYTES["float32"]:
-        inputs = "cast"  # PEFT keeps adapters in float32
-    only_last = name == "layers" and not settings["names"]
-    return Treatment(
-        trained=METHODS.call(name, "trainable", size, method),
-        trained_bytes=BYTES["float32"],
-        base_bytes=base_bytes,
-        is_own=is_own,
-        inputs=inputs,
-        rank=rank,
-        layers=min(size.layers, settings["last"]) if only_last else size.layers,
-        adds_apart=rank > 0 and (inputs != "shared" or name not in _FUSED),
-        widened=widened,
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Keeping:
     """What training keeps for each trained weight.
 
@@ -257,6 +190,22 @@ class Keeping:
 
 
 ADAMW = Keeping(2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sparing:
+    """What training does to need less memory at once.
+
+    Args:
+        recomputed: Whether blocks are computed again in the backward pass, so that only what they read is kept.
+        offloaded: What lies in main memory while a card trains.
+    """
+
+    recomputed: bool = False
+    offloaded: Literal["none", "optimiser", "activations"] = "none"
+
+
+AS_IT_IS = Sparing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,11 +275,13 @@ def estimate_training_bytes(
     dtype: str = "float32",
     keeping: Keeping = ADAMW,
     machine: Machine = THIS_MACHINE,
+    sparing: Sparing = AS_IT_IS,
 ) -> Estimate:
     """Peak memory of training, by cause: the largest of the moments that may be the peak.
 
     These are: the weights being read; the end of the forward pass, when all that waits for the backward pass is there
-    and the head's chunk beside it; and the end of the backward pass, when it is gone and all gradients are there.
+    and the head's chunk beside it; where blocks are computed again, the first of them; and the end of the backward
+    pass, when all that is gone and all gradients are there.
 
     Args:
         size: The base model's.
@@ -339,6 +290,7 @@ def estimate_training_bytes(
         dtype: Of the base's weights and the activations.
         keeping: What is kept for each trained weight.
         machine: What it takes and loses by itself.
+        sparing: What is done to need less.
     """
     trained = treatment.trained * treatment.trained_bytes
     read, stay = _pages(size, treatment, dtype) if machine.maps_files else (0, 0)
@@ -347,27 +299,54 @@ def estimate_training_bytes(
     copies = keeping.copies * trained + keeping.reference * treatment.is_own * treatment.trained * BYTES[dtype]
     process = machine.process_bytes
     resident = Estimate(process=process, weights=weights, optimiser=round(trained * keeping.numbers), copies=copies)
-    activations, attention = kept_for_backward(size, treatment, piece, dtype)
-    passing = passing_in_a_layer(size, treatment, piece, dtype)
+    if sparing.offloaded == "optimiser":  # what is moved, its gradients, and all that is kept for it
+        on_card = treatment.base_bytes + (0 if treatment.is_own else trained)
+        resident = replace(resident, weights=on_card, optimiser=0, copies=copies - keeping.copies * trained)
+        trained = 0
+    activations, attention = waiting(size, treatment, piece, dtype, sparing)
+    again, attention_again = one_block(size, treatment, piece, dtype) if sparing != AS_IT_IS else (0, 0)
+    passing = passing_in_a_layer(size, treatment, piece, dtype) + again
     head = head_workspace(size, treatment, piece, dtype)
     # The head's own gradient is the first to come, while all activations still wait.
     early = 0 if piece.is_first else trained
     if treatment.is_own and treatment.layers == size.layers:
         early = max(early, size.vocabulary * size.hidden * treatment.trained_bytes)
-    holes = heap_holes(size, treatment, piece, dtype) if machine.has_heap else 0
+    holes = heap_holes(size, treatment, piece, dtype, sparing) if machine.has_heap else 0
     moments = [
         Estimate(process=process, weights=treatment.base_bytes + read),
         replace(
             resident,
             gradients=min(early, trained),
             activations=activations + max(0, passing - head),
-            attention=attention,
+            attention=attention + attention_again,
             head=head,
             allocator=holes,
         ),
-        replace(resident, gradients=trained, activations=passing, allocator=holes),
+        replace(resident, gradients=trained, activations=passing, attention=attention_again, allocator=holes),
     ]
     return max(moments, key=lambda moment: moment.total)
+
+
+def waiting(
+    size: ModelSize, treatment: Treatment, piece: Piece, dtype: str, sparing: Sparing = AS_IT_IS
+) -> tuple[int, int]:
+    """What is there when the forward pass has ended, in bytes: outside attention, and in it.
+
+    Of a block that is computed again that is what it reads. What is off-loaded is not there.
+    """
+    activations, attention = kept_for_backward(size, treatment, piece, dtype)
+    if not sparing.recomputed and sparing.offloaded != "activations":
+        return activations, attention
+    read = treatment.layers * piece.nodes * size.hidden * BYTES[dtype]
+    outside = turns(size, piece, dtype) + treatment.cast_bytes
+    return outside + (0 if sparing.offloaded == "activations" else read), layout_bytes(piece)
+
+
+def one_block(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> tuple[int, int]:
+    """What one block keeps for its backward pass, in bytes: outside attention, and in it."""
+    single = replace(treatment, layers=1, cast_bytes=0)
+    activations, attention = kept_for_backward(size, single, piece, dtype)
+    return activations - turns(size, piece, dtype), attention - layout_bytes(piece)
 
 
 def kept_for_backward(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> tuple[int, int]:
@@ -385,19 +364,28 @@ def kept_for_backward(size: ModelSize, treatment: Treatment, piece: Piece, dtype
     linear_inputs = {
         "shared": (2 * size.hidden + size.query_width + size.intermediate) * number,
         "cast": size.linear_inputs // size.layers * float32,
-        "dropped": size.linear_inputs // size.layers * 2 * number,
+        "dropped": size.linear_inputs // size.layers * 2 * float32,
         "none": 0,
     }[treatment.inputs]
     feed_forward = (3 if size.gated else 1) * size.intermediate * number
     narrow = treatment.rank * (size.linears // size.layers) * float32
     normed = 2 * size.hidden * number if treatment.is_own else 0  # a trained scale needs what it scales
-    a_node = norms + linear_inputs + feed_forward + narrow + normed
+    a_node = norms + linear_inputs + feed_forward + narrow + normed + treatment.beside
     a_layer = (
         2 * piece.queries * size.query_width + 2 * piece.keys * size.key_width + piece.pairs
     ) * number + piece.queries * size.heads * float32
-    layout = piece.pairs * (8 + 1)  # distances, and which of them are seen
-    turns = 2 * nodes * (size.query_width // size.heads) * number  # rotary positions, made once
-    return layers * nodes * a_node + turns, layers * a_layer + layout
+    outside = turns(size, piece, dtype) + treatment.cast_bytes
+    return layers * nodes * a_node + outside, layers * a_layer + layout_bytes(piece)
+
+
+def turns(size: ModelSize, piece: Piece, dtype: str) -> int:
+    """Rotary positions, made once for all blocks, in bytes."""
+    return 2 * piece.nodes * (size.query_width // size.heads) * BYTES[dtype]
+
+
+def layout_bytes(piece: Piece) -> int:
+    """The layout that all blocks share, in bytes: distances, and which of them are seen."""
+    return piece.pairs * (8 + 1)
 
 
 def passing_in_a_layer(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:
@@ -420,7 +408,7 @@ def freed_in_forward(size: ModelSize, treatment: Treatment, piece: Piece, dtype:
     return round(treatment.layers * (piece.nodes * a_node + piece.queries * size.query_width) * number)
 
 
-def heap_holes(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:
+def heap_holes(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str, sparing: Sparing = AS_IT_IS) -> int:
     """Bytes that the heap holds and cannot use when the forward pass has ended.
 
     Beside what the pass itself freed: gradients that smaller pieces of the step have left stand where their activations
@@ -430,6 +418,8 @@ def heap_holes(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) 
     block = piece.nodes * (size.hidden + size.intermediate) // 2 * BYTES[dtype]
     if block > _HEAP_BLOCK_BYTES:
         return 0
+    if sparing.recomputed:
+        treatment = replace(treatment, layers=1)  # a block's inputs stand together, and the next finds its holes
     pins = 2 * size.linears * bool(treatment.rank) if piece.outgrows else 0
     kept = sum(kept_for_backward(size, treatment, piece, dtype))
     return round(HEAP_HOLES * freed_in_forward(size, treatment, piece, dtype)) + min(kept, pins * block // 2)
@@ -452,49 +442,10 @@ def _pages(size: ModelSize, treatment: Treatment, dtype: str) -> tuple[int, int]
     is_same = abs(size.stored_bytes - size.parameters * BYTES[dtype]) <= size.stored_bytes // 100
     if not is_same:
         return size.stored_bytes, 0
-    quantised = size.linear_parameters * BYTES[dtype] if treatment.widened else 0
+    is_quantised = treatment.base_bytes < size.parameters * BYTES[dtype]
+    quantised = size.linear_parameters * BYTES[dtype] if is_quantised else 0
     return quantised, quantised
-
-
-def available_bytes() -> int:
-    """Memory that this process may still take: the machine's, or its container's where that is less."""
-    free = int(psutil.virtual_memory().available)
-    return max(0, min([free, *(limit - used for limit, used in _cgroup_limits())]))
 
 
 def _first(config: Mapping[str, Any], *keys: str, default: int = 0) -> int:
     return next((int(config[key]) for key in keys if config.get(key)), default)
-
-
-def _cgroup_limits(root: Path = _CGROUP, membership: Path = Path("/proc/self/cgroup")) -> list[tuple[int, int]]:
-    """Memory limits that hold for this process and what is used of each, in bytes: its group's and all above it."""
-    limits: list[tuple[int, int]] = []
-    groups = membership.read_text().split() if membership.exists() else []
-    for line in groups:
-        _, controllers, group = line.split(":", 2)
-        if controllers == "":
-            names, top = ("memory.max", "memory.current"), root
-        elif "memory" in controllers.split(","):
-            names, top = ("memory.limit_in_bytes", "memory.usage_in_bytes"), root / "memory"
-        else:
-            continue
-        place = PurePosixPath(group)
-        for folder in [top / str(level).lstrip("/") for level in (place, *place.parents)]:
-            limit, used = (_number(folder / name) for name in names)
-            if limit < _UNLIMITED:
-                limits.append((limit, used - _reclaimable(folder)))
-    return limits
-
-
-def _number(file: Path) -> int:
-    """A cgroup file's number; where there is none (`max`, or no such group here), one that limits nothing."""
-    text = file.read_text().strip() if file.exists() else "max"
-    return int(text) if text.isdigit() else _UNLIMITED
-
-
-def _reclaimable(folder: Path) -> int:
-    """File pages that the kernel gives back under pressure; they count as used, and are not."""
-    stat = folder / "memory.stat"
-    lines = stat.read_text().splitlines() if stat.exists() else []
-    values = dict(line.split() for line in lines)
-    return int(values.get("total_inactive_file", values.get("inactive_file", 0)))

@@ -10,9 +10,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunewright.base.errors import UnknownNameError
-from tunewright.models import memory
+from tunewright.models import available, memory
 from tunewright.models.base import Dtype, pick_dtype
 from tunewright.models.memory import PROCESS_BYTES
+from tunewright.recipe.schema import LARGEST_BUDGET
 
 DEVICES = Path(__file__).with_name("devices.yaml")
 THIS_MACHINE = "this-machine"
@@ -23,6 +24,7 @@ _CONTEXT_BYTES = 900_000_000
 # stated, not measured.
 _PROCESSOR_SHARE = 0.4
 _CARD_SHARE = 0.3
+_LARGEST_CARD_BUDGET = 8 * LARGEST_BUDGET
 _PRODUCT_WIDTH = 1024
 _TRIALS = 5
 
@@ -53,6 +55,13 @@ class Device(BaseModel):
     def flops(self, dtype: str) -> float:
         """Operations a second that training reaches in a dtype."""
         return 1e12 * self.share * self.best_product(dtype)
+
+    @property
+    def largest_budget(self) -> int:
+        """Nodes of a piece beyond which nothing gets quicker: on a processor as measured; on a card as reckoned, from
+        its many more units.
+        """
+        return LARGEST_BUDGET if self.is_here else _LARGEST_CARD_BUDGET
 
     @property
     def machine(self) -> memory.Machine:
@@ -86,7 +95,7 @@ def this_machine() -> Device:
     return Device(
         name=THIS_MACHINE,
         label="this machine",
-        memory_bytes=memory.available_bytes(),
+        memory_bytes=available.available_bytes(),
         tflops={dtype: _product_tflops(dtype) for dtype in ("float32", "bfloat16")},
         auto=pick_dtype("auto"),
         share=_PROCESSOR_SHARE,

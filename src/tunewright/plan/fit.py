@@ -11,13 +11,13 @@ from tunewright.plan.bases import known_bases, smaller_bases
 from tunewright.plan.devices import this_machine
 from tunewright.plan.predict import Forecast, method_like
 from tunewright.plan.rows import Found
+from tunewright.plan.settle import SMALLEST_BUDGET, Settled, settle
 
 if TYPE_CHECKING:
     from tunewright.data.tokens import TokenTable
     from tunewright.models.memory import ModelSize
     from tunewright.recipe import Recipe
 
-_SMALLEST_BUDGET = 64
 _SMALLEST_RANK = 4
 _LIGHTER_METHODS = {"full": ("lora", "qlora"), "layers": ("lora", "qlora"), "lora": ("qlora",), "rslora": ("qlora",)}
 
@@ -65,8 +65,8 @@ def changes(forecast: Forecast, wanted_bytes: int) -> tuple[Change, ...]:
     return (*alone, *together, *_smaller(forecast, wanted_bytes))
 
 
-def check_fits(recipe: Recipe, size: ModelSize, tables: Mapping[str, TokenTable]) -> None:
-    """Refuses training that cannot fit in this machine's memory, before the base is loaded.
+def check_fits(recipe: Recipe, size: ModelSize, tables: Mapping[str, TokenTable]) -> Settled:
+    """Settles how much is computed at once, and refuses training that cannot fit, before the base is loaded.
 
     Args:
         recipe: What is to be trained.
@@ -75,14 +75,20 @@ def check_fits(recipe: Recipe, size: ModelSize, tables: Mapping[str, TokenTable]
     Raises:
         OutOfMemoryError: Says how much it takes, how much is free, and what would make it fit.
     """
-    forecast = Forecast(recipe, size, this_machine(), Found("the rows of this run", tables=dict(tables)))
-    free = forecast.device.memory_bytes
-    memory = forecast.memory(recipe, forecast.work(recipe).worst)
+    found = Found("the rows of this run", tables=dict(tables))
+    asked = Forecast(recipe, size, this_machine(), found)
+    settled = settle(asked)
+    forecast = Forecast(settled.recipe, size, asked.device, found)
+    free, worst = forecast.device.memory_bytes, forecast.work(settled.recipe).worst
+    memory = forecast.memory(settled.recipe, worst)
     if memory.total <= free:
-        return
+        return settled
     largest = sorted(memory.causes().items(), key=lambda cause: -cause[1])[:2]
     told = ", ".join(f"{held / 1e9:.1f} GB for {name}" for name, held in largest)
     ways = [change.text for change in changes(forecast, free)]
+    budget = settled.recipe.train.piece_nodes
+    if worst.nodes > budget:
+        ways.append(f"a data.max_length below {worst.nodes:,}, since a row is never cut and the longest has so many")
     raise OutOfMemoryError(
         f"This takes about {memory.total / 1e9:.1f} GB ({told}), and {free / 1e9:.1f} GB are free",
         where=f"{recipe.base} ({size.parameters:,} parameters, {forecast.dtype(recipe)})",
@@ -106,7 +112,11 @@ def changed(recipe: Recipe, fields: dict[str, Any]) -> Recipe:
 
 def _ways(forecast: Forecast) -> Iterator[_Way]:
     recipe, train = forecast.recipe, forecast.recipe.train
-    yield _Way("train.node_budget", _halved(train.node_budget, _SMALLEST_BUDGET), "the same result, a little slower")
+    yield _Way("train.node_budget", _halved(train.piece_nodes, SMALLEST_BUDGET), "the same result, a little slower")
+    if train.checkpointing != "layers":
+        yield _Way("train.checkpointing", ("layers",), "the same result, about a third slower")
+    if train.offload == "none" and not forecast.device.is_here:
+        yield _Way("train.offload", ("optimiser",), "the same result, and slower steps: the processor takes them")
     if forecast.dtype(recipe) == "float32":
         slow = "slow, since this processor does not compute in it" if forecast.device.dtype == "float32" else "faster"
         yield _Way("train.dtype", ("bfloat16",), f"half as precise; {slow}")

@@ -14,15 +14,14 @@ from tunewright.base.errors import InputError
 from tunewright.base.events import Listener, ignore
 from tunewright.base.plugins import METHODS, OBJECTIVES, PluginConfig
 from tunewright.models.memory import (
-    BYTES,
     Estimate,
     Keeping,
     ModelSize,
     Piece,
-    Treatment,
+    Sparing,
     estimate_training_bytes,
-    treat,
 )
+from tunewright.models.treatment import BYTES, Treatment, treat
 from tunewright.plan.bases import base_size
 from tunewright.plan.devices import Device, find_device
 from tunewright.plan.rows import Found, find_rows
@@ -189,6 +188,8 @@ def plan(
         DataError: If the rows are wrong.
     """
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    from tunewright.plan.settle import settle
+
     where = find_device(device)
     if measured and not where.is_here:
         raise InputError(
@@ -198,6 +199,7 @@ def plan(
     size = base_size(loaded.base, cache)
     with find_rows(loaded, workspace, cache, listener) as found:
         forecast = Forecast(_settled(Forecast(loaded, size, where, found)), size, where, found)
+        forecast = Forecast(settle(forecast).recipe, size, where, found)
         result = forecast.plan(_disk_free(workspace))
         if measured:
             result = _with_measurement(result, found, cache, listener)
@@ -265,6 +267,7 @@ class Forecast:
                 reference=needs_reference(recipe),
             ),
             machine=self.device.machine,
+            sparing=Sparing(recipe.train.checkpointing == "layers", recipe.train.offload),
         )
 
     def option(self, name: str, recipe: Recipe, work: Work) -> Option:
@@ -273,7 +276,7 @@ class Forecast:
         treatment = treat(self.size, recipe.method, dtype)
         memory = self.memory(recipe, work.worst)
         kept = kept_numbers(recipe.train.optimiser)
-        flops = training_flops(self.size, treatment, work)
+        flops = training_flops(self.size, treatment, work, recomputed=recipe.train.checkpointing == "layers")
         return Option(
             name=name,
             method=recipe.method,
@@ -299,13 +302,14 @@ def needs_reference(recipe: Recipe) -> bool:
     return bool(OBJECTIVES.call(asked.plugin, "build", asked).needs_reference)
 
 
-def training_flops(size: ModelSize, treatment: Treatment, work: Work) -> float:
+def training_flops(size: ModelSize, treatment: Treatment, work: Work, *, recomputed: bool = False) -> float:
     """Operations of a whole training: two a weight forward, two for the states' gradients, two for the weights' own.
 
     The head runs forward and backward on sources alone, forward once more where it is trained; attention costs four
-    operations a pair and query number forward, and ten backward, which computes its products again.
+    operations a pair and query number forward, and ten backward, which computes its products again. Blocks that are
+    computed again run forward twice.
     """
-    passes = 6 if treatment.is_own else 4
+    passes = (6 if treatment.is_own else 4) + 2 * recomputed
     head_passes = 8 if treatment.is_own else 4
     linear, head, attention = size.linear_parameters, size.vocabulary * size.hidden, size.layers * size.query_width
 
@@ -317,7 +321,7 @@ def training_flops(size: ModelSize, treatment: Treatment, work: Work) -> float:
             + load.pairs * attention_passes * attention
         )
 
-    return flops(work.training, passes, head_passes, 14) + flops(work.validating, 2, 2, 4)
+    return flops(work.training, passes, head_passes, 14 + 4 * recomputed) + flops(work.validating, 2, 2, 4)
 
 
 def disk_bytes(treatment: Treatment, work: Work, kept: float) -> int:
@@ -380,7 +384,8 @@ def _with_measurement(result: Plan, found: Found, cache: Path | None, listener: 
     if measured.load is None:  # the process was ended for want of memory
         return replace(result, measured=measured)
     step = replace(result.work, training=measured.load, validating=Load())
-    pace = training_flops(result.size, treat(result.size, result.recipe.method, result.dtype), step) / measured.step_s
+    treatment, recomputed = treat(result.size, result.recipe.method, result.dtype), result.recipe.train.checkpointing
+    pace = training_flops(result.size, treatment, step, recomputed=recomputed == "layers") / measured.step_s
     share = pace / (result.device.best_product(result.dtype) * 1e12)
     device = result.device.model_copy(update={"share": share})
     factor = result.device.share / share

@@ -11,9 +11,12 @@ import numpy as np
 from tunewright.base.plugins import OBJECTIVES
 from tunewright.base.seeds import derive
 from tunewright.data.dataset import GENERAL
-from tunewright.forest import Forest, build, cut
+from tunewright.forest import Forest, build
 from tunewright.forest.backends.segments import bucket, split_segments
+from tunewright.forest.coupled import pieces_of
+from tunewright.forest.forest import plant
 from tunewright.models.memory import Piece
+from tunewright.models.treatment import virtual_tokens
 from tunewright.train.rows import Rows
 from tunewright.train.schedule import Order, validation_steps
 
@@ -116,8 +119,8 @@ def work_assumed(recipe: Recipe, rows: int) -> Work:
         recipe: Its `train` and `data.max_length` are read.
         rows: How many rows there may be; 0: not known.
     """
-    length, train = recipe.data.max_length, recipe.train
-    together = max(1, min(train.batch_size, train.node_budget // max(1, length - 1)))
+    length, train, virtual = recipe.data.max_length, recipe.train, virtual_tokens(recipe.method)
+    together = max(1, min(train.batch_size, (train.piece_nodes - virtual) // max(1, length - 1)))
     is_first = together == train.batch_size
     order = Order(rows, train.batch_size, train.epochs, recipe.seed) if rows else None
     places = order.places if order else 0
@@ -145,7 +148,8 @@ class Steps:
 
     def __init__(self, recipe: Recipe, tables: Mapping[str, TokenTable]) -> None:
         forgetting, train = recipe.forgetting, recipe.train
-        self._budget, self._held_out, self._every = train.node_budget, tables.get("validation"), train.validate_every
+        self._budget, self._virtual = train.piece_nodes, virtual_tokens(recipe.method)
+        self._held_out, self._every = tables.get("validation"), train.validate_every
         self._objective = OBJECTIVES.call(train.objective.plugin, "build", train.objective)
         general = tables.get(GENERAL)
         has_general = general is not None and bool(forgetting.replay or forgetting.ewc)
@@ -176,10 +180,15 @@ class Steps:
         forest = build(self.rows.paths(self._objective, self.order.of_step(step)))
         found: list[Piece] = []
         largest = 0
-        for part in cut(forest, self._budget):
+        for part in self._cut(forest):
             found.append(piece_of(part, is_first=not found, outgrows=bool(found) and part.nodes > largest))
             largest = max(largest, part.nodes)
         return found
+
+    def _cut(self, forest: Forest) -> list[Forest]:
+        """What is computed at once of a forest, virtual tokens included."""
+        pieces = pieces_of(forest, self._budget, self._virtual)
+        return [plant(part.forest, self._virtual) for piece in pieces for part in piece.parts]
 
     def validating(self) -> Load:
         """What all validations together compute."""
@@ -188,7 +197,7 @@ class Steps:
             return Load()
         rows = [row for row in range(len(table)) if table.weights(row).any()][:_HELD_OUT_ROWS]
         paths = [path for row in rows for path in self._objective.paths(table.row(row), row, row)]
-        looked = load_of([piece_of(part) for part in cut(build(paths), self._budget)])
+        looked = load_of([piece_of(part) for part in self._cut(build(paths))])
         share = float(table.lengths.sum()) / max(1.0, float(table.lengths[rows].sum()))
         return looked.times(share * len(validation_steps(self.order, self._every)))
 

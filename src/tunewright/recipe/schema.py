@@ -148,6 +148,10 @@ class Data(Section):
     )
 
 
+# Larger pieces than this are no quicker on a processor (docs/performance.md).
+LARGEST_BUDGET = 2048
+
+
 class Train(Section):
     """How the adapter learns."""
 
@@ -173,7 +177,19 @@ class Train(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the processor computes in it, else float32."
     )
-    node_budget: int = Field(2048, ge=8, description="Forest nodes in one micro-batch: bounds memory.")
+    node_budget: Annotated[int, Field(ge=8)] | Literal["auto"] = Field(
+        "auto",
+        description="Forest nodes in one micro-batch, virtual tokens among them: bounds memory. auto: 2048, "
+        "or as many as fit into free memory.",
+    )
+    checkpointing: Literal["none", "layers", "auto"] = Field(
+        "auto",
+        description="Compute blocks again in the backward pass, to keep less: for all blocks, or where else "
+        "pieces would not fit (auto).",
+    )
+    offload: Literal["none", "optimiser", "activations"] = Field(
+        "none", description="On a card: what lies in main memory meanwhile; slower, and needs less of the card's."
+    )
     validate_every: float = Field(
         0.25, gt=0, description="Validate each so many epochs (below one) or steps (from one up)."
     )
@@ -184,6 +200,11 @@ class Train(Section):
     )
     patience: int = Field(3, ge=1, description="Stop early after so many validations without a better one.")
     checkpoint_every_s: float = Field(60.0, gt=0, description="Longest time between two checkpoints, in seconds.")
+
+    @property
+    def piece_nodes(self) -> int:
+        """Most nodes of a piece: `node_budget`; where that is auto and no run has settled it, what auto begins with."""
+        return LARGEST_BUDGET if self.node_budget == "auto" else self.node_budget
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> Train:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +21,17 @@ from tunewright.base.plugins import METHODS, OBJECTIVES, OPTIMISERS
 from tunewright.base.seeds import derive
 from tunewright.data.dataset import GENERAL
 from tunewright.data.tokens import TokenTable
-from tunewright.forest import Forest, build, cut, layout
+from tunewright.forest import Forest, build, layout
 from tunewright.forest import Path as ForestPath
+from tunewright.forest.coupled import Piece, joined, joined_scores, pieces_of
+from tunewright.forest.edges import EdgeScores
 from tunewright.forest.reference import Start, reference_logp
 from tunewright.forest.score import DEFAULT_BACKEND, score
+from tunewright.forest.virtual import virtual_count
 from tunewright.models import heads
 from tunewright.models.adapters import save_adapter
 from tunewright.models.families import check_family, head_of
-from tunewright.objectives._protocol import LossSum, Objective
+from tunewright.objectives._protocol import Objective
 from tunewright.recipe.schema import Recipe, Train
 from tunewright.train import checkpoint
 from tunewright.train.anchor import Anchor, fisher_information
@@ -38,9 +41,12 @@ from tunewright.train.diagnosis import Curves, Diagnosis, diagnose
 from tunewright.train.explosion import LEVEL_STEPS, PATIENCE_STEPS, steps_far_above
 from tunewright.train.interrupt import Interrupt
 from tunewright.train.kinship import kin
+from tunewright.train.learn import learn
 from tunewright.train.noise import check_noise, noisy_embeddings
+from tunewright.train.offload import check_offload, kept_aside
 from tunewright.train.optimiser import Optimiser
 from tunewright.train.penalty import StepPenalty
+from tunewright.train.recompute import recompute_blocks
 from tunewright.train.rows import Rows
 from tunewright.train.schedule import Order, learning_rate, validation_steps
 from tunewright.train.states import FrozenStates
@@ -147,15 +153,18 @@ class _Session:
         self._validate_after = validation_steps(self._order, config.validate_every)
         self._held_out = _paths(self._objective, tables.get("validation"))
         check_noise(base.model, config.neftune_alpha)
+        check_offload(config.offload, base.model.device)
         layout.adopt(base.model)
         method = recipe.method
         self._model = METHODS.call(method.name, "attach", base.model, method, derive(recipe.seed, "adapter"))
         self._start = Start(self._model) if self._objective.needs_reference else None
         self._states = self._add_head(tables["train"].classes)
+        if config.checkpointing == "layers":
+            recompute_blocks(self._model)
         decay = config.weight_decay
         parts = OPTIMISERS.call(config.optimiser.name, "build", self._model, config.optimiser, weight_decay=decay)
         self._trained = {name: w for name, w in self._model.named_parameters() if w.requires_grad}
-        self._optimiser = Optimiser(self._trained, parts)
+        self._optimiser = Optimiser(self._trained, parts, offloaded=config.offload == "optimiser")
         self._weights = self._optimiser.weights
         self._anchor = Anchor(self._weights, l2=forgetting.l2, ewc=forgetting.ewc)
         self._progress = Progress()
@@ -261,11 +270,9 @@ class _Session:
         loss_sum, weight, nodes = 0.0, 0.0, 0
         reported: Counter[str] = Counter()
         pieces = self._pieces(self._rows.paths(self._objective, rows))
-        added = StepPenalty(self._model, [piece for piece, _ in pieces], lambda number: self._noisy(pieces, number))
-        for number, (piece, _) in enumerate(pieces):
-            with added.watch():
-                part = self._noisy(pieces, number)
-            added.added_to(part, piece).backward()  # type: ignore[no-untyped-call]
+        added = StepPenalty(self._model, pieces, self._noisy_score, self._objective.loss)
+        for number, piece in enumerate(pieces):
+            part = learn(piece, partial(self._noisy_score, number), self._objective.loss, added)
             loss_sum, weight, nodes = loss_sum + part.total.item(), weight + part.weight, nodes + piece.nodes
             reported.update(part.reported)
         penalty, norm = self._scale_gradients(weight)
@@ -292,26 +299,27 @@ class _Session:
             values["anchor"] = penalty
         self._listener(events.Metrics("train", progress.step, self._order.steps, values))
 
-    def _pieces(self, paths: list[ForestPath]) -> list[tuple[Forest, Tensor | None]]:
+    def _pieces(self, paths: list[ForestPath]) -> list[Piece]:
         """Paths as a forest, cut under the budget; each piece with its reference, where the objective needs one."""
-        pieces = cut(build(paths), self._config.node_budget)
+        pieces = pieces_of(build(paths), self._config.piece_nodes, virtual_count(self._model))
         if self._start is None:
-            return [(piece, None) for piece in pieces]
-        return list(zip(pieces, reference_logp(self._start, pieces, DEFAULT_BACKEND), strict=True))
+            return pieces
+        forests = [part.forest for piece in pieces for part in piece.parts]
+        found = iter(reference_logp(self._start, forests, DEFAULT_BACKEND))
+        return [replace(piece, reference=joined(piece, [next(found) for _ in piece.parts])) for piece in pieces]
 
-    def _noisy(self, pieces: list[tuple[Forest, Tensor | None]], number: int) -> LossSum:
-        """The loss of one of a step's pieces, as it is learned from."""
-        piece, reference = pieces[number]
-        seed = derive(self._recipe.seed, "embeddings", self._progress.step, number)
-        with noisy_embeddings(self._model, piece, alpha=self._config.neftune_alpha, seed=seed):
-            return self._part(piece, reference, smoothing=self._config.label_smoothing)
+    def _noisy_score(self, piece: int, part: int, forest: Forest) -> EdgeScores:
+        """Scores of a part of a step's piece, with all the noise there is; the same however often it is called."""
+        config = self._config
+        seed = derive(self._recipe.seed, "embeddings", self._progress.step, piece, *([part] if part else []))
+        with noisy_embeddings(self._model, forest, alpha=config.neftune_alpha, seed=seed), kept_aside(config.offload):
+            return self._score(forest, smoothing=config.label_smoothing)
 
-    def _part(self, piece: Forest, reference: Tensor | None, *, smoothing: float = 0.0) -> LossSum:
-        """The loss of a piece of a step's forest."""
+    def _score(self, forest: Forest, *, smoothing: float = 0.0) -> EdgeScores:
+        """Scores of a forest's edges, from states that were kept where these do not change."""
         if self._states is not None:
-            return self._objective.loss(self._states.score(piece, smoothing=smoothing), piece)
-        scores = replace(score(self._model, piece, DEFAULT_BACKEND, smoothing=smoothing), reference=reference)
-        return self._objective.loss(scores, piece)
+            return self._states.score(forest, smoothing=smoothing)
+        return score(self._model, forest, DEFAULT_BACKEND, smoothing=smoothing)
 
     def _scale_gradients(self, weight: float) -> tuple[float, float]:
         """Divides the summed gradients by the step's weight, once, adds the anchor's pull, and clips them.
@@ -399,7 +407,7 @@ class _Session:
         return scores
 
     @cached_property
-    def _held_out_pieces(self) -> list[tuple[Forest, Tensor | None]]:
+    def _held_out_pieces(self) -> list[Piece]:
         """Neither they nor their references change in a run."""
         return self._pieces(self._held_out)
 
@@ -407,8 +415,9 @@ class _Session:
     def _held_out_loss(self) -> float:
         self._model.eval()
         total = weight = 0.0
-        for piece, reference in self._held_out_pieces:
-            part = self._part(piece, reference)
+        for piece in self._held_out_pieces:
+            scores = joined_scores(piece, lambda _, forest: self._score(forest))
+            part = self._objective.loss(scores, piece.whole)
             total, weight = total + part.total.item(), weight + part.weight
         return total / weight
 

@@ -4,6 +4,9 @@ Weights narrower than float32 are not moved themselves: most steps would be roun
 bits, so that a step below 1/512 of a weight is lost). A float32 copy of each, its master, is moved in its place and
 rounded into the model after each step (Micikevicius et al. 2018, arXiv:1710.03740). Gradients are added up in float32
 as well, so that cutting a step into more pieces rounds no more.
+
+Off-loaded, every weight has a master, and these lie in main memory while a card holds the model: a gradient leaves the
+card as soon as it is there, and the processor moves the masters (ZeRO-Offload, Ren et al. 2021, arXiv:2101.06840).
 """
 
 from __future__ import annotations
@@ -21,16 +24,19 @@ class Optimiser:
     Args:
         weights: All trained weights, by name.
         parts: Torch's optimisers, fresh; each weight belongs to one of them.
+        offloaded: Whether masters, gradients and the optimisers' state lie in main memory.
 
     Attributes:
         weights: What is moved, by the weights' names, in float32 at least: the weight itself, or its master. Gradients
             are found here.
     """
 
-    def __init__(self, weights: Mapping[str, nn.Parameter], parts: Sequence[Optimizer]) -> None:
+    def __init__(
+        self, weights: Mapping[str, nn.Parameter], parts: Sequence[Optimizer], *, offloaded: bool = False
+    ) -> None:
         self._parts = parts
-        narrow = {name: weight for name, weight in weights.items() if weight.dtype.itemsize < 4}
-        masters = {name: _master(weight) for name, weight in narrow.items()}
+        narrow = {name: weight for name, weight in weights.items() if offloaded or weight.dtype.itemsize < 4}
+        masters = {name: _master(weight, offloaded) for name, weight in narrow.items()}
         self._rounded = [(weight, masters[name]) for name, weight in narrow.items()]
         self.weights = {**weights, **masters}
         self._names = {id(weight): name for name, weight in self.weights.items()}
@@ -93,16 +99,20 @@ class Optimiser:
             weight.copy_(master)
 
 
-def _master(weight: nn.Parameter) -> nn.Parameter:
-    """A weight in float32, to which its gradients go from now on."""
-    master = nn.Parameter(weight.detach().float())
+def _master(weight: nn.Parameter, offloaded: bool) -> nn.Parameter:
+    """A weight in float32 at least, to which its gradients go from now on."""
+    wide = torch.promote_types(weight.dtype, torch.float32)
+    copy = weight.detach().to("cpu" if offloaded else weight.device, wide, copy=True)
+    # Pinned memory is read by a card at full speed.
+    master = nn.Parameter(copy.pin_memory() if offloaded and weight.device.type == "cuda" else copy)
 
     def hand_over(weight: Tensor) -> None:
         assert weight.grad is not None
+        gradient = weight.grad.to(master.device, wide)
         if master.grad is None:
-            master.grad = weight.grad.float()
+            master.grad = gradient
         else:
-            master.grad.add_(weight.grad)
+            master.grad.add_(gradient)
         weight.grad = None
 
     weight.register_post_accumulate_grad_hook(hand_over)  # type: ignore[no-untyped-call]

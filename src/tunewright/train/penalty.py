@@ -10,13 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from tunewright.forest import Forest
+from tunewright.forest.coupled import Piece, joined_scores
+from tunewright.forest.edges import EdgeScores
 from tunewright.objectives._protocol import LossSum
+
+Loss = Callable[[EdgeScores, Forest], LossSum]
 
 
 class Penalty(Protocol):
@@ -45,29 +50,38 @@ class StepPenalty:
     Args:
         model: As `attach` gave it.
         pieces: The step's.
-        score: Gives the loss of a piece by its number.
+        score: Gives the scores of a part of a piece, by their numbers.
+        loss: Gives the loss of a piece.
     """
 
-    def __init__(self, model: Any, pieces: Sequence[Forest], score: Callable[[int], LossSum]) -> None:
+    def __init__(
+        self, model: Any, pieces: Sequence[Piece], score: Callable[[int, int, Forest], EdgeScores], loss: Loss
+    ) -> None:
         self._penalty: Penalty | None = getattr(model, "penalty", None)
         self._whole: tuple[Tensor, float] | None = None
         self._value = 0.0
-        if self._penalty is not None and len(pieces) > 1:
-            self._whole = self._gathered(self._penalty, pieces, score)
+        if self._penalty is not None and sum(len(piece.parts) for piece in pieces) > 1:
+            self._whole = self._gathered(self._penalty, pieces, score, loss)
 
     def watch(self) -> AbstractContextManager[None]:
-        """To be open during the forward pass of a piece."""
+        """To be open during the forward pass that is learned from."""
         return nullcontext() if self._penalty is None else self._penalty.watch()
 
-    def added_to(self, loss: LossSum, piece: Forest) -> Tensor:
-        """The piece's loss with its part of the penalty, times what the step's gradients will be divided by."""
+    def added_to(self, total: Tensor, weight: float, forest: Forest) -> Tensor:
+        """A forest's loss with its part of the penalty, times what the step's gradients will be divided by.
+
+        Args:
+            total: The loss.
+            weight: The step's divisor, where the forest is all of the step; otherwise it is known from gathering.
+            forest: That of the watched pass.
+        """
         if self._penalty is None:
-            return loss.total
-        count_N = _count(piece, loss.total)
-        statistic, weight = self._whole or (self._penalty.statistic(count_N), loss.weight)
+            return total
+        count_N = _count(forest, total)
+        statistic, weight = self._whole or (self._penalty.statistic(count_N), weight)
         part = self._penalty.part(count_N, statistic)
         self._value += part.item()
-        return loss.total + weight * part
+        return total + weight * part
 
     @property
     def reported(self) -> dict[str, float]:
@@ -76,18 +90,26 @@ class StepPenalty:
 
     @torch.no_grad()
     def _gathered(
-        self, penalty: Penalty, pieces: Sequence[Forest], score: Callable[[int], LossSum]
+        self,
+        penalty: Penalty,
+        pieces: Sequence[Piece],
+        score: Callable[[int, int, Forest], EdgeScores],
+        loss: Loss,
     ) -> tuple[Tensor, float]:
         """The step's statistic, and its weight."""
         statistics, weight = [], 0.0
+
+        def watched(piece: int, part: int, forest: Forest) -> EdgeScores:
+            with penalty.watch():
+                scores = score(piece, part, forest)
+            statistics.append(penalty.statistic(_count(forest, scores.logp)))
+            return scores
+
         with torch.random.fork_rng():  # the passes that count draw the same noise again
             for number, piece in enumerate(pieces):
-                with penalty.watch():
-                    loss = score(number)
-                statistics.append(penalty.statistic(_count(piece, loss.total)))
-                weight += loss.weight
+                weight += loss(joined_scores(piece, partial(watched, number)), piece.whole).weight
         return torch.stack(statistics).sum(0), weight
 
 
-def _count(piece: Forest, like: Tensor) -> Tensor:
-    return torch.tensor(piece.count, dtype=torch.float32, device=like.device)
+def _count(forest: Forest, like: Tensor) -> Tensor:
+    return torch.tensor(forest.count, dtype=torch.float32, device=like.device)

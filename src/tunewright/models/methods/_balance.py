@@ -59,13 +59,14 @@ class Balance:
         """
         tokens_L = statistic.sum(-1)
         total = statistic.new_zeros(())
-        for (probability_NE, _), load_E, tokens in zip(self._routed(count_N), statistic, tokens_L, strict=True):
+        for (logit_NE, _), load_E, tokens in zip(self._routed(count_N), statistic, tokens_L, strict=True):
+            probability_NE = logit_NE.softmax(-1)
             sum_E = count_N.to(probability_NE) @ probability_NE
             total = total + len(load_E) * ((load_E / tokens) * (sum_E / tokens)).sum()
         return self._weight * total
 
     def _routed(self, count_N: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Each router's probabilities and gates of the nodes, shapes (N, E)."""
+        """Each router's logits and gates of the nodes, shapes (N, E)."""
         found = []
         for layer in self._layers:
             if layer.routed is None or len(layer.routed[0]) != len(count_N):

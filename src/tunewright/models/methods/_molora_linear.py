@@ -27,7 +27,7 @@ class MixtureLinear(AddedLinear):
 
     Attributes:
         watched: Whether what the router says of a pass is to be kept.
-        routed: The last watched pass: probabilities of all experts, with a gradient, and gates, without; shapes (N, E).
+        routed: The last watched pass: logits of all experts, with a gradient, and gates, without; shapes (N, E).
     """
 
     def __init__(
@@ -52,7 +52,8 @@ class MixtureLinear(AddedLinear):
         logits = self._logits(x)
         gate = self._gates(logits)
         if self.watched:
-            self.routed = logits.softmax(-1).flatten(0, -2), gate.detach().flatten(0, -2)
+            # Nothing is computed of them here: a block that is computed again, unwatched, must keep the same.
+            self.routed = logits.flatten(0, -2), gate.detach().flatten(0, -2)
         gate = (gate * self.scale).to(x.dtype)
         low = (low.view(*gate.shape, self.rank) * gate[..., None]).flatten(-2)
         return functional.linear(low, self.up.weight.to(x.dtype))

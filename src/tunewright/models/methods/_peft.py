@@ -48,7 +48,7 @@ def low_rank_settings(model: nn.Module, config: LowRank, **options: Any) -> Any:
     """
     from peft import LoraConfig
 
-    layers = chosen_layers(model, config.targets)
+    layers = chosen_layers(model, config.targets, transposed=True)
     check_rank(layers, config.rank)
     return LoraConfig(
         r=config.rank,
@@ -56,6 +56,7 @@ def low_rank_settings(model: nn.Module, config: LowRank, **options: Any) -> Any:
         lora_dropout=config.dropout,
         target_modules=endings(layers) if config.targets == "all-linear" else list(config.targets),
         bias="none",
+        fan_in_fan_out=all(is_transposed(layer) for layer in layers.values()),
         task_type=task_type(model),
         **options,
     )
@@ -95,22 +96,26 @@ def fused(settings: Any) -> Any:
     return settings
 
 
-def chosen_layers(model: Any, targets: Targets) -> dict[str, nn.Linear]:
+def chosen_layers(model: Any, targets: Targets, *, transposed: bool = False) -> dict[str, Any]:
     """The linear layers that are meant, by their full names.
 
     Args:
+        transposed: Whether GPT-2's kind counts too, whose weights are stored inputs by outputs (`Conv1D`).
         targets: `all-linear` for all but the head, or endings of names. An ending matches whole parts of a name, as
             in PEFT: `proj` does not match `q_proj`.
     Raises:
         ModelError: If a target matches no linear layer.
     """
-    linear = _linear(model)
+    linear = _linear(model, transposed=transposed)
     if targets == "all-linear":
         head = model.get_output_embeddings()
         found = {name: layer for name, layer in linear.items() if layer is not head}
         if not found:
+            other = "" if transposed or not _linear(model, transposed=True) else " of the kind that this method adapts"
             raise ModelError(
-                f"{type(model).__name__} has no linear layers", where="method.targets", hint="Use the method full."
+                f"{type(model).__name__} has no linear layers{other}",
+                where="method.targets",
+                hint="Use the method lora." if other else "Use the method full.",
             )
         return found
     for target in targets:
@@ -124,20 +129,29 @@ def chosen_layers(model: Any, targets: Targets) -> dict[str, nn.Linear]:
     return {name: layer for name, layer in linear.items() if any(ends(name, target) for target in targets)}
 
 
-def check_rank(layers: dict[str, nn.Linear], rank: int) -> None:
+def check_rank(layers: dict[str, Any], rank: int) -> None:
     """Refuses a rank that a layer cannot hold: beyond its smaller side an update only takes memory.
 
     Raises:
         ModelError: If the rank is above the width of a layer; names the narrowest.
     """
-    narrowest = min(layers, key=lambda name: min(layers[name].in_features, layers[name].out_features))
-    inputs, outputs = layers[narrowest].in_features, layers[narrowest].out_features
+    narrowest = min(layers, key=lambda name: min(layers[name].weight.shape))
+    outputs, inputs = layers[narrowest].weight.shape
+    if is_transposed(layers[narrowest]):
+        outputs, inputs = inputs, outputs
     if rank > min(inputs, outputs):
         raise ModelError(
             f"A rank of {rank} is above the width of {narrowest}, which has {inputs} inputs and {outputs} outputs",
             where="method.rank",
             hint=f"Use {min(inputs, outputs)} or less, or leave this layer out of method.targets.",
         )
+
+
+def is_transposed(layer: nn.Module) -> bool:
+    """Whether a linear layer's weights are stored inputs by outputs, as GPT-2's are."""
+    from transformers.pytorch_utils import Conv1D
+
+    return isinstance(layer, Conv1D)
 
 
 def linear_layers(model: Any) -> list[str]:
@@ -159,7 +173,7 @@ def linear_shapes(size: ModelSize, targets: Targets) -> list[tuple[int, int]]:
     """Outputs and inputs of each linear layer that is meant, from the names in the model's files."""
     layers = [(name.removesuffix(".weight"), shape) for name, shape in size.tensors if len(shape) == 2]
     return [
-        (shape[0], shape[1])
+        (shape[1], shape[0]) if size.transposed else (shape[0], shape[1])
         for name, shape in layers
         if (_BLOCK.search(name) if targets == "all-linear" else any(ends(name, target) for target in targets))
     ]
@@ -177,7 +191,12 @@ def is_quantised(model: Any) -> bool:
     return bool(getattr(model, "is_loaded_in_4bit", False) or getattr(model, "is_loaded_in_8bit", False))
 
 
-def _linear(model: Any) -> dict[str, nn.Linear]:
+def _linear(model: Any, *, transposed: bool) -> dict[str, nn.Module]:
     from torch import nn
 
-    return {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    modules = model.named_modules()
+    return {
+        name: module
+        for name, module in modules
+        if isinstance(module, nn.Linear) or (transposed and is_transposed(module))
+    }

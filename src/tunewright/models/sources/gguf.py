@@ -19,8 +19,9 @@ from tunewright.base.errors import ModelError, OutOfMemoryError
 from tunewright.base.events import Message
 from tunewright.base.plugins import PluginConfig
 from tunewright.base.quiet import quiet
+from tunewright.models.available import available_bytes
 from tunewright.models.delivery import Delivery, Origin
-from tunewright.models.memory import GIB, available_bytes
+from tunewright.models.memory import GIB
 
 _MAX_SHARD = "5GB"
 # Names that llama.cpp gives to GPT-2's own way of cutting text before the merges.
