@@ -137,7 +137,7 @@ def test_blocks_computed_again_keep_what_they_read():
     read = 30 * 8 * 64 * 576 * 4
     assert waiting(SMOLLM2, treatment, piece, "float32", Sparing(True)) == (
         read + 2 * 8 * 64 * 576 * 4,  # and the rotary positions; heads are not known, so one as wide as all
-        piece.pairs * 9,
+        piece.pairs * 13,
     )
     assert again.total < whole.total
     assert again.activations > read
@@ -169,9 +169,9 @@ def test_the_account_of_a_block_worked_by_hand():
     activations, attention = kept_for_backward(size, treatment, piece, "float32")
     # A node of a block: norms 2 * (8 + 1) * 4, inputs (16 + 8 + 16) * 4, gate 3 * 16 * 4, narrow products 3 * 7 * 4.
     assert activations == 2 * 5 * (72 + 160 + 192 + 84) + 2 * 5 * 4 * 4  # and the rotary positions, 4 wide
-    # A block's attention: queries and answers 2 * 6 * 8, keys and values 2 * 7 * 4, the mask 42, all of 4 bytes; 6 * 2
-    # log-sum-exps of 4 bytes. And once 9 bytes for each pair.
-    assert attention == 2 * ((96 + 56 + 42) * 4 + 48) + 42 * 9
+    # A block's attention: queries and answers 2 * 6 * 8, keys and values 2 * 7 * 4, all of 4 bytes; 6 * 2 log-sum-exps
+    # of 4 bytes. And once for each pair 9 bytes, and 4 of the mask.
+    assert attention == 2 * ((96 + 56) * 4 + 48) + 42 * 13
     estimate = estimate_training_bytes(size, treatment, piece, machine=Machine(1000, has_heap=False, maps_files=False))
     assert estimate.causes() == {
         "process": 1000,

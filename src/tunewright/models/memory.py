@@ -339,14 +339,14 @@ def waiting(
         return activations, attention
     read = treatment.layers * piece.nodes * size.hidden * BYTES[dtype]
     outside = turns(size, piece, dtype) + treatment.cast_bytes
-    return outside + (0 if sparing.offloaded == "activations" else read), layout_bytes(piece)
+    return outside + (0 if sparing.offloaded == "activations" else read), layout_bytes(piece, dtype)
 
 
 def one_block(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> tuple[int, int]:
     """What one block keeps for its backward pass, in bytes: outside attention, and in it."""
     single = replace(treatment, layers=1, cast_bytes=0)
     activations, attention = kept_for_backward(size, single, piece, dtype)
-    return activations - turns(size, piece, dtype), attention - layout_bytes(piece)
+    return activations - turns(size, piece, dtype), attention - layout_bytes(piece, dtype)
 
 
 def kept_for_backward(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> tuple[int, int]:
@@ -356,7 +356,7 @@ def kept_for_backward(size: ModelSize, treatment: Treatment, piece: Piece, dtype
     rank, a block keeps: for its two norms their inputs and scales, in float32 whatever b is, 8 (H + 1) N; the inputs of
     its linear layers, which the projections share, (2 H + A + I) N b; the gate, its activation and the other
     projection, 3 I N b; each adapter's narrow product, 4 R N; in attention queries and answers at their places, keys
-    and values at theirs, a number for each pair (the mask), and the log-sum-exp of each head's queries in float32.
+    and values at theirs, and the log-sum-exp of each head's queries in float32. The layout is there once for all.
     """
     number, float32 = BYTES[dtype], BYTES["float32"]
     nodes, layers = piece.nodes, treatment.layers
@@ -371,11 +371,10 @@ def kept_for_backward(size: ModelSize, treatment: Treatment, piece: Piece, dtype
     narrow = treatment.rank * (size.linears // size.layers) * float32
     normed = 2 * size.hidden * number if treatment.is_own else 0  # a trained scale needs what it scales
     a_node = norms + linear_inputs + feed_forward + narrow + normed + treatment.beside
-    a_layer = (
-        2 * piece.queries * size.query_width + 2 * piece.keys * size.key_width + piece.pairs
-    ) * number + piece.queries * size.heads * float32
+    a_layer = 2 * (piece.queries * size.query_width + piece.keys * size.key_width) * number
+    a_layer += piece.queries * size.heads * float32
     outside = turns(size, piece, dtype) + treatment.cast_bytes
-    return layers * nodes * a_node + outside, layers * a_layer + layout_bytes(piece)
+    return layers * nodes * a_node + outside, layers * a_layer + layout_bytes(piece, dtype)
 
 
 def turns(size: ModelSize, piece: Piece, dtype: str) -> int:
@@ -383,9 +382,9 @@ def turns(size: ModelSize, piece: Piece, dtype: str) -> int:
     return 2 * piece.nodes * (size.query_width // size.heads) * BYTES[dtype]
 
 
-def layout_bytes(piece: Piece) -> int:
-    """The layout that all blocks share, in bytes: distances, and which of them are seen."""
-    return piece.pairs * (8 + 1)
+def layout_bytes(piece: Piece, dtype: str) -> int:
+    """The layout that all blocks share, in bytes: distances, which of them are seen, and that as a mask."""
+    return piece.pairs * (8 + 1 + BYTES[dtype])
 
 
 def passing_in_a_layer(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:
