@@ -18,7 +18,7 @@ from tests.tiny_t5 import tiny_t5
 from tunewright.base.errors import DataError, ModelError
 from tunewright.base.plugins import BACKENDS
 from tunewright.forest import Path, build, cut, score_paths
-from tunewright.forest.layout import adopt
+from tunewright.forest.layout import adopt, unwrap
 from tunewright.forest.reference import score_with_reference
 from tunewright.forest.score import score
 from tunewright.forest.seq2seq import hidden_states, is_encoder_decoder, sources
@@ -53,9 +53,10 @@ def plain_loss(model: Any, paths: Sequence[Path]) -> torch.Tensor:
         tokens = path.tokens.tolist()
         border = tokens.index(ANSWER_START)
         source, answer = tokens[:border], tokens[border + 1 :]
-        read = [model.config.decoder_start_token_id, *answer[:-1]]
+        read = [unwrap(model).config.decoder_start_token_id, *answer[:-1]]
         logits = model(
-            input_ids=torch.tensor([source or [model.config.pad_token_id]]), decoder_input_ids=torch.tensor([read])
+            input_ids=torch.tensor([source or [unwrap(model).config.pad_token_id]]),
+            decoder_input_ids=torch.tensor([read]),
         ).logits[0]
         logp = logits.double().log_softmax(-1).gather(1, torch.tensor(answer)[:, None])[:, 0]
         total = total - (logp * torch.tensor(path.weights[border + 1 :], dtype=torch.float64)).sum()

@@ -118,6 +118,8 @@ def test_rows_that_are_made_up_to_measure_with_get_a_source(tmp_path: Path) -> N
         ({"train": {"neftune_alpha": 5.0}}, "train.neftune_alpha"),
         ({"method": "prompt"}, "puts virtual tokens"),
         ({"method": "prefix"}, "puts virtual tokens"),
+        ({"method": {"name": "molora", "top_k": 1}}, "method.balance"),
+        ({"method": "feature"}, "head of classes"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_the_first_step(tmp_path: Path, changes: Any, told: str) -> None:

@@ -48,6 +48,12 @@ def check_family(kind: Kind, objective: PluginConfig, method: PluginConfig) -> N
             where="method",
             hint=f"Use lora, bottleneck, layers{', full or feature' if kind == ENCODER else ' or full'}.",
         )
+    if kind == ENCODER_DECODER and getattr(method, "balance_weight", None):
+        raise RecipeError(
+            "Experts are balanced over a forest's nodes, and an encoder-decoder's rows are padded ones",
+            where="method.balance",
+            hint="Set it to 0, or leave method.top_k out.",
+        )
     if method.plugin == _HEAD_ALONE and not head:
         raise RecipeError(
             f"The method '{_HEAD_ALONE}' trains a head of classes alone, and '{objective.plugin}' has none",

@@ -6,6 +6,8 @@ before the layer's own residual sum. The base stays frozen.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +15,7 @@ from pydantic import Field
 
 from tunewright.base.errors import ModelError
 from tunewright.base.plugins import PluginConfig
+from tunewright.models.methods._peft import ends
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +34,9 @@ _PLACES = (
     ("layers", ("attn.Wo", "mlp.Wo")),  # ModernBERT
 )
 _PLACES_A_LAYER = 2
+_STACK = re.compile(r"(?:^|\.)(?:encoder|decoder)\.(?:block|layers)\.\d+\.")
+# The same in both stacks of an encoder-decoder; its decoder's look at the source gets none, as in most Houlsby setups.
+_ENDINGS = (("SelfAttention.o", "DenseReluDense.wo"), ("self_attn.out_proj", "fc2"))  # T5, BART
 
 
 class Config(PluginConfig):
@@ -68,7 +74,9 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
 
 def trainable(size: ModelSize, config: Config) -> int:
     """How many weights it trains: down, up and their biases, twice a layer."""
-    return size.layers * _PLACES_A_LAYER * (2 * size.hidden * config.width + config.width + size.hidden)
+    of_both_stacks = _in_both_stacks(name.removesuffix(".weight") for name, _ in size.tensors)
+    places = len(of_both_stacks) or size.layers * _PLACES_A_LAYER
+    return places * (2 * size.hidden * config.width + config.width + size.hidden)
 
 
 def save(model: Any, folder: Path) -> None:
@@ -97,9 +105,14 @@ def _places(model: Any) -> dict[str, nn.Linear]:
     """
     from torch import nn
 
+    everything = dict(model.named_modules())
+    if model.config.is_encoder_decoder:
+        of_both_stacks = _in_both_stacks(everything)
+        if not of_both_stacks:
+            raise _refused(model, f"its layers end in none of {', '.join(sum(_ENDINGS, ()))}")
+        return {name: everything[name] for name in of_both_stacks}
     prefix = str(model.base_model_prefix)
     inside = f"{prefix}." if hasattr(model, prefix) else ""  # an encoder has nothing around it
-    everything = dict(model.named_modules())
     stacks = [(f"{inside}{stack}", places) for stack, places in _PLACES]
     there = [each for each in stacks if isinstance(everything.get(each[0]), nn.ModuleList) and len(everything[each[0]])]
     if not there:
@@ -116,9 +129,16 @@ def _places(model: Any) -> dict[str, nn.Linear]:
     return found
 
 
+def _in_both_stacks(names: Iterable[str]) -> list[str]:
+    """The layers behind which bottlenecks go in an encoder-decoder, by their names; none in another model."""
+    known = [name for name in names if _STACK.search(name)]
+    each = ([name for name in known if any(ends(name, ending) for ending in endings)] for endings in _ENDINGS)
+    return next((found for found in each if found), [])
+
+
 def _refused(model: Any, reason: str) -> ModelError:
     return ModelError(
         f"Bottlenecks cannot be put into {type(model).__name__}: {reason}",
         where="method",
-        hint="Use a model that is built like Llama, Qwen or Mistral, BERT or RoBERTa, or method: lora.",
+        hint="Use a model that is built like Llama, Qwen or Mistral, BERT, RoBERTa, T5 or BART, or method: lora.",
     )
