@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.models.methods.adapting import attached, gradients
+from tests.tiny_t5 import tiny_t5
 from tunewright.base.errors import ModelError
 from tunewright.models.methods import molora
 from tunewright.models.methods._balance import Balance
@@ -102,3 +103,10 @@ def test_unwatched_passes_leave_nothing() -> None:
     assert model.penalty.statistic(torch.ones(16)).sum(-1).tolist() == pytest.approx([16.0] * 14)
     with pytest.raises(ModelError, match="A router saw 16 tokens of 8"):
         model.penalty.statistic(torch.ones(8))
+
+
+def test_in_an_encoder_decoder_it_is_refused_beforehand() -> None:
+    with pytest.raises(ModelError, match=r"method\.balance: .*padded rows"):
+        attached(molora.Config(top_k=1), tiny_t5())
+    assert attached(molora.Config(top_k=1, balance=0), tiny_t5()).penalty is None
+    assert attached(molora.Config(), tiny_t5()).penalty is None

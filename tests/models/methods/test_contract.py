@@ -244,8 +244,3 @@ def test_forest_equals_plain_rows(case: Case, backend: str, files: BaseFiles) ->
 @pytest.mark.parametrize("name", METHODS.names())
 def test_it_says_at_which_rate_it_learns(name: str) -> None:
     assert 1e-5 < METHODS.module(name).LEARNING_RATE < 1.0
-
-
-def test_full_training_takes_a_tenth_of_loras_rate() -> None:
-    rates = {name: METHODS.module(name).LEARNING_RATE for name in OURS}
-    assert rates["full"] == rates["layers"] == pytest.approx(rates["lora"] / 10)

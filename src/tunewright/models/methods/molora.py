@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tunewright.base.errors import ModelError
 from tunewright.models.methods._peft import LowRank, chosen_layers, linear_shapes, low_rank_parameters
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
     The experts' second matrices are zero, so the outputs are the base's at first.
 
     Raises:
-        ModelError: If a target matches no layer, or the rank is above a layer's width.
+        ModelError: If a target matches no layer, the rank is above a layer's width, or experts are to be balanced in an
+            encoder-decoder.
     """
     from tunewright.models.methods._added import adapt
     from tunewright.models.methods._balance import Balance
@@ -77,6 +79,12 @@ def attach(model: nn.Module, config: Config, seed: int) -> Any:
             dropout=config.dropout,
         )
 
+    if config.balance_weight and getattr(model.config, "is_encoder_decoder", False):
+        raise ModelError(
+            "Experts are balanced over a forest's nodes, and an encoder-decoder computes padded rows",
+            where="method.balance",
+            hint="Set it to 0, or mix all experts (leave method.top_k out).",
+        )
     layers = chosen_layers(model, config.targets)
     check_rank(layers, config.rank)
     adapted = adapt(model, list(layers), make, seed)
