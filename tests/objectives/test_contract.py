@@ -42,7 +42,10 @@ def made(name: str) -> Any:
 
 
 def rows_of(name: str) -> list[TokenRow]:
-    classes = CLASSES if OBJECTIVES.config(name).head else ()
+    config = OBJECTIVES.config(name)
+    if config.documents:  # all of a text is learned, but for its first token
+        return [row(asked[:1], [*asked[1:], *told]) for asked, told, _ in TEXTS]
+    classes = CLASSES if config.head else ()
     return [row(*texts, classes=classes) for texts in TEXTS]
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
 from tunewright.base.plugins import STEPS
-from tunewright.data.formats import Format
 from tunewright.data.frame import EDITS, LINE, ROW_ID, SOURCE, StepConfig, StepResult
 from tunewright.data.table import REFUSED
 
@@ -66,7 +65,16 @@ class Cleaned:
     records: tuple[StepRecord, ...]
 
 
-def clean(frame: pl.DataFrame, steps: Sequence[StepConfig], format: Format, *, held_out: bool) -> Cleaned:
+class Columns(Protocol):
+    """What cleaning needs to know of a format: `data.formats.Format` does."""
+
+    @property
+    def pairs(self) -> bool: ...
+    def sides(self, columns: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]: ...
+    def makes(self, column: str) -> bool: ...
+
+
+def clean(frame: pl.DataFrame, steps: Sequence[StepConfig], format: Columns, *, held_out: bool) -> Cleaned:
     """Runs steps in order.
 
     Args:
@@ -97,7 +105,7 @@ def clean(frame: pl.DataFrame, steps: Sequence[StepConfig], format: Format, *, h
     return Cleaned(frame, pl.concat(logs), pl.concat(refused), tuple(records))
 
 
-def _sides(format: Format, frame: pl.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _sides(format: Columns, frame: pl.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The prompt's columns and the answer's, as steps should see them."""
     prompt, answer = format.sides(frame.columns)
     # A prompt with several pairs of answers contradicts nothing: a pair is compared as a whole.

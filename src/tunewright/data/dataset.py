@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -12,6 +12,7 @@ import polars as pl
 from tunewright.base.errors import DataError
 from tunewright.base.files import read_json
 from tunewright.data.conversations import AnswerKind, answer_fields
+from tunewright.data.documents import Section
 from tunewright.data.example import Example, Message
 from tunewright.data.tool_rows import CALLS, RESULT_OF, read_cells, read_tools
 
@@ -19,6 +20,7 @@ Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 GENERAL = "general"  # rows that are replayed against forgetting: no part of the task's own data
 MANIFEST = "dataset.json"
+_SECTIONS_AT_ONCE = 16
 
 
 class StoredPayload(Protocol):
@@ -30,6 +32,22 @@ class StoredPayload(Protocol):
     def path(self) -> Path: ...
     @property
     def manifest(self) -> dict[str, Any]: ...
+
+
+class Shelf(Protocol):
+    """The part of a workspace that a dataset is put into."""
+
+    def put(
+        self,
+        kind: str,
+        fill: Callable[[Path], object],
+        *,
+        manifest: Mapping[str, Any],
+        parents: Sequence[str] = (),
+        producer: str = "",
+    ) -> StoredPayload:
+        """Stores what `fill` writes under the hash of its content."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -75,18 +93,35 @@ class Dataset:
     @property
     def leaked(self) -> frozenset[str]:
         """Ids of the test and validation rows whose text also stands in the training data."""
-        held = pl.concat([self.table(part).filter("leaked")["id"] for part in PARTS[1:]])
-        return frozenset(held)
+        held = [pl.read_parquet(self.path / f"{part}.parquet", columns=["id", "leaked"]) for part in PARTS[1:]]
+        return frozenset(pl.concat(held).filter("leaked")["id"])
 
     def table(self, part: Part) -> pl.DataFrame:
-        """The rows of a part: `id, source, line, messages, tools, answer, rejected, leaked`."""
+        """The rows of a part; of documents their sections: `id, source, line, text, leaked`.
+
+        Else `id, source, line, messages, tools, answer, rejected, leaked`."""
         if part not in PARTS:
             raise DataError(f"'{part}' is no part of a dataset", hint=f"Known: {', '.join(PARTS)}.")
         return pl.read_parquet(self.path / f"{part}.parquet")
 
     def examples(self, part: Part) -> list[Example]:
-        """The examples of a part, in the order of their sources."""
+        """The examples of a part, in the order of their sources.
+
+        Raises:
+            DataError: If the rows are documents, which `sections` streams.
+        """
+        if self.answer_kind == "document":
+            raise DataError("This dataset holds documents, and no conversations", where=str(self.path))
         return self._as_examples(self.table(part))
+
+    def sections(self, part: Part) -> Iterator[Section]:
+        """The documents of a part, section by section, in the order of their sources; read as they are asked for."""
+        import pyarrow.parquet as pq
+
+        columns = ["id", "source", "line", "text"]
+        with pq.ParquetFile(self.path / f"{part}.parquet") as file:
+            for batch in file.iter_batches(batch_size=_SECTIONS_AT_ONCE, columns=columns):
+                yield from (Section(**row) for row in batch.to_pylist())
 
     def general(self) -> list[Example]:
         """The general rows of `forgetting.data`; none where the recipe names no such."""

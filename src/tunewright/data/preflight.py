@@ -150,7 +150,8 @@ def preflight(
     too_long = [length for table in each for length in table.too_long.values()]
     lengths = np.concatenate([*map(_lengths_before, each), np.array(too_long, dtype=np.int64)])
     learned = np.concatenate([_learned(table) for table in each])
-    ends = [end for table in each if not table.classes for end in _ends(table, chat.stop_ids)]
+    answering = [] if recipe.learns_documents else [table for table in each if not table.classes]
+    ends = [end for table in answering for end in _ends(table, chat.stop_ids)]
     within = sum(int(np.diff(one.starts).sum()) for table in each for one in table.sequences)
     sources = [source for source in dataset.manifest["sources"] if source["part"] != "test"]
     refused = _refused(dataset, [source["path"] for source in sources])
@@ -165,10 +166,12 @@ def preflight(
         max_length=recipe.data.max_length,
         too_long=len(too_long),
         no_target=int((learned == 0).sum()),
-        end_share=sum(ends) / len(ends) if ends else 0.0,
+        end_share=1.0 if recipe.learns_documents else sum(ends) / len(ends) if ends else 0.0,
         learned_share=float(learned.sum() / within) if within else 0.0,
         warnings=(),
-        previews=preview(dataset.examples("train"), tables["train"], chat, n=previews, seed=recipe.seed),
+        previews=preview_blocks(tables["train"], chat, n=previews, seed=recipe.seed)
+        if recipe.learns_documents
+        else preview(dataset.examples("train"), tables["train"], chat, n=previews, seed=recipe.seed),
         pairs=sum(int((np.diff(table.rejected.starts) > 0).sum()) for table in each if table.rejected),
         truncated=sum(len(table.fitting.truncated) for table in each),
         split=split,
@@ -277,6 +280,13 @@ def preview(
             )
         )
     return tuple(shown)
+
+
+def preview_blocks(table: TokenTable, chat: ChatFormat, *, n: int = PREVIEWS, seed: int = 0) -> tuple[Preview, ...]:
+    """Some blocks of documents as the model sees them; as `preview`, which shows conversations."""
+    dice = random.Random(derive(seed, "preview"))
+    drawn = sorted(dice.sample(range(len(table)), min(n, len(table))))
+    return tuple(Preview(table.ids[row], table.ids[row], _token_spans(table.row(row), chat)) for row in drawn)
 
 
 def _token_spans(row: TokenRow, chat: ChatFormat) -> tuple[Span, ...]:

@@ -6,20 +6,30 @@ The same recipe and the same files always give the same bytes, and so the same h
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import polars as pl
 
-from tunewright.base.errors import DataError, collect
+from tunewright.base.errors import DataError
 from tunewright.base.events import Artifact, Listener, Message, Stage, ignore
 from tunewright.base.files import write_text
 from tunewright.base.seeds import derive
 from tunewright.data.clean import LOG, Cleaned, clean
 from tunewright.data.conversations import AnswerKind, answer_kind, converse, count_labels, strata
-from tunewright.data.dataset import GENERAL, MANIFEST, PARTS, Dataset, Part, StoredPayload
+from tunewright.data.corpus import prepare_corpus
+from tunewright.data.dataset import GENERAL, MANIFEST, PARTS, Dataset, Part, Shelf
+from tunewright.data.findings import (
+    HELD,
+    SHOWN_EDITS,
+    SHOWN_PLACES,
+    check_usable,
+    findings,
+    first_faults,
+    split_note,
+    summary,
+)
 from tunewright.data.formats import Format, choose_format
 from tunewright.data.frame import RESERVED, StepConfig
 from tunewright.data.leakage import Leaks, find_leaks, refuse_leaks
@@ -27,27 +37,6 @@ from tunewright.data.readers import check_columns, find_files, short_names
 from tunewright.data.split import check_test_rows, split_rows
 from tunewright.data.table import Table, distinct_ids, read_table
 from tunewright.recipe.schema import Data, Recipe, Source
-
-_SHOWN_EDITS = 20
-_SHOWN_REASONS = 50
-_SHOWN_PLACES = 5
-_HELD: tuple[Part, ...] = ("test", "validation")
-
-
-class Shelf(Protocol):
-    """The part of a workspace that a dataset is put into."""
-
-    def put(
-        self,
-        kind: str,
-        fill: Callable[[Path], object],
-        *,
-        manifest: Mapping[str, Any],
-        parents: Sequence[str] = (),
-        producer: str = "",
-    ) -> StoredPayload:
-        """Stores what `fill` writes under the hash of its content."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +62,8 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
         DataError: If files, columns or rows are wrong, too many rows cannot be used, too few are held out, or test
             rows stand in train and the recipe refuses that. Nothing is stored then.
     """
+    if recipe.learns_documents:
+        return prepare_corpus(recipe, workspace, listener=listener, producer=producer)
     listener(Stage("data", "started"))
     format = choose_format(recipe.data)
     if format.name == "tagged":
@@ -86,7 +77,10 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
     parts, leaks, dropped = _settle_leaks(parts, recipe.data)
     edits = pl.concat([*(each.cleaned.edits for each in rows.values()), dropped])
     refused = pl.concat([each.refused for each in rows.values()])
-    content = _manifest(recipe, format, rows, parts, kind) | _findings(edits, refused, leaks, recipe)
+    shown = edits.sample(min(SHOWN_EDITS, edits.height), seed=derive(recipe.seed, "edits") % 2**32)
+    gone, policy = int((edits["step"] == "leakage").sum()), recipe.data.leakage
+    content = _manifest(recipe, format, rows, parts, kind)
+    content |= findings(shown, edits.height, refused, leaks, policy=policy, dropped=gone)
     if general is not None:
         content["general"] = {"rows": general.height, "sources": [source.path for source in recipe.forgetting.data]}
     manifest = {"recipe": recipe.name, "goal": recipe.goal} | content
@@ -102,7 +96,7 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
         write_text(folder / MANIFEST, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     dataset = Dataset.open(workspace.put("dataset", fill, manifest=manifest, producer=producer))
-    for text, level in _messages(manifest):
+    for text, level in summary(manifest):
         listener(Message(text, level))
     total = sum(manifest["splits"].values())
     listener(Stage("data", "finished", done=total, total=total, unit="rows"))
@@ -123,7 +117,7 @@ def _general(recipe: Recipe, test: pl.DataFrame, listener: Listener) -> pl.DataF
     examples = _make_examples("train", _read(data, format, listener)["train"], data, format, listener).examples
     if leaked := find_leaks(test, examples).places:
         raise DataError(
-            f"Rows of the test also stand among the general rows: {', '.join(leaked[:_SHOWN_PLACES])}",
+            f"Rows of the test also stand among the general rows: {', '.join(leaked[:SHOWN_PLACES])}",
             where="forgetting.data",
             hint="Take them out: a model that learned them cannot be measured by them.",
         )
@@ -153,35 +147,15 @@ def _read(data: Data, format: Format, listener: Listener) -> dict[Part, Table]:
 
 def _make_examples(part: Part, table: Table, data: Data, format: Format, listener: Listener) -> _Rows:
     """Cleans the rows of a part and makes conversations of them; stops where too many cannot be used."""
-    _check_usable(part, table.total, table.refused, data.max_unusable_share)
+    check_usable(part, table.total, table.refused, data.max_unusable_share)
     listener(Stage("data", "progress", total=table.frame.height, unit="rows", note=f"cleaning {part}"))
     cleaned = clean(table.frame, cast(tuple[StepConfig, ...], data.steps), format, held_out=part != "train")
     examples, misfits = converse(cleaned.frame, format, data.answer, listener=listener)
     refused = pl.concat([table.refused, cleaned.refused, misfits])
-    _check_usable(part, table.total, refused, data.max_unusable_share)
+    check_usable(part, table.total, refused, data.max_unusable_share)
     if not examples.height:
-        raise DataError("No row is left", where=f"data.{part}", hint=_first_faults(refused))
+        raise DataError("No row is left", where=f"data.{part}", hint=first_faults(refused))
     return _Rows(table, cleaned, examples, refused)
-
-
-def _check_usable(part: Part, total: int, refused: pl.DataFrame, most: float) -> None:
-    share = refused.height / total
-    if share <= most:
-        return
-    raise DataError(
-        f"{refused.height:,} of {total:,} rows cannot be used: {share:.1%}, and data.max_unusable_share is {most:.1%}",
-        where=f"data.{part}",
-        hint=f"Mend them, or raise data.max_unusable_share.\n{_first_faults(refused)}",
-    )
-
-
-def _first_faults(refused: pl.DataFrame) -> str:
-    faults = [f"{source}:{line}: {reason}" for source, line, reason in _places(refused.head(_SHOWN_EDITS))]
-    return collect(faults, total=refused.height)
-
-
-def _places(refused: pl.DataFrame) -> list[tuple[str, int, str]]:
-    return refused.select("source", "line", "reason").rows()
 
 
 def _split(examples: dict[Part, pl.DataFrame], recipe: Recipe, kind: AnswerKind) -> dict[Part, pl.DataFrame]:
@@ -192,7 +166,7 @@ def _split(examples: dict[Part, pl.DataFrame], recipe: Recipe, kind: AnswerKind)
             train["prompt_key"].to_list(),
             strata(train["answer"], kind),
             settings,
-            parts=[part for part in _HELD if part not in examples],
+            parts=[part for part in HELD if part not in examples],
             seed=recipe.seed,
         ),
         dtype=pl.String,
@@ -219,7 +193,7 @@ def _settle_leaks(
     }
     logs = [pl.DataFrame(schema=LOG)]
     if data.leakage == "refuse":
-        for part in _HELD:
+        for part in HELD:
             refuse_leaks(part, leaks[part])
     elif data.leakage == "drop":
         banned: dict[Part, frozenset[str]] = {
@@ -258,12 +232,12 @@ def _manifest(
     """What was read, cleaned and split."""
     files = [asdict(file) | {"part": part} for part, each in rows.items() for file in each.table.files]
     records = list(rows["train"].cleaned.records)
-    for part in _HELD:
+    for part in HELD:
         if part in rows:
             records = [one + other for one, other in zip(records, rows[part].cleaned.records, strict=True)]
     has_classes = kind in ("label", "tags")
     counted = {part: count_labels(rows["answer"], kind) for part, rows in parts.items()} if has_classes else {}
-    given = [part for part in _HELD if part in rows]
+    given = [part for part in HELD if part in rows]
     return {
         "seed": recipe.seed,
         "format": format.name,
@@ -283,67 +257,8 @@ def _manifest(
         "steps": [asdict(record) for record in records],
         "step_settings": [step.model_dump() for step in recipe.data.steps],
         "splits": {part: examples.height for part, examples in parts.items()},
-        "split_note": _split_note(given),
+        "split_note": split_note(given),
     }
-
-
-def _split_note(given: Sequence[Part]) -> str:
-    files = f"Rows for {' and '.join(given)} come from files of their own. " if given else ""
-    drawn = [part for part in _HELD if part not in given]
-    if not drawn:
-        return files.strip()
-    return (
-        f"{files}Rows for {' and '.join(drawn)} were drawn from train with the seed, in proportion to the answers; "
-        "texts that are the same but for white space and case stay together."
-    )
-
-
-def _findings(edits: pl.DataFrame, refused: pl.DataFrame, leaks: dict[Part, Leaks], recipe: Recipe) -> dict[str, Any]:
-    """What was changed, refused and leaked, with examples."""
-    shown = edits.sample(min(_SHOWN_EDITS, edits.height), seed=derive(recipe.seed, "edits") % 2**32)
-    reasons = (
-        refused.with_columns(pl.concat_str("source", pl.lit(":"), pl.col("line").cast(pl.String)).alias("place"))
-        .group_by("reason", maintain_order=True)
-        .agg(pl.len().alias("count"), pl.col("place").head(_SHOWN_PLACES).alias("places"))
-        .sort("count", descending=True, maintain_order=True)
-    )
-    told = reasons.head(_SHOWN_REASONS).to_dicts()
-    if reasons.height > _SHOWN_REASONS:
-        rest = reasons.slice(_SHOWN_REASONS)
-        told.append({"reason": "other reasons (see refused.parquet)", "count": int(rest["count"].sum()), "places": []})
-    return {
-        "edit_count": edits.height,
-        "edits": shown.select(pl.col("row_id").alias("row"), "step", "field", "before", "after", "reason").to_dicts(),
-        "refused_count": refused.height,
-        "refused": told,
-        "leakage": {
-            "policy": recipe.data.leakage,
-            "rows": len(leaks["test"].ids),
-            "validation_rows": len(leaks["validation"].ids),
-            "dropped": int((edits["step"] == "leakage").sum()),
-            "examples": [*leaks["test"].places[:_SHOWN_PLACES]],
-        },
-    }
-
-
-def _messages(manifest: dict[str, Any]) -> list[tuple[str, Any]]:
-    """What a person should hear: (text, level)."""
-    messages: list[tuple[str, Any]] = []
-    if manifest["refused_count"]:
-        total = manifest["counts"]["read"]
-        worst = manifest["refused"][0]
-        text = f"{manifest['refused_count']:,} of {total:,} rows cannot be used; most often: {worst['reason']}."
-        messages.append((text, "warning"))
-    for step in manifest["steps"]:
-        found = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in step["findings"].items() if count)
-        if found:
-            messages.append((f"{step['name']}: {found}.", "info"))
-    leakage = manifest["leakage"]
-    if leakage["rows"]:
-        text = f"{leakage['rows']:,} test rows also stand in the training data but for white space and case"
-        did = f"; {leakage['dropped']:,} rows left it." if leakage["policy"] == "drop" else "; both scores are shown."
-        messages.append((text + did, "warning"))
-    return messages
 
 
 def _write(frame: pl.DataFrame, path: Path) -> None:

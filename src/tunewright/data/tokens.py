@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tunewright.base import events
 from tunewright.base.errors import DataError, collect
 from tunewright.base.files import atomic_directory, hash_value, read_json, write_json
-from tunewright.data.dataset import GENERAL, Dataset
+from tunewright.data.dataset import GENERAL, Dataset, Part
 from tunewright.data.example import Example
 from tunewright.data.fitting import TooLong, fit
 from tunewright.models.chat import ChatFormat, Rendered
@@ -22,6 +22,7 @@ from tunewright.models.class_format import ClassFormat
 from tunewright.models.text_format import TextFormat
 from tunewright.recipe.schema import Recipe
 
+LEARNED: tuple[Part, ...] = ("train", "validation")
 _REPORT_EVERY = 500
 _REJECTED = "rejected_"  # in front of the names of the rejected answers' files
 
@@ -245,7 +246,9 @@ def tokenize_parts(
     Raises:
         DataError: As `tokenize`.
     """
-    parts = {"train": dataset.examples("train"), "validation": dataset.examples("validation")}
+    if dataset.answer_kind == "document":
+        return _blocks(dataset, recipe, chat, cache, listener)
+    parts: dict[str, list[Example]] = {part: dataset.examples(part) for part in LEARNED}
     if general := dataset.general():
         parts[GENERAL] = general
     return {
@@ -259,6 +262,25 @@ def tokenize_parts(
             listener=events.renamed(listener, {"tokenise": f"tokenise {part}"}),
         )
         for part, examples in parts.items()
+    }
+
+
+def _blocks(
+    dataset: Dataset, recipe: Recipe, chat: ChatFormat, cache: Path, listener: events.Listener
+) -> dict[str, TokenTable]:
+    from tunewright.data.blocks import tokenize_documents
+
+    return {
+        part: tokenize_documents(
+            dataset.sections(part),
+            chat,
+            key=f"{dataset.hash}/{part}",
+            cache=cache,
+            max_length=recipe.data.max_length,
+            packed=bool(recipe.train.objective.packed),
+            listener=events.renamed(listener, {"tokenise": f"tokenise {part}"}),
+        )
+        for part in LEARNED
     }
 
 

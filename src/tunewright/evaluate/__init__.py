@@ -3,6 +3,7 @@
 from tunewright.evaluate.answer import Answers, answer_examples, choose_shots
 from tunewright.evaluate.bag_of_words import bag_of_words
 from tunewright.evaluate.classes import answer_classes, predict_classes
+from tunewright.evaluate.documents import score_documents
 from tunewright.evaluate.evaluate import Evaluation, evaluate, score
 from tunewright.evaluate.statistics import Interval, Paired
 from tunewright.evaluate.stored import load_answers, store_answers
@@ -23,5 +24,6 @@ __all__ = [
     "load_answers",
     "predict_classes",
     "score",
+    "score_documents",
     "store_answers",
 ]

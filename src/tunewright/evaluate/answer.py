@@ -81,7 +81,7 @@ def answer_examples(
         _reference(base, prompt, messages, example)
         for prompt, messages, example in zip(prompts, asked, examples, strict=True)
     ]
-    with _evaluation_mode(model):
+    with evaluation_mode(model):
         started = time.perf_counter()
         generations = generate(
             model,
@@ -158,7 +158,7 @@ def _reference(base: Base, prompt: Sequence[int], asked: Sequence[Message], exam
 
 
 @contextlib.contextmanager
-def _evaluation_mode(model: Any) -> Iterator[None]:
+def evaluation_mode(model: Any) -> Iterator[None]:
     """Switches dropout off while open: a model fresh from training would answer at random."""
     was_training = model.training
     model.eval()

@@ -153,7 +153,8 @@ def evaluate(
         seed=seed,
         answer_kind=answer_kind,
         systems={system: _scores(answers, measures[system], samples, seed) for system, answers in aligned.items()},
-        comparisons=_compare(measures, _compared(answer_kind, rows)),
+        # Bits are not right or wrong: there is nothing to count that the exact test could compare.
+        comparisons=[] if answer_kind == "document" else _compare(measures, _compared(answer_kind, rows)),
         confusion=_confusions(aligned, answer_kind),
         leaked=len(leaked_here),
         without_leaked=_without(leaked_here, aligned, configs, samples, seed) if leaked_here else {},

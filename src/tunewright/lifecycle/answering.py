@@ -28,12 +28,15 @@ CLASSIFIED = ("label", "tags", "json")
 def systems(recipe: Recipe, answer_kind: str) -> tuple[str, ...]:
     """Who answers, in order: the base before the tuned model, whose adapter is put on the same weights.
 
-    A classifier gives no free text, so it is left out there unless the recipe names it (which is then refused). A base
-    whose head of classes is yet to be trained cannot answer at all.
+    A classifier gives no free text, and documents ask nothing that worked examples could help with, so they are left
+    out there unless the recipe names them (which is then refused). A base whose head of classes is yet to be trained
+    cannot answer at all.
     """
-    asked = recipe.evaluate.systems
+    asked: tuple[str, ...] = recipe.evaluate.systems
     if head_of(recipe.train.objective):
         asked = tuple(system for system in asked if system not in (BASE, FEW_SHOT))
+    if answer_kind == "document" and "systems" not in recipe.evaluate.model_fields_set:
+        asked = (BASE,)
     if answer_kind not in CLASSIFIED and "systems" not in recipe.evaluate.model_fields_set:
         asked = tuple(system for system in asked if system != BAG_OF_WORDS)
     return tuple(system for system in (BASE, FEW_SHOT, TUNED, BAG_OF_WORDS) if system in (*asked, TUNED))
@@ -49,11 +52,22 @@ def test_rows(recipe: Recipe, dataset: Dataset) -> list[Example]:
     return [rows[row] for row in sorted(drawn)]
 
 
+def test_documents(recipe: Recipe, dataset: Dataset) -> frozenset[str]:
+    """The held-out documents that are measured, by id: all, or as many as `evaluate.limit` says."""
+    documents = list(dict.fromkeys(section.document for section in dataset.sections("test")))
+    limit = recipe.evaluate.limit
+    if limit is None or limit >= len(documents):
+        return frozenset(documents)
+    return frozenset(random.Random(derive(recipe.seed, "limit")).sample(documents, limit))
+
+
 def answer_all(job: Job, dataset: Dataset, adapter: Path) -> dict[str, Answers]:
     """Each system's answers to the held-out rows, by the system's name."""
     from tunewright.evaluate import load_answers, store_answers
 
-    rows = test_rows(job.recipe, dataset)
+    documents = dataset.answer_kind == "document"
+    rows = [] if documents else test_rows(job.recipe, dataset)
+    total = len(test_documents(job.recipe, dataset)) if documents else len(rows)
     asked = systems(job.recipe, dataset.answer_kind)
     if skipped := [system for system in job.recipe.evaluate.systems if system not in asked]:
         job.tell(Message(f"Not measured: {', '.join(skipped)}. {_why_skipped(job.recipe)}"))
@@ -64,14 +78,18 @@ def answer_all(job: Job, dataset: Dataset, adapter: Path) -> dict[str, Answers]:
         folder = job.run.folder / "answers" / system
         if not folder.exists():
             name = f"answer {system}"
-            job.tell(Stage(name, "started", 0, len(rows), "answers"))
-            if system == BAG_OF_WORDS:
+            unit = "documents" if documents else "answers"
+            job.tell(Stage(name, "started", 0, total, unit))
+            if documents:
+                base = base or _adopted(job)
+                given = _read(job, base, system, dataset, adapter)
+            elif system == BAG_OF_WORDS:
                 given = _classify(job, dataset, rows)
             else:
                 base = base or _adopted(job)
                 given = _ask(job, base, system, rows, dataset, adapter)
             store_answers({system: given}, folder)
-            job.tell(Stage(name, "finished", len(rows), len(rows), "answers"))
+            job.tell(Stage(name, "finished", total, total, unit))
         answers |= load_answers(folder)
     job.tell(Stage("evaluate", "progress", len(asked), len(asked), "systems"))
     return answers
@@ -123,6 +141,23 @@ def answer_with_head(
     assert isinstance(format, ClassFormat)
     limit = job.base_files().context_length
     return answer_classes(model, format, rows, limit=limit, system=system, listener=listener)
+
+
+def _read(job: Job, base: Base, system: str, dataset: Dataset, adapter: Path) -> Answers:
+    """How well a system predicts the held-out documents."""
+    from tunewright.evaluate import score_documents
+    from tunewright.models.adapters import load_adapter
+
+    wanted = test_documents(job.recipe, dataset)
+    return score_documents(
+        load_adapter(base, adapter) if system == TUNED else base.model,
+        base,
+        (section for section in dataset.sections("test") if section.document in wanted),
+        max_length=job.recipe.data.max_length,
+        node_budget=job.recipe.train.node_budget,
+        system=system,
+        listener=within(job.tell, {"score documents": f"answer {system}"}),
+    )
 
 
 def _classify(job: Job, dataset: Dataset, rows: list[Example]) -> Answers:

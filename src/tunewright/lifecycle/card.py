@@ -25,7 +25,7 @@ def model_card(job: Job, dataset: Dataset, measured: Measured, adapter: Adapter)
     """The card in Markdown, with the front matter that model hubs read."""
     recipe, files, gap = job.recipe, job.base_files(), gap_of(job)
     library = "peft" if (adapter.stored.path / "adapter_config.json").exists() else "tunewright"
-    splits = ", ".join(f"{len(dataset.examples(split)):,} {split}" for split in ("train", "validation", "test"))
+    splits = ", ".join(f"{dataset.manifest['splits'][split]:,} {split}" for split in ("train", "validation", "test"))
     return "\n".join(
         [
             "---",

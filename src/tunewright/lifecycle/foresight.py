@@ -79,6 +79,12 @@ def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
             where="evaluate.systems",
             hint="Leave bag_of_words out, or set data.answer if the answers are labels or JSON.",
         )
+    if dataset.answer_kind == "document" and FEW_SHOT in asked:
+        raise RecipeError(
+            "Documents ask nothing that worked examples could help with",
+            where="evaluate.systems",
+            hint="Leave base_few_shot out.",
+        )
     if FEW_SHOT in asked:
         choose_shots(dataset.examples("train"), recipe.evaluate.shots, recipe.seed)
     measured = metric_names(recipe, dataset)
@@ -116,7 +122,10 @@ def metric_names(recipe: Recipe, dataset: Dataset) -> list[str]:
     """The names of what will be measured, found by measuring the reference answers themselves."""
     from tunewright.metrics import Answer, default_metrics
 
-    perfect = [Answer(row.id, row.answer, row.answer, nats=0.0, tokens=1) for row in test_rows(recipe, dataset)]
+    if dataset.answer_kind == "document":
+        perfect = [Answer("document", "", "", nats=0.0, tokens=1, bytes=1)]
+    else:
+        perfect = [Answer(row.id, row.answer, row.answer, nats=0.0, tokens=1) for row in test_rows(recipe, dataset)]
     configs = list(recipe.evaluate.metrics) or default_metrics(dataset.answer_kind)
     names: list[str] = []
     for config in configs:

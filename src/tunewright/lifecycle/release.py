@@ -81,12 +81,12 @@ def prompt_template(job: Job, dataset: Dataset) -> dict[str, Any]:
     """All that is needed to render a request as training rendered its examples, JSON-ready.
 
     `template` is the recipe's; without one, `system` is the system message that all training rows share, if they do.
-    `tools` are the tools that all of them share.
+    `tools` are the tools that all of them share; `documents` says that the model goes on with a text, as it learned to.
     `format` is the rows' own, and `classes` are those of its head, where it has one. `chat_template` and
     `chat_fingerprint` are the base's own; the fingerprint is checked when the release is loaded.
     """
     chat, recipe = job.chat(), job.recipe
-    rows = dataset.examples("train")
+    rows = [] if recipe.learns_documents else dataset.examples("train")
     systems = {next((m.content for m in row.messages if m.role in ("system", "developer")), "") for row in rows}
     tools = {json.dumps(row.tools) for row in rows}
     return {
@@ -95,6 +95,7 @@ def prompt_template(job: Job, dataset: Dataset) -> dict[str, Any]:
         "template": recipe.data.template.model_dump(mode="json") if recipe.data.template else None,
         "system": systems.pop() if len(systems) == 1 else "",
         "tools": json.loads(tools.pop()) if len(tools) == 1 else [],
+        "documents": recipe.learns_documents,
         "chat_template": chat.template,
         "chat_fingerprint": chat.fingerprint,
         "max_new_tokens": recipe.evaluate.max_new_tokens,

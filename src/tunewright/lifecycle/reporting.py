@@ -118,7 +118,7 @@ def _pairs(job: Job, dataset: Dataset, measured: Measured) -> list[dict[str, Any
     from tunewright.evaluate import load_answers
 
     answers = load_answers(measured.answers.path)
-    if BASE not in answers:
+    if BASE not in answers or dataset.answer_kind == "document":
         return []
     right = {system: _right(dataset.answer_kind, answers[system].answers) for system in (BASE, TUNED)}
     before, after = ({answer.id: answer for answer in answers[system].answers} for system in (BASE, TUNED))

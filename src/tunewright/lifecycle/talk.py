@@ -76,6 +76,8 @@ class Specialist:
         from tunewright.generate import generate
         from tunewright.models.tool_calls import read_calls
 
+        if self.release.template.get("documents"):
+            return self._continue(message)
         turns = request(self.release.template, self.recipe, message)
         if isinstance(self.chat, ClassFormat):
             return self._name(self.chat, turns)
@@ -96,6 +98,21 @@ class Specialist:
             (found,) = predict_classes(self.model, format, [turns], limit=self.base.files.context_length)
         shown = format.text(turns, open_end=True)
         return Reply(found.text, found.whole, 0, shown, probability=found.probability)
+
+    def _continue(self, text: str) -> Reply:
+        """What a model that was trained on documents writes behind the beginning of one."""
+        from tunewright.generate import generate
+
+        if not text.strip():
+            raise InputError("The text to go on with is empty")
+        plain = self.base.chat.plain
+        prompt = [*plain.begin, *plain.tokens(text)]
+        limit = int(self.release.template["max_new_tokens"])
+        with quiet():
+            (given,) = generate(
+                self.model, [prompt], max_new_tokens=limit, stop_ids=frozenset([plain.end]), batch_size=1
+            )
+        return Reply(self.base.chat.decode(given.tokens), given.stopped, len(given.tokens), plain.show(prompt))
 
 
 def load_release(

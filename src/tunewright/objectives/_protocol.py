@@ -38,6 +38,8 @@ class ObjectiveConfig(PluginConfig):
     pairs: ClassVar[bool] = False
     #: The head of classes that it teaches; empty: the model's own, which predicts tokens.
     head: ClassVar[str] = ""
+    #: Whether it learns from plain documents, and not from conversations.
+    documents: ClassVar[bool] = False
     #: Share of a method's own learning rate that suits this objective, where the recipe names no rate.
     rate_share: ClassVar[float] = 1.0
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tunewright.data.tokens import TokenRow
 from tunewright.forest import Forest, Path
+from tunewright.objectives._likelihood import negative_log_likelihood
 from tunewright.objectives._protocol import LossSum, Objective, ObjectiveConfig
 
 if TYPE_CHECKING:
@@ -30,5 +31,4 @@ class _Sft:
         return [Path(example.tokens, example.weights, group, row)]
 
     def loss(self, scores: EdgeScores, forest: Forest) -> LossSum:
-        weight_E = scores.logp.new_tensor(forest.edge_weight())
-        return LossSum(total=-(weight_E * scores.logp).sum(), weight=forest.weight)
+        return negative_log_likelihood(scores, forest)

@@ -56,7 +56,9 @@ class Section(BaseModel):
 class Source(Section):
     """Where rows come from, and how their fields are called here."""
 
-    path: DataPath = Field(description="A file or a glob: JSONL, JSON, CSV, TSV or Parquet.")
+    path: DataPath = Field(
+        description="A file or a glob: JSONL, JSON, CSV, TSV or Parquet; for documents also .txt and .md."
+    )
     columns: dict[str, str] = Field(
         default_factory=dict,
         description=(
@@ -127,7 +129,12 @@ class Data(Section):
         "preference",
         "labelled",
         "tagged",
-    ] = Field("auto", description="What a row looks like; auto recognises it by its fields, or uses the template.")
+        "text",
+    ] = Field(
+        "auto",
+        description="What a row looks like; auto recognises it by its fields, or uses the template. Objectives that "
+        "learn from plain documents take `text` only: rows with a field of that name, and .txt and .md files.",
+    )
     template: Template | None = Field(None, description="Makes conversations of any columns.")
     answer: Literal["auto", "label", "tags", "json", "text", "tool_call"] = Field(
         "auto", description="What an answer is, which decides how it is measured."
@@ -299,6 +306,11 @@ class Recipe(Section):
         rate: float = METHODS.module(self.method.plugin).LEARNING_RATE
         return rate * float(getattr(self.train.objective, "rate_share", 1.0))
 
+    @property
+    def learns_documents(self) -> bool:
+        """Whether the rows are plain documents, and no conversations."""
+        return bool(self.train.objective.documents)
+
     @field_validator("base", mode="before")
     @classmethod
     def _base_path(cls, value: Any, info: ValidationInfo) -> Any:
@@ -324,6 +336,23 @@ class Recipe(Section):
                 f"forgetting.data names rows with free answers, and '{objective.plugin}' learns classes: "
                 "take it out, or set train.objective to sft"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _documents_fit(self) -> Recipe:
+        name, data = self.train.objective.plugin, self.data
+        if not self.learns_documents:
+            if data.format == "text":
+                raise ValueError(f"data.format is text, and '{name}' learns from answers: set train.objective to cpt")
+            return self
+        if data.format not in ("auto", "text") or data.template:
+            raise ValueError(
+                f"'{name}' learns from plain documents: take data.template out, and set data.format to text"
+            )
+        if self.forgetting.data:
+            raise ValueError(f"'{name}' learns from documents alone: name general ones under data.train, too")
+        if self.train.best != "loss":
+            raise ValueError(f"'{name}' answers nothing, so its best weights are chosen by train.best: loss")
         return self
 
     @model_validator(mode="after")
