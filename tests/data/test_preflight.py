@@ -13,9 +13,10 @@ from tests.tiny import tiny_tokenizer
 from tunewright.base.errors import DataError
 from tunewright.data.dataset import Dataset
 from tunewright.data.example import Example, Message
+from tunewright.data.fitting import TooLong
 from tunewright.data.preflight import Preflight, Span, check_preflight, preflight, preview
 from tunewright.data.prepare import prepare
-from tunewright.data.tokens import TokenTable, tokenize
+from tunewright.data.tokens import TokenTable, tokenize, tokenize_parts
 from tunewright.models.chat import ChatFormat
 from tunewright.recipe import Recipe, recipe_from_mapping
 from tunewright.store import Workspace
@@ -250,3 +251,34 @@ def test_an_objective_of_pairs_refuses_rows_with_one_answer(dataset: Dataset, ch
     found = preflight(dataset, tables_of(dataset, chat, tmp_path), chat, recipe)
     with pytest.raises(DataError, match="16 of 16 examples have no rejected answer, and the objective 'dpo'"):
         check_preflight(found, recipe)
+
+
+def cut_to(dataset: Dataset, chat: ChatFormat, folder: Path, too_long: TooLong, limit: int) -> tuple[Recipe, Preflight]:
+    recipe = made_recipe(folder, too_long=too_long, max_length=limit)
+    return recipe, preflight(dataset, tokenize_parts(dataset, recipe, chat, cache=folder), chat, recipe)
+
+
+def test_rows_that_are_cut_are_counted_and_shown(dataset: Dataset, chat: ChatFormat, tmp_path: Path) -> None:
+    # Rows of 39 tokens, as above, of which nine are learned; all sixteen lose three letters of their question.
+    recipe, found = cut_to(dataset, chat, tmp_path, "truncate_left", 36)
+    check_preflight(found, recipe)
+    assert (found.examples, found.truncated, found.lost, found.too_long, found.usable) == (16, 16, 0, 0, 16)
+    assert set(found.lengths.values()) == {39}
+    assert found.warnings[0].endswith("are longer than data.max_length, 36 tokens, and were cut (truncate_left).")
+    assert len(found.warnings) == 1
+    shown = found.previews[0].spans[0].text
+    assert shown.startswith("<|im_start|>user\nt is ")
+    recipe, found = cut_to(dataset, chat, tmp_path, "truncate_right", 38)
+    assert (found.truncated, found.lost, found.end_share) == (16, 16, 0.0)
+    assert "16 of the cut examples lost a part of their answers" in found.warnings[1]
+    with pytest.raises(DataError, match="would not know when to stop"):
+        check_preflight(found, recipe)
+
+
+def test_rows_that_are_split_count_once(dataset: Dataset, chat: ChatFormat, tmp_path: Path) -> None:
+    # 36 tokens with six learned ones, then three more; the first piece is not asked whether it ends an answer.
+    recipe, found = cut_to(dataset, chat, tmp_path, "split", 36)
+    check_preflight(found, recipe)
+    assert (found.examples, found.split, found.split_rows, found.end_share, found.usable) == (16, 16, 32, 1.0, 16)
+    assert all(("#2" in shown.id) == shown.place.endswith(", piece 2") for shown in found.previews)
+    assert found.warnings == ("16 of 16 examples are longer than data.max_length, 36 tokens, and became 32 rows.",)

@@ -34,6 +34,7 @@ def make_corpus(folder: Path, **data: object) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_from_documents_to_a_release_that_goes_on(tmp_path: Path) -> None:
     found = run(make_corpus(tmp_path), workspace=tmp_path / "workspace")
     base, tuned = found.evaluation["base"], found.evaluation["tuned"]
