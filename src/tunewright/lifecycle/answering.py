@@ -98,6 +98,8 @@ def answer_all(job: Job, dataset: Dataset, adapter: Path) -> dict[str, Answers]:
 def _why_skipped(recipe: Recipe) -> str:
     if head_of(recipe.train.objective):
         return "Before it is trained, a head of classes answers at random."
+    if recipe.learns_documents:
+        return "Documents are read, and ask nothing."
     return "A classifier cannot give free text."
 
 

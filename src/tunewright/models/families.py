@@ -36,6 +36,12 @@ def check_family(kind: Kind, objective: PluginConfig, method: PluginConfig) -> N
             where="train.objective",
             hint="Set train.objective to sft, or name another base.",
         )
+    if kind == ENCODER_DECODER and getattr(objective, "documents", False):
+        raise RecipeError(
+            f"The base is an encoder-decoder, and '{objective.plugin}' goes on with texts as causal models do",
+            where="train.objective",
+            hint="Set train.objective to sft, or name a causal language model as the base.",
+        )
     if kind != ENCODER and head == TAG:
         raise RecipeError(
             "Words are tagged by a model that reads both ways, and the base reads from left to right",

@@ -309,7 +309,7 @@ class Recipe(Section):
     @property
     def learns_documents(self) -> bool:
         """Whether the rows are plain documents, and no conversations."""
-        return bool(self.train.objective.documents)
+        return bool(getattr(self.train.objective, "documents", False))
 
     @field_validator("base", mode="before")
     @classmethod
