@@ -99,7 +99,7 @@ def adopt(model: nn.Module) -> None:
     if base.config._attn_implementation != IMPLEMENTATION:
         raise ModelError(
             f"The attention of {type(base).__name__} cannot be replaced",
-            hint="Use a causal decoder whose transformers code follows the attention interface.",
+            hint="Use a model whose transformers code follows the attention interface, such as Llama, Qwen or BERT.",
         )
     found = _forest_probe(base)
     difference = float((found - expected).norm() / expected.norm())

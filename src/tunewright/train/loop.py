@@ -454,6 +454,8 @@ class _Session:
         if self._best:
             self._optimiser.put(self._best)
         self._model.eval()
+        if self._states is not None:
+            self._states.close()
         place = self._folder / "adapter"
         if not place.exists():
             with atomic_directory(place) as temporary:

@@ -60,6 +60,12 @@ class FrozenStates:
             state_SD, head(self._model, forest.head), replace(forest, source=source_E), smoothing=smoothing
         )
 
+    def close(self) -> None:
+        """Takes the file away; what is scored afterwards is computed anew."""
+        self._first.clear()
+        self._states = 0
+        self._file.unlink(missing_ok=True)
+
     @torch.no_grad()
     def _compute(self, paths: dict[bytes, ForestPath]) -> None:
         """Computes the states of rows that are met for the first time, and puts them behind the others."""

@@ -58,7 +58,9 @@ def _tables(model: Any) -> set[int]:
     """Ids of the weights inside embeddings and the output layer: rows that are looked up, not products."""
     from torch import nn
 
-    modules = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    from tunewright.models.heads import ClassHead
+
+    modules = [module for module in model.modules() if isinstance(module, nn.Embedding | ClassHead)]
     if hasattr(model, "get_output_embeddings"):
         modules.append(model.get_output_embeddings())
     return {id(weight) for module in modules if module is not None for weight in module.parameters()}
