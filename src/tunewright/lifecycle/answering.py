@@ -156,7 +156,7 @@ def _read(job: Job, base: Base, system: str, dataset: Dataset, adapter: Path) ->
         base,
         (section for section in dataset.sections("test") if section.document in wanted),
         max_length=job.recipe.data.max_length,
-        node_budget=job.recipe.train.node_budget,
+        node_budget=job.recipe.train.piece_nodes,
         system=system,
         listener=within(job.tell, {"score documents": f"answer {system}"}),
     )
