@@ -11,6 +11,7 @@ TunewrightError                 exit 3: our fault, or a broken machine
 ├── DiskFullError               exit 2: no room left; what was finished is kept
 ├── OutOfMemoryError            exit 2: the work does not fit in this machine's memory
 ├── TrainingDivergedError       exit 3: a loss or gradient that is not a number
+├── RankLostError               exit 3: one of several processes that train together is gone
 └── GateFailedError             exit 1: it ran, and the answer is no
 """
 
@@ -114,6 +115,10 @@ class TrainingDivergedError(TunewrightError):
     ) -> None:
         super().__init__(what, where=where, hint=hint)
         self.learning_rate, self.has_checkpoint, self.run = learning_rate, has_checkpoint, ""
+
+
+class RankLostError(TunewrightError):
+    """One of several processes that train together is gone; checkpoints are kept."""
 
 
 class GateFailedError(TunewrightError):

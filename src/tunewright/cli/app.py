@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from tunewright import __version__
 from tunewright.cli import chat, data, models, plan, recipes, runs, work
 from tunewright.cli.faults import listen_for_termination, print_json
+from tunewright.train.ranks.place import place
 
 app = typer.Typer(
     name="tunewright",
@@ -55,9 +56,22 @@ def main() -> None:
     # Read by the tokenizers library at its first use; said here, before anything can fork or load it.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     listen_for_termination()
+    here = place()
+    if here.world == 1:
+        _run()
+    from tunewright.lifecycle.processes import follow, leading
+
+    if not here.is_first:
+        sys.exit(follow())
+    with leading():
+        _run()
+
+
+def _run() -> NoReturn:
+    """Does what the command line says, and exits."""
     if "--json" not in sys.argv:
         app()
-        return
+        sys.exit(0)
     try:
         code = app(standalone_mode=False)
     except _UsageError as error:

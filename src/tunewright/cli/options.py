@@ -40,4 +40,10 @@ FromCheckpoint = Annotated[
         help="Begin a new run at another's last good checkpoint; rate and schedule may differ.",
     ),
 ]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        "--processes", metavar="NUMBER", min=1, help="Train in so many processes on this machine (train.processes)."
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="TUNEWRIGHT_DEBUG")]

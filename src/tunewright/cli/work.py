@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tunewright.cli.faults import print_json
-from tunewright.cli.options import FromCheckpoint, JsonOutput, Overrides, RecipePath, Resume, WorkspacePath
+from tunewright.cli.options import FromCheckpoint, JsonOutput, Overrides, Processes, RecipePath, Resume, WorkspacePath
+from tunewright.cli.processes import loaded_for
 from tunewright.cli.verb import verb
+
+if TYPE_CHECKING:
+    from tunewright.recipe import Recipe
 
 
 def register(app: typer.Typer) -> None:
@@ -25,9 +29,8 @@ def demo(resume: Resume = None, workspace: WorkspacePath = None, json_output: Js
     """The whole loop on made support-desk records: clean, train, measure, release, report."""
     from tunewright.lifecycle.demo import demo_recipe
 
-    _run_and_show(
-        demo_recipe(), (), begin={"resume": resume}, workspace=workspace, json_output=json_output, is_demo=True
-    )
+    begin = {"resume": resume}
+    _run_and_show(demo_recipe(), begin=begin, workspace=workspace, json_output=json_output, is_demo=True)
 
 
 def run(
@@ -35,6 +38,7 @@ def run(
     overrides: Overrides = None,
     resume: Resume = None,
     from_checkpoint: FromCheckpoint = None,
+    processes: Processes = None,
     workspace: WorkspacePath = None,
     json_output: JsonOutput = False,
 ) -> None:
@@ -42,8 +46,9 @@ def run(
 
     Exits 1 where the model misses what the recipe calls success; it is stored all the same.
     """
+    checked = loaded_for(processes, recipe, overrides or ())
     begin = {"resume": resume, "from_checkpoint": from_checkpoint}
-    _run_and_show(recipe, overrides or (), begin=begin, workspace=workspace, json_output=json_output)
+    _run_and_show(checked, begin=begin, workspace=workspace, json_output=json_output)
 
 
 def train(
@@ -51,6 +56,7 @@ def train(
     overrides: Overrides = None,
     resume: Resume = None,
     from_checkpoint: FromCheckpoint = None,
+    processes: Processes = None,
     workspace: WorkspacePath = None,
     json_output: JsonOutput = False,
 ) -> None:
@@ -58,9 +64,8 @@ def train(
     from tunewright.cli.live import live
     from tunewright.lifecycle.job import start
     from tunewright.lifecycle.stages import train as train_stage
-    from tunewright.recipe import load_recipe
 
-    checked = load_recipe(recipe, overrides or ())
+    checked = loaded_for(processes, recipe, overrides or ())
     asked: dict[str, Any] = {"workspace": workspace, "resume": resume, "from_checkpoint": from_checkpoint}
     with (
         live(json_output) as (listener, stage_done),
@@ -114,8 +119,7 @@ def evaluate(
 
 
 def _run_and_show(
-    recipe: Path,
-    overrides: Sequence[str],
+    recipe: Path | Recipe,
     *,
     begin: Mapping[str, str | None],
     workspace: Path | None,
@@ -125,7 +129,7 @@ def _run_and_show(
     from tunewright.cli.live import live
     from tunewright.lifecycle.pipeline import run as run_recipe
 
-    asked: dict[str, Any] = {"overrides": overrides, "workspace": workspace, **begin}
+    asked: dict[str, Any] = {"workspace": workspace, **begin}
     with live(json_output) as (listener, stage_done):
         result = run_recipe(recipe, **asked, listener=listener, stage_done=stage_done)
     if json_output:

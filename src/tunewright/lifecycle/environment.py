@@ -21,13 +21,14 @@ _PACKAGES = (
 )
 
 
-def describe(*, dtype: str, base_hash: str, seed: int) -> dict[str, Any]:
+def describe(*, dtype: str, base_hash: str, seed: int, processes: int = 1) -> dict[str, Any]:
     """This machine and its software, JSON-ready. Two runs whose descriptions agree give the same bits.
 
     Args:
         dtype: Of the frozen weights and the activations, as resolved.
         base_hash: Of the base model's weights.
         seed: The recipe's.
+        processes: How many train together.
     """
     import os
 
@@ -42,6 +43,7 @@ def describe(*, dtype: str, base_hash: str, seed: int) -> dict[str, Any]:
         "cores": os.cpu_count() or 1,
         "memory_bytes": psutil.virtual_memory().total,
         "threads": torch.get_num_threads(),
+        "processes": processes,
         "dtype": dtype,
         "base_hash": base_hash,
         "seed": seed,
@@ -55,6 +57,8 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
         for name in ("torch", "transformers", "peft")
         if then["versions"].get(name) != now["versions"].get(name)
     ]
+    if then.get("processes", 1) != now["processes"]:
+        found.append(f"processes {then.get('processes', 1)} is now {now['processes']}")
     return found + [
         f"{name} {then[name]} is now {now[name]}" for name in ("processor", "system") if then[name] != now[name]
     ]

@@ -13,8 +13,10 @@ from tunewright.base.events import Artifact, Event, Listener, Message, Stage, ig
 from tunewright.lifecycle.continuing import changes, find_origin
 from tunewright.lifecycle.faults import known
 from tunewright.lifecycle.meter import metered
+from tunewright.lifecycle.processes import check_processes
 from tunewright.recipe import Recipe, load_recipe
 from tunewright.store import Run, Stored, Workspace
+from tunewright.train.ranks.place import place
 
 if TYPE_CHECKING:
     from tunewright.models.base import Base
@@ -151,6 +153,7 @@ class Job:
             dtype=pick_dtype(self.recipe.train.dtype),
             base_hash=self.base_files().weights_hash,
             seed=self.recipe.seed,
+            processes=place().world,
         )
         then = self.run.manifest.get("environment")
         if then is None:
@@ -199,6 +202,8 @@ def start(
         RunInterrupted: In place of a KeyboardInterrupt.
     """
     checked = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    if kind in _RESUMABLE:
+        check_processes(checked.train)
     if resume is None and kind != _MEASURING:
         _require_sources(checked)  # before a workspace is made for a recipe that points nowhere
     if resume is not None and from_checkpoint is not None:
@@ -269,12 +274,18 @@ def _to_resume(workspace: Workspace, recipe: Recipe, resume: str) -> Run:
                 hint="Start one without --resume, or name the workspace that has it with --workspace.",
             )
         # One that was started with other settings in between does not hide the one that is meant.
-        run = next((run for run in runs if run.recipe == asked), runs[0])
+        run = next((run for run in runs if not _changed(run.recipe, asked)), runs[0])
     else:
         run = workspace.find_run(resume)
-    if changed := changes(run.recipe, asked):
+    if changed := _changed(run.recipe, asked):
         raise WorkspaceError(
             f"The run {run.id} was started with another recipe\n{collect(list(changed.values()))}\n",
             hint="Resume with the recipe and the --set values it was started with, or start a new run.",
         )
     return run
+
+
+def _changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """Where two recipes differ, but for how many processes train: a run may go on with another number of them."""
+    free = ("train.processes", "train.sharding")
+    return {field: line for field, line in changes(then, now).items() if field not in free}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +15,15 @@ from tunewright.lifecycle.choosing import settle_memory, settle_method
 from tunewright.lifecycle.continuing import begin, origin_of
 from tunewright.lifecycle.job import Job, within
 from tunewright.lifecycle.preparing import preflight, prepare, token_tables
-from tunewright.lifecycle.quantising import quantisation_gap
+from tunewright.lifecycle.quantising import Gap, quantisation_gap
 from tunewright.models.families import head_of
 
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
     from tunewright.models.base import Base
     from tunewright.store import Stored
-    from tunewright.train.loop import Validate
+    from tunewright.train.loop import Trained, Validate
+    from tunewright.train.ranks.group import Ranks
 
 _CURVES = "training.json"
 
@@ -44,27 +45,14 @@ class Adapter:
 
 def train(job: Job) -> Adapter:
     """Trains the adapter, from the run's last checkpoint where there is one: the adapter artifact."""
-    from tunewright.train import train
+    from tunewright.lifecycle.processes import call_others
 
     def work() -> tuple[Adapter, dict[str, Any]]:
         preflight(job)
-        settle_method(job)  # a resumed run skips the look before, where this is settled
+        settle_method(job)  # kept in the run's manifest, where the other processes find it
         settle_memory(job)
         dataset = prepare(job)
-        with quiet():
-            base = job.load_base()
-            gap = quantisation_gap(job, base)
-            listener = within(job.tell, {}, own="train")
-            trained = train(
-                base,
-                token_tables(job),
-                job.recipe,
-                folder=job.run.folder,
-                resume=True,
-                origin=begin(job.run, job.workspace, job.tell),
-                validate=_validator(job, base, dataset),
-                listener=listener,
-            )
+        base, gap, trained = learn(job, call_others)
         curves = {
             "train": trained.progress.train,
             "validation": trained.progress.validation,
@@ -98,6 +86,37 @@ def train(job: Job) -> Adapter:
         return Adapter(stored, read_json(curves) if curves.exists() else {})
 
     return job.stage("train", work, load)
+
+
+def learn(job: Job, ranks: Callable[[Job], Ranks]) -> tuple[Base, Gap | None, Trained]:
+    """The training itself, in each of the processes that take part.
+
+    Args:
+        job: The run; all that the first process settles stands in its manifest when the others come.
+        ranks: Calls them, or says whom this process takes part with.
+    Returns:
+        The base, now with its adapter; what quantising it cost; what training has left.
+    """
+    from tunewright.train import train
+
+    settle_method(job)
+    settle_memory(job)
+    dataset = prepare(job)
+    with quiet():
+        base = job.load_base()
+        gap = quantisation_gap(job, base)
+        trained = train(
+            base,
+            token_tables(job),
+            job.recipe,
+            folder=job.run.folder,
+            resume=True,
+            origin=begin(job.run, job.workspace, job.tell),
+            validate=_validator(job, base, dataset),
+            listener=within(job.tell, {}, own="train"),
+            ranks=ranks(job),
+        )
+    return base, gap, trained
 
 
 def _validator(job: Job, base: Base, dataset: Dataset) -> Validate | None:

@@ -207,6 +207,10 @@ class Train(Section):
     )
     patience: int = Field(3, ge=1, description="Stop early after so many validations without a better one.")
     checkpoint_every_s: float = Field(60.0, gt=0, description="Longest time between two checkpoints, in seconds.")
+    processes: int = Field(1, ge=1, le=64, description="Processes on this machine that share each step's work.")
+    sharding: Literal["none", "full"] = Field(
+        "none", description="What each of them holds of the base's layers: all of it, or a share (FSDP2)."
+    )
 
     @property
     def piece_nodes(self) -> int:

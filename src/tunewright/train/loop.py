@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -17,13 +16,13 @@ from torch import Tensor
 from tunewright.base import events
 from tunewright.base.errors import RecipeError, TrainingDivergedError, UnknownNameError
 from tunewright.base.files import atomic_directory, hash_value
-from tunewright.base.plugins import METHODS, OBJECTIVES, OPTIMISERS
+from tunewright.base.plugins import METHODS, OPTIMISERS
 from tunewright.base.seeds import derive
 from tunewright.data.dataset import GENERAL
 from tunewright.data.tokens import TokenTable
 from tunewright.forest import Forest, build, layout
 from tunewright.forest import Path as ForestPath
-from tunewright.forest.coupled import Piece, joined, joined_scores, pieces_of
+from tunewright.forest.coupled import Piece, joined, joined_scores
 from tunewright.forest.edges import EdgeScores
 from tunewright.forest.reference import Start, reference_logp
 from tunewright.forest.score import DEFAULT_BACKEND, score
@@ -32,20 +31,25 @@ from tunewright.models import heads
 from tunewright.models.adapters import save_adapter
 from tunewright.models.families import check_family, head_of
 from tunewright.objectives._protocol import Objective
-from tunewright.recipe.schema import Recipe, Train
+from tunewright.recipe.schema import Recipe
 from tunewright.train import checkpoint
 from tunewright.train.anchor import Anchor, fisher_information
 from tunewright.train.checkpoint import Progress
-from tunewright.train.determinism import deterministic, random_state, set_random_state
+from tunewright.train.determinism import all_random_states, deterministic, seed_noise, set_own_random_state
 from tunewright.train.diagnosis import Curves, Diagnosis, diagnose
 from tunewright.train.explosion import LEVEL_STEPS, PATIENCE_STEPS, steps_far_above
 from tunewright.train.interrupt import Interrupt
 from tunewright.train.kinship import kin
 from tunewright.train.learn import learn
 from tunewright.train.noise import check_noise, noisy_embeddings
+from tunewright.train.objective import chosen_objective
 from tunewright.train.offload import check_offload, kept_aside
 from tunewright.train.optimiser import Optimiser
 from tunewright.train.penalty import StepPenalty
+from tunewright.train.ranks.deal import loss_of, own_pieces
+from tunewright.train.ranks.group import ALONE, Ranks
+from tunewright.train.ranks.sharding import gather, like, share_out, split_groups, total_norm, whole_of
+from tunewright.train.ranks.sums import Sums, add_gradients
 from tunewright.train.recompute import recompute_blocks
 from tunewright.train.rows import Rows
 from tunewright.train.schedule import Order, learning_rate, validation_steps
@@ -93,6 +97,7 @@ def train(
     origin: Path | None = None,
     validate: Validate | None = None,
     listener: events.Listener = events.ignore,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """Trains an adapter on a base model, which it wraps in place.
 
@@ -106,6 +111,7 @@ def train(
             schedule and the like may differ from that run's.
         validate: Scores the model at each validation; needed where `train.best` names one of its scores.
         listener: Hears a stage "train", and metrics at each step and each validation.
+        ranks: This process's place among those that train together; the first one alone writes and measures.
 
     Raises:
         DataError: If there is nothing to learn from.
@@ -113,10 +119,11 @@ def train(
         TrainingDivergedError: If a loss or gradient is not finite, or the loss left its level for good; names the step,
             its rows and the last good checkpoint.
         DiskFullError: If a checkpoint finds no room; those before it are kept, and a resume goes on from them.
+        RankLostError: If another process is gone.
         KeyboardInterrupt: After Ctrl-C, once the step is done and a checkpoint is written.
     """
-    with deterministic(), Interrupt() as interrupt:
-        session = _Session(base, tables, recipe, folder, validate, listener)
+    with deterministic(), ranks.watched(), Interrupt() as interrupt:
+        session = _Session(base, tables, recipe, folder, validate, listener, ranks)
         if resume or origin:
             session.restore(origin)
         return session.run(interrupt)
@@ -133,14 +140,15 @@ class _Session:
         folder: Path,
         validate: Validate | None,
         listener: events.Listener,
+        ranks: Ranks,
     ) -> None:
         config, forgetting = recipe.train, recipe.forgetting
         if config.best != "loss" and validate is None:
             raise RecipeError(f"Nothing measures '{config.best}' while training", where="train.best", hint="Use loss.")
         self._base, self._recipe, self._listener, self._validator = base, recipe, listener, validate
-        self._folder, self._config = folder, config
+        self._folder, self._config, self._ranks = folder, config, ranks
         check_family(base.files.kind, config.objective, recipe.method)
-        self._objective = _objective(config)
+        self._objective = chosen_objective(config)
         self._rows = Rows(tables["train"], tables.get(GENERAL), needs_general=bool(forgetting.replay or forgetting.ewc))
         self._order = Order(
             self._rows.own,
@@ -157,6 +165,7 @@ class _Session:
         layout.adopt(base.model)
         method = recipe.method
         self._model = METHODS.call(method.name, "attach", base.model, method, derive(recipe.seed, "adapter"))
+        self._sharded = share_out(self._model, recipe, self._objective, ranks)
         self._start = Start(self._model) if self._objective.needs_reference else None
         self._states = self._add_head(tables["train"].classes)
         if config.checkpointing == "layers":
@@ -164,12 +173,12 @@ class _Session:
         decay = config.weight_decay
         parts = OPTIMISERS.call(config.optimiser.name, "build", self._model, config.optimiser, weight_decay=decay)
         self._trained = {name: w for name, w in self._model.named_parameters() if w.requires_grad}
-        self._optimiser = Optimiser(self._trained, parts, offloaded=config.offload == "optimiser")
+        self._optimiser = Optimiser(self._trained, split_groups(parts), offloaded=config.offload == "optimiser")
         self._weights = self._optimiser.weights
         self._anchor = Anchor(self._weights, l2=forgetting.l2, ewc=forgetting.ewc)
         self._progress = Progress()
         self._best: dict[str, Tensor] = {}
-        torch.manual_seed(derive(recipe.seed, "noise"))
+        seed_noise(recipe.seed, ranks.rank)
 
     def _add_head(self, classes: tuple[str, ...]) -> FrozenStates | None:
         """Puts on the head of classes that the objective teaches, if any; the states below it where they are fixed."""
@@ -179,13 +188,14 @@ class _Session:
         below = [w for key, w in self._model.named_parameters() if w.requires_grad and not heads.is_of_head(key)]
         if not name or below or self._config.neftune_alpha:
             return None
-        return FrozenStates(self._model, self._folder / "states.bin", DEFAULT_BACKEND)
+        return FrozenStates(self._model, self._folder / f"states-{self._ranks.rank}.bin", DEFAULT_BACKEND)
 
     @property
     def _fingerprint(self) -> str:
         """What a checkpoint belongs to: training settings, data in tokens, base weights."""
         settings = self._recipe.model_dump(mode="json", include={"seed", "method", "train", "forgetting"})
-        settings["train"].pop("checkpoint_every_s")  # when a state is saved does not change it
+        for name in ("checkpoint_every_s", "processes", "sharding"):  # neither when a state is saved, nor by how many
+            settings["train"].pop(name)
         settings["train"]["learning_rate"] = self._recipe.learning_rate
         return hash_value([settings, self._rows.tables, self._base.files.weights_hash])
 
@@ -207,10 +217,11 @@ class _Session:
             now = time.monotonic()
             # While the loss is far above its level no checkpoint is due: the last one is from before.
             due = now - saved >= self._config.checkpoint_every_s and not far_above
-            if interrupt.asked or due or progress.step == order.steps:
+            asked, due = self._ranks.agree(asked=interrupt.asked, due=due)
+            if asked or due or progress.step == order.steps:
                 self._save()
                 saved = now
-            if interrupt.asked:
+            if asked:
                 raise KeyboardInterrupt
         adapter, diagnosis = self._finish(), self._diagnose()
         self._listener(events.Stage("train", "finished", progress.step, order.steps, "steps"))
@@ -247,17 +258,18 @@ class _Session:
 
     def restore(self, origin: Path | None = None) -> None:
         """Takes up the newest undamaged checkpoint, if there is one: the run's own, else that of its origin."""
-        found = checkpoint.latest(self._folder / checkpoint.FOLDER, self._fingerprint, self._listener)
+        place = self._folder / checkpoint.FOLDER
+        found = self._ranks.after_first(lambda: checkpoint.latest(place, self._fingerprint, self._listener))
         if found is None and origin is not None:
             found = checkpoint.borrow(origin / checkpoint.FOLDER, self._kin)
         if found is None:
             return
         self._progress, tensors = found
-        self._optimiser.put(tensors["weights"])
-        self._best = tensors.get("best", {})
-        self._optimiser.restore(tensors.get("optimiser", {}))
+        self._optimiser.put(like(tensors["weights"], self._weights))
+        self._best = like(tensors.get("best", {}), self._weights)
+        self._optimiser.restore(like(tensors.get("optimiser", {}), self._weights))
         self._anchor.fisher = tensors.get("fisher", {})
-        set_random_state(tensors["random"])
+        set_own_random_state(tensors["random"], self._ranks.rank, derive(self._recipe.seed, self._progress.step))
         self._listener(events.Message(f"Resumed after step {self._progress.step} of {self._order.steps}."))
 
     def _step(self) -> None:
@@ -267,16 +279,16 @@ class _Session:
         rate = learning_rate(progress.step, self._order.steps, self._recipe.learning_rate, self._config)
         self._model.train()
         self._optimiser.zero_grad()
-        loss_sum, weight, nodes = 0.0, 0.0, 0
-        reported: Counter[str] = Counter()
+        own = Sums()
         pieces = self._pieces(self._rows.paths(self._objective, rows))
-        added = StepPenalty(self._model, pieces, self._noisy_score, self._objective.loss)
+        added = StepPenalty(self._model, pieces, self._noisy_score, self._objective.loss, self._ranks)
         for number, piece in enumerate(pieces):
-            part = learn(piece, partial(self._noisy_score, number), self._objective.loss, added)
-            loss_sum, weight, nodes = loss_sum + part.total.item(), weight + part.weight, nodes + piece.nodes
-            reported.update(part.reported)
-        penalty, norm = self._scale_gradients(weight)
-        loss = loss_sum / weight
+            loss_fn = loss_of(piece, self._objective.loss)
+            own.count(learn(piece, partial(self._noisy_score, number), loss_fn, added), piece.nodes)
+        sums = own.over(self._ranks)
+        add_gradients(self._ranks, self._weights)
+        penalty, norm = self._scale_gradients(sums.weight)
+        loss = sums.loss / sums.weight
         self._check_finite(loss, "loss", progress.step + 1)
         self._check_finite(norm, "gradient", progress.step + 1)
         self._optimiser.step(rate)
@@ -287,11 +299,11 @@ class _Session:
             "loss": loss,
             "learning_rate": rate,
             "gradient_norm": norm,
-            "nodes": float(nodes),
+            "nodes": float(sums.nodes),
             "tokens": float(sum(map(self._rows.tokens, rows))),
             "examples_per_s": len(rows) / seconds,
-            **{name: total / weight for name, total in reported.items()},
-            **added.reported,
+            **{name: total / sums.weight for name, total in sums.reported.items()},
+            **added.reported(),
         }
         if self._order.replayed:
             values["replayed"] = float(sum(row >= self._rows.own for row in rows))
@@ -300,8 +312,9 @@ class _Session:
         self._listener(events.Metrics("train", progress.step, self._order.steps, values))
 
     def _pieces(self, paths: list[ForestPath]) -> list[Piece]:
-        """Paths as a forest, cut under the budget; each piece with its reference, where the objective needs one."""
-        pieces = pieces_of(build(paths), self._config.piece_nodes, virtual_count(self._model))
+        """This process's share of some paths, cut under the budget; each piece with its reference, if one is needed."""
+        limits = self._config.piece_nodes, virtual_count(self._model)
+        pieces = own_pieces(paths, *limits, self._ranks, even=self._sharded)
         if self._start is None:
             return pieces
         forests = [part.forest for piece in pieces for part in piece.parts]
@@ -311,7 +324,8 @@ class _Session:
     def _noisy_score(self, piece: int, part: int, forest: Forest) -> EdgeScores:
         """Scores of a part of a step's piece, with all the noise there is; the same however often it is called."""
         config = self._config
-        seed = derive(self._recipe.seed, "embeddings", self._progress.step, piece, *([part] if part else []))
+        place = piece * self._ranks.world + self._ranks.rank
+        seed = derive(self._recipe.seed, "embeddings", self._progress.step, place, *([part] if part else []))
         with noisy_embeddings(self._model, forest, alpha=config.neftune_alpha, seed=seed), kept_aside(config.offload):
             return self._score(forest, smoothing=config.label_smoothing)
 
@@ -331,7 +345,7 @@ class _Session:
         for gradient in gradients:
             gradient.div_(weight)
         penalty = self._anchor.pull()
-        norm = float(torch.nn.utils.get_total_norm(gradients))
+        norm = total_norm(gradients)
         if norm > self._config.clip_norm:
             for gradient in gradients:
                 gradient.mul_(self._config.clip_norm / norm)
@@ -359,8 +373,10 @@ class _Session:
             weights_of: The step that made the weights with which it was seen; by default the one before. Checkpoints
                 from there on hold them, and are removed.
         """
-        checkpoint.discard(self._folder / checkpoint.FOLDER, since=step - 1 if weights_of is None else weights_of)
-        kept = checkpoint.newest_good(self._folder / checkpoint.FOLDER)
+        place = self._folder / checkpoint.FOLDER
+        if self._ranks.is_first:
+            checkpoint.discard(place, since=step - 1 if weights_of is None else weights_of)
+        kept = checkpoint.newest_good(place)
         last = f"the last good checkpoint is {kept}" if kept else "no checkpoint was written yet"
         return TrainingDivergedError(
             f"{what} (rows {self._rows.names(self._order.of_step(step - 1))})",
@@ -391,7 +407,7 @@ class _Session:
         if progress.best_standing is None or standing > progress.best_standing:
             progress.best_standing, progress.best_step, progress.waited = standing, progress.step, 0
             progress.best_loss = values.get("loss")
-            _keep(self._best, self._weights)
+            self._optimiser.keep(self._best)
         else:
             progress.waited += 1
 
@@ -401,7 +417,8 @@ class _Session:
             return {}
         self._model.eval()
         with torch.random.fork_rng():
-            scores = dict(self._validator(self._model))
+            measured = dict(self._validator(self._model)) if self._ranks.is_first else None
+        scores: dict[str, float] = self._ranks.tell(measured)
         if self._config.best not in {"loss", *scores}:
             raise UnknownNameError("score", self._config.best, {"loss", *scores}, where="train.best")
         return scores
@@ -414,12 +431,12 @@ class _Session:
     @torch.no_grad()
     def _held_out_loss(self) -> float:
         self._model.eval()
-        total = weight = 0.0
+        own = Sums()
         for piece in self._held_out_pieces:
             scores = joined_scores(piece, lambda _, forest: self._score(forest))
-            part = self._objective.loss(scores, piece.whole)
-            total, weight = total + part.total.item(), weight + part.weight
-        return total / weight
+            own.count(loss_of(piece, self._objective.loss)(scores, piece.whole), piece.nodes)
+        sums = own.over(self._ranks)
+        return sums.loss / sums.weight
 
     def _out_of_patience(self) -> bool:
         return self._progress.waited >= self._config.patience
@@ -429,22 +446,19 @@ class _Session:
             "weights": {name: w.detach() for name, w in self._weights.items()},
             "optimiser": self._optimiser.tensors(),
             "fisher": self._anchor.fisher,
-            "random": random_state(),
+            "random": all_random_states(self._ranks),
             "best": self._best,
         }
-        held = {name: group for name, group in tensors.items() if group}
-        checkpoint.save(self._folder / checkpoint.FOLDER, self._progress, held, self._fingerprint, kin=self._kin)
+        held = {name: {key: whole_of(each) for key, each in group.items()} for name, group in tensors.items() if group}
+        if self._ranks.is_first:
+            checkpoint.save(self._folder / checkpoint.FOLDER, self._progress, held, self._fingerprint, kin=self._kin)
 
     def _diagnose(self) -> Diagnosis:
         """What the curves say, told to whoever listens."""
         progress, order = self._progress, self._order
-        curves = Curves(
-            train=[(step, loss) for step, loss, _, _ in progress.train],
-            validation=progress.validation,
-            steps_an_epoch=order.epoch / order.batch_size,
-            planned=order.steps,
-        )
-        found = diagnose(curves)
+        train = [(step, loss) for step, loss, _, _ in progress.train]
+        steps_an_epoch = order.epoch / order.batch_size
+        found = diagnose(Curves(train, progress.validation, steps_an_epoch, planned=order.steps))
         wrong = found.verdict in ("overfitting", "underfitting")
         self._listener(events.Message(str(found), "warning" if wrong else "info"))
         return found
@@ -456,8 +470,9 @@ class _Session:
         self._model.eval()
         if self._states is not None:
             self._states.close()
+        gather(self._model, keep=self._ranks.is_first)
         place = self._folder / "adapter"
-        if not place.exists():
+        if self._ranks.is_first and not place.exists():
             with atomic_directory(place) as temporary:
                 save_adapter(
                     self._model,
@@ -475,24 +490,3 @@ def _paths(objective: Objective, table: TokenTable | None) -> list[ForestPath]:
         return []
     examples = ((table.row(row), row) for row in range(len(table)) if table.weights(row).any())
     return [path for example, row in examples for path in objective.paths(example, row, row)]
-
-
-def _objective(config: Train) -> Objective:
-    objective: Objective = OBJECTIVES.call(config.objective.name, "build", config.objective)
-    if objective.needs_reference and config.label_smoothing:
-        raise RecipeError(
-            f"The objective '{config.objective.name}' compares answers, and smoothed ones cannot be compared",
-            where="train.label_smoothing",
-            hint="Take it out.",
-        )
-    return objective
-
-
-@torch.no_grad()
-def _keep(kept: dict[str, Tensor], weights: Mapping[str, Tensor]) -> None:
-    """Copies weights over those that were kept before, so that there are never two copies of them."""
-    for name, weight in weights.items():
-        if name in kept:
-            kept[name].copy_(weight)
-        else:
-            kept[name] = weight.detach().clone()

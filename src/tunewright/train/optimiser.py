@@ -52,6 +52,15 @@ class Optimiser:
             weight.copy_(values[name])
         self._round()
 
+    @torch.no_grad()
+    def keep(self, kept: dict[str, Tensor]) -> None:
+        """Copies all weights over those that were kept before, so that there are never two copies of them."""
+        for name, weight in self.weights.items():
+            if name in kept:
+                kept[name].copy_(weight)
+            else:
+                kept[name] = weight.detach().clone()
+
     def zero_grad(self) -> None:
         """Forgets all gradients."""
         for part in self._parts:

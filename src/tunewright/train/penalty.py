@@ -20,6 +20,7 @@ from tunewright.forest import Forest
 from tunewright.forest.coupled import Piece, joined_scores
 from tunewright.forest.edges import EdgeScores
 from tunewright.objectives._protocol import LossSum
+from tunewright.train.ranks.group import ALONE, Ranks
 
 Loss = Callable[[EdgeScores, Forest], LossSum]
 
@@ -52,15 +53,21 @@ class StepPenalty:
         pieces: The step's.
         score: Gives the scores of a part of a piece, by their numbers.
         loss: Gives the loss of a piece.
+        ranks: The processes that the step is dealt to; the pieces are this one's.
     """
 
     def __init__(
-        self, model: Any, pieces: Sequence[Piece], score: Callable[[int, int, Forest], EdgeScores], loss: Loss
+        self,
+        model: Any,
+        pieces: Sequence[Piece],
+        score: Callable[[int, int, Forest], EdgeScores],
+        loss: Loss,
+        ranks: Ranks = ALONE,
     ) -> None:
         self._penalty: Penalty | None = getattr(model, "penalty", None)
         self._whole: tuple[Tensor, float] | None = None
-        self._value = 0.0
-        if self._penalty is not None and sum(len(piece.parts) for piece in pieces) > 1:
+        self._value, self._ranks = 0.0, ranks
+        if self._penalty is not None and (sum(len(piece.parts) for piece in pieces) > 1 or ranks.world > 1):
             self._whole = self._gathered(self._penalty, pieces, score, loss)
 
     def watch(self) -> AbstractContextManager[None]:
@@ -83,10 +90,9 @@ class StepPenalty:
         self._value += part.item()
         return total + weight * part
 
-    @property
     def reported(self) -> dict[str, float]:
-        """The penalty by its name, as a part of the loss, over the pieces so far."""
-        return {} if self._penalty is None else {self._penalty.name: self._value}
+        """The penalty by its name, as a part of the loss, over the pieces so far, of all processes."""
+        return {} if self._penalty is None else {self._penalty.name: sum(self._ranks.gather(self._value))}
 
     @torch.no_grad()
     def _gathered(
@@ -108,7 +114,8 @@ class StepPenalty:
         with torch.random.fork_rng():  # the passes that count draw the same noise again
             for number, piece in enumerate(pieces):
                 weight += loss(joined_scores(piece, partial(watched, number)), piece.whole).weight
-        return torch.stack(statistics).sum(0), weight
+        found = self._ranks.gather((statistics, weight))
+        return torch.stack([each for of_rank, _ in found for each in of_rank]).sum(0), sum(each for _, each in found)
 
 
 def _count(forest: Forest, like: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Several processes that train as one: who does what, what they tell each other, and how their sums come together."""
