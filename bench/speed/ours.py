@@ -98,9 +98,8 @@ def main() -> None:
     recipe = recipe_from_mapping(WORKS[case["work"]].recipe(case))
     initial = file.parent / "initial"
     with quiet():
-        dtype = pick_dtype(recipe.train.dtype)
-        base = load_base(resolve(recipe.base, Path(case["cache"])), dtype)
-        base.model.to(device)
+        dtype = pick_dtype(recipe.train.dtype, case["device"])
+        base = load_base(resolve(recipe.base, Path(case["cache"])), dtype, device=case["device"])
         table = WatchedTable.of(table_of(case, base, []))
         watch = Watch(base.model, table, initial if initial.exists() else None)
         loaded = time.monotonic()

@@ -16,7 +16,6 @@ from tests.forest.test_score import adapted, forest_loss, gradient
 from tests.tiny import tiny_model
 from tests.tiny_t5 import tiny_t5
 from tunewright.base.errors import DataError, ModelError
-from tunewright.base.plugins import BACKENDS
 from tunewright.forest import Path, build, cut, score_paths
 from tunewright.forest.layout import adopt, unwrap
 from tunewright.forest.reference import score_with_reference
@@ -24,7 +23,7 @@ from tunewright.forest.score import score
 from tunewright.forest.seq2seq import hidden_states, is_encoder_decoder, sources
 from tunewright.models.text_format import ANSWER_START
 
-ANY = BACKENDS.names()[0]
+ANY = "auto"  # encoder-decoders have one way of their own
 
 
 def pair(source: list[int], answer: list[int], weights: Sequence[float] = (), group: int = 0, row: int = 0) -> Path:
@@ -184,9 +183,9 @@ def test_rows_without_an_answer_are_refused(model: Any) -> None:
 
 def test_a_model_that_does_more_behind_its_decoder_is_refused() -> None:
     changed = copy.deepcopy(tiny_t5())
-    forward = changed.lm_head.forward
     changed.config.scale_decoder_outputs = False
-    adopt(changed)  # as T5 1.1: consistent in itself
+    adopt(copy.deepcopy(changed))  # as T5 1.1: consistent in itself
+    forward = changed.lm_head.forward
     changed.get_output_embeddings = lambda: lambda hidden: 3.0 * forward(hidden)
     with pytest.raises(ModelError, match="its own results on a forest"):
         adopt(changed)
@@ -195,3 +194,12 @@ def test_a_model_that_does_more_behind_its_decoder_is_refused() -> None:
 def test_it_is_told_from_a_decoder(model: Any) -> None:
     assert is_encoder_decoder(model)
     assert not is_encoder_decoder(adapted(tiny_model()))
+
+
+def test_it_is_chosen_for_them_and_no_backend_can_be_named() -> None:
+    model = tiny_t5()
+    choice = adopt(model)
+    assert (choice.backend, choice.reason) == ("seq2seq", "it is an encoder-decoder")
+    assert adopt(model, "seq2seq") is choice  # as a resumed run names it
+    with pytest.raises(ModelError, match=r"train\.backend: The backend 'unshared' does not fit T5ForConditional"):
+        adopt(model, "unshared")

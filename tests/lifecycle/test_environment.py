@@ -11,7 +11,7 @@ from tunewright.lifecycle.environment import _processor, describe, differences
 
 
 def test_the_environment_names_what_bits_depend_on() -> None:
-    found = describe(dtype="float32", base_hash="ab", seed=3)
+    found = describe(device="cpu", dtype="float32", base_hash="ab", seed=3)
     assert found["versions"]["torch"] == torch.__version__
     assert found["threads"] == torch.get_num_threads()
     assert found["cores"] >= 1
@@ -19,7 +19,7 @@ def test_the_environment_names_what_bits_depend_on() -> None:
 
 
 def test_differences_are_told_in_words() -> None:
-    then: dict[str, Any] = describe(dtype="float32", base_hash="ab", seed=3)
+    then: dict[str, Any] = describe(device="cpu", dtype="float32", base_hash="ab", seed=3)
     now = {**then, "versions": {**then["versions"], "torch": "9.9"}, "cores": 99}
     assert differences(then, now) == [f"torch {then['versions']['torch']} is now 9.9"]
     assert differences(then, then) == []

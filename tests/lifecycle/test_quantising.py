@@ -16,6 +16,7 @@ from tunewright.lifecycle import quantising
 from tunewright.lifecycle.job import start
 from tunewright.lifecycle.preparing import token_tables
 from tunewright.lifecycle.quantising import Gap, quantisation_gap
+from tunewright.models.base import load_base
 from tunewright.models.methods import qlora
 
 pytest.importorskip("bitsandbytes")
@@ -52,7 +53,8 @@ def plain_loss(model: Any, rows: list[tuple[Any, Any]]) -> float:
 def test_it_is_the_loss_of_either_base_on_the_validation_rows(world: Path, tmp_path: Path) -> None:
     with start(tw.load_recipe(world, QUICK), workspace=tmp_path / "ws") as job:
         gap = quantisation_gap(job, job.load_base())
-        table, plain = token_tables(job)["validation"], job.load_base().model
+        table = token_tables(job)["validation"]
+        plain = load_base(job.base_files(), dtype=job.environment()["dtype"]).model  # with its own attention
         rows = [(table.tokens(row), table.weights(row)) for row in range(len(table))]
         assert gap is not None
         assert (gap.bits, gap.part, gap.rows, gap.of) == (8, "validation", 12, 12)

@@ -137,7 +137,7 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(root: Path, tmp_path: P
     recipe = made_recipe(epochs=1, checkpoint_every_s=0.001)
     train(base, made_tables(base, root / "cache"), recipe, folder=tmp_path, resume=True, listener=heard.append)
     said = [event.text for event in heard if isinstance(event, events.Message)]
-    assert "weights.safetensors has changed" in said[0]
+    assert any("weights.safetensors has changed" in text for text in said)
     assert int(before.name[5:]) < int(newest.name[5:])
     assert hash_folder(tmp_path / "adapter") == whole
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tunewright.base import events
-from tunewright.forest.forest import Path, build, cut
+from tunewright.forest.forest import Path, cut
 from tunewright.forest.layout import head
-from tunewright.forest.score import DEFAULT_BACKEND, run
+from tunewright.forest.score import grow, run
 
 
 @torch.no_grad()
@@ -21,7 +21,7 @@ def class_logp(
     paths: Sequence[Path],
     *,
     node_budget: int = 4096,
-    backend: str = DEFAULT_BACKEND,
+    backend: str | None = None,
     listener: events.Listener = events.ignore,
 ) -> list[NDArray[np.float64]]:
     """Log-probabilities of all classes at each edge of each path, in nats, shapes (edges of the path, classes).
@@ -37,7 +37,7 @@ def class_logp(
     classes = head(model, paths[0].head).out_features if paths else 0
     found: list[NDArray[np.float64]] = [np.empty((0, classes))] * len(paths)
     done = 0
-    for piece in cut(build(numbered), node_budget):
+    for piece in cut(grow(model, numbered), node_budget):
         if piece.nodes:
             distinct, place_E = np.unique(piece.source, return_inverse=True)
             states_SD = run(model, piece, backend)[torch.from_numpy(distinct)]

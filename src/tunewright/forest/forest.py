@@ -80,6 +80,7 @@ class Forest:
         path_weight: The path's own weight of the edge, shape (L,).
         paths: The paths themselves, in canonical order, P of them.
         types: Which text of its row each node belongs to, shape (N,); None where the paths do not say.
+        shared: Whether paths share their beginnings; else each is a tree of its own.
     """
 
     token: Ints
@@ -95,6 +96,7 @@ class Forest:
     path_weight: Floats
     paths: tuple[Path, ...]
     types: Ints | None = None
+    shared: bool = True
 
     @property
     def head(self) -> str:
@@ -134,8 +136,8 @@ class Forest:
         return line
 
 
-def build(paths: Sequence[Path]) -> Forest:
-    """Merges paths into a forest. The result does not depend on the order of `paths`.
+def build(paths: Sequence[Path], *, shared: bool = True) -> Forest:
+    """Merges paths into a forest, or without `shared` puts them side by side. Their order changes nothing.
 
     A node exists only if it, or a descendant, predicts something: the last token of a path is never fed where tokens
     are predicted. Rows that are read both ways are fed whole, and only equal ones are merged. Equal paths stay separate
@@ -162,16 +164,16 @@ def build(paths: Sequence[Path]) -> Forest:
     entries: list[tuple[Ints, Ints, Floats]] = []
     for index in order:
         tokens, path = fed[index], paths[index]
-        shared = _shared(fed, types, previous, index, both_ways=path.both_ways)
-        fresh = len(tokens) - shared
-        line[shared : len(tokens)] = np.arange(nodes, nodes + fresh)
+        common = _shared(fed, types, previous, index, both_ways=path.both_ways) if shared else 0
+        fresh = len(tokens) - common
+        line[common : len(tokens)] = np.arange(nodes, nodes + fresh)
         new = slice(nodes, nodes + fresh)
-        token[new] = tokens[shared:]
-        type_[new] = types[index][shared:]
-        depth[new] = np.arange(shared, len(tokens))
+        token[new] = tokens[common:]
+        type_[new] = types[index][common:]
+        depth[new] = np.arange(common, len(tokens))
         parent[new] = np.arange(nodes - 1, nodes + fresh - 1)
         if fresh:
-            parent[nodes] = line[shared - 1] if shared else -1
+            parent[nodes] = line[common - 1] if common else -1
         nodes += fresh
         here = line[: len(tokens)]
         if path.both_ways:
@@ -196,6 +198,7 @@ def build(paths: Sequence[Path]) -> Forest:
         path_weight=np.concatenate([np.empty(0), *(entry[2] for entry in entries)]),
         paths=tuple(paths[index] for index in order),
         types=type_[:nodes] if any(path.types is not None for path in paths) else None,
+        shared=shared,
     )
 
 
@@ -220,14 +223,14 @@ def cut(forest: Forest, node_budget: int, *, virtual: int = 0, coupled: bool = T
     pieces: list[list[Path]] = []
     nodes: dict[tuple[int, object], int] = {}  # (parent, token) -> node, of the piece at hand
     for members in groups.values():
-        _grow(nodes, members)
+        _grow(nodes, members, shared=forest.shared)
         if pieces and len(nodes) <= room:
             pieces[-1].extend(members)
             continue
         nodes = {}
-        _grow(nodes, members)
+        _grow(nodes, members, shared=forest.shared)
         pieces.append(list(members))
-    return [build(piece) for piece in pieces]
+    return [build(piece, shared=forest.shared) for piece in pieces]
 
 
 def plant(forest: Forest, virtual: int) -> Forest:
@@ -252,7 +255,7 @@ def plant(forest: Forest, virtual: int) -> Forest:
     )
 
 
-def _grow(nodes: dict[tuple[int, object], int], paths: Sequence[Path]) -> None:
+def _grow(nodes: dict[tuple[int, object], int], paths: Sequence[Path], *, shared: bool) -> None:
     """Adds the nodes of some paths to a trie."""
     for path in paths:
         fed = path.tokens[: path.fed]
@@ -261,7 +264,8 @@ def _grow(nodes: dict[tuple[int, object], int], paths: Sequence[Path]) -> None:
         end = len(steps) if path.both_ways else _source_end(fed) + 1
         whole = (fed[:end].tobytes(), _types_of(path)[:end].tobytes())
         steps[:end] = [(whole, place) for place in range(end)]
-        node = 0
+        # No node has a negative number: what stands behind one is shared with nothing.
+        node = 0 if shared else -len(nodes) - 1
         for step in steps:
             node = nodes.setdefault((node, step), len(nodes) + 1)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tunewright.forest.edges import EdgeScores
 from tunewright.forest.forest import Forest
 from tunewright.forest.layout import unwrap
-from tunewright.forest.score import DEFAULT_BACKEND, score
+from tunewright.forest.score import score
 
 
 class Start:
@@ -51,7 +51,7 @@ class Start:
 
 
 @torch.no_grad()
-def reference_logp(start: Start, forests: Iterable[Forest], backend: str = DEFAULT_BACKEND) -> list[Tensor]:
+def reference_logp(start: Start, forests: Iterable[Forest], backend: str | None = None) -> list[Tensor]:
     """Log-probability of each forest's edges under a model as it was at its start, shapes (E,)."""
     # All at once: to switch an adapter off and on again takes PEFT longer than it takes a small model to score.
     with start.back() as base:
@@ -59,7 +59,7 @@ def reference_logp(start: Start, forests: Iterable[Forest], backend: str = DEFAU
 
 
 def score_with_reference(
-    model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND, *, start: Start | None = None
+    model: nn.Module, forest: Forest, backend: str | None = None, *, start: Start | None = None
 ) -> EdgeScores:
     """Scores of a forest's edges under a model, with those at its start as `reference`.
 

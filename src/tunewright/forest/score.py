@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tunewright.base import events
+from tunewright.base.errors import TunewrightError
 from tunewright.base.plugins import BACKENDS
 from tunewright.forest import layout as layouts
 from tunewright.forest import seq2seq
@@ -17,21 +18,37 @@ from tunewright.forest.edges import EdgeScores, edge_scores
 from tunewright.forest.forest import Floats, Forest, Path, build, cut, plant
 from tunewright.forest.virtual import virtual_count
 
-DEFAULT_BACKEND = "segments"
+
+def grow(model: nn.Module, paths: Sequence[Path]) -> Forest:
+    """Paths as the forest that an adopted model computes: merged, unless its backend shares nothing."""
+    return build(paths, shared=layouts.shares(model))
 
 
-def run(model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND) -> Tensor:
-    """Final hidden states of a forest's nodes, shape (N, D). The model must have been adopted (`layout.adopt`)."""
+def run(model: nn.Module, forest: Forest, backend: str | None = None) -> Tensor:
+    """Final hidden states of a forest's nodes, shape (N, D).
+
+    Args:
+        model: Adopted (`layout.adopt`).
+        forest: Of any paths.
+        backend: Another one than was chosen for the model; both of them share prefixes.
+    """
     layouts.check_direction(model, forest)
     if seq2seq.is_encoder_decoder(model):
         return seq2seq.hidden_states(model, forest)
+    chosen = layouts.backend_of(model)
+    name = backend or chosen
+    if (name == layouts.UNSHARED) != (chosen == layouts.UNSHARED):
+        raise TunewrightError(f"A model that was prepared for the backend '{chosen}' was called with '{name}'")
+    if name == layouts.UNSHARED:
+        states: Tensor = BACKENDS.call(name, "states", model, forest)
+        return states
     device = next(model.parameters()).device
-    layout: layouts.Layout = BACKENDS.call(backend, "build", plant(forest, virtual_count(model)), device)
+    layout: layouts.Layout = BACKENDS.call(name, "build", plant(forest, virtual_count(model)), device)
     token_N, depth_N = (layouts.to_tensor(array, device) for array in (forest.token, forest.depth))
     return layouts.hidden_states(model, token_N, depth_N, layout, forest.types)
 
 
-def score(model: nn.Module, forest: Forest, backend: str = DEFAULT_BACKEND, *, smoothing: float = 0.0) -> EdgeScores:
+def score(model: nn.Module, forest: Forest, backend: str | None = None, *, smoothing: float = 0.0) -> EdgeScores:
     """Scores of a forest's edges under a model; `smoothing` as `edge_scores` has it."""
     return edge_scores(run(model, forest, backend), layouts.head(model, forest.head), forest, smoothing=smoothing)
 
@@ -42,7 +59,7 @@ def score_paths(
     paths: Sequence[Path],
     *,
     node_budget: int = 4096,
-    backend: str = DEFAULT_BACKEND,
+    backend: str | None = None,
     listener: events.Listener = events.ignore,
 ) -> Floats:
     """Each path's weighted log-probability, in nats, in the order of `paths`, shape (len(paths),).
@@ -52,7 +69,7 @@ def score_paths(
     numbered = [replace(path, row=index) for index, path in enumerate(paths)]
     total = np.zeros(len(paths))
     done = 0
-    for piece in cut(build(numbered), node_budget):
+    for piece in cut(grow(model, numbered), node_budget):
         if piece.nodes:
             total[[path.row for path in piece.paths]] = path_logp(score(model, piece, backend), piece)
         done += len(piece.paths)

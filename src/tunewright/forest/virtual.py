@@ -64,6 +64,20 @@ def inputs(model: Any, token_N: Tensor, depth_N: Tensor, layout: Layout) -> dict
     }
 
 
+def row_inputs(model: Any, real_BTD: Tensor) -> dict[str, Any]:
+    """What a model's backbone is told of rows of embedded tokens where it has its own attention.
+
+    Returns:
+        Keyword arguments. The last T of each row's states are the tokens'.
+    """
+    if not virtual_count(model):
+        return {"inputs_embeds": real_BTD}
+    given = model.get_prompt(batch_size=len(real_BTD))
+    if model.active_peft_config.peft_type in _KEPT:
+        return {"inputs_embeds": real_BTD, "past_key_values": given}
+    return {"inputs_embeds": torch.cat([given.to(real_BTD.dtype), real_BTD], dim=1)}
+
+
 class _Prefixed:
     """A layout whose first nodes ask nothing, and whose keys and values are given.
 

@@ -24,30 +24,15 @@ from tunewright.forest import Forest, Path, build
 from tunewright.forest import layout as layouts
 from tunewright.forest.edges import EdgeScores, edge_scores
 from tunewright.forest.forest import Ints, plant
-from tunewright.forest.score import DEFAULT_BACKEND, path_logp
+from tunewright.forest.score import path_logp
 from tunewright.forest.seq2seq import is_encoder_decoder
 from tunewright.forest.virtual import virtual_count
 from tunewright.generate import seq2seq
 from tunewright.generate.cache import Cache, Recorder
+from tunewright.generate.generation import Generation
+from tunewright.generate.rows import decode_rows
 
 OnToken = Callable[[int, int], None]  # row, token
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """An answer.
-
-    Args:
-        tokens: Its tokens, without the one that ended it.
-        stopped: Whether a stop token ended it; False where it was cut at the limit.
-        logprob: Sum of its tokens' log-probabilities, the stop token's included, in nats.
-        reference_logprob: The same of the reference, where one was given; else not a number.
-    """
-
-    tokens: list[int]
-    stopped: bool
-    logprob: float
-    reference_logprob: float
 
 
 @torch.no_grad()
@@ -78,14 +63,17 @@ def generate(
         DataError: If a prompt or a reference is empty, or if there are more of one than of the other.
     """
     _check(prompts, references)
+    shares = layouts.shares(model)
     # Alike prompts side by side share most; the order among them changes nothing in the answers.
     order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row]), list(prompts[row])))
     found: dict[int, Generation] = {}
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         given = [references[row] for row in rows] if references is not None else None
-        batch = _Batch(model, [prompts[row] for row in rows], given, max_new_tokens, frozenset(stop_ids))
-        found.update(zip(rows, batch.decode(_renamed(on_token, rows)), strict=True))
+        asked = (model, [prompts[row] for row in rows], given, max_new_tokens, frozenset(stop_ids))
+        told = _renamed(on_token, rows)
+        answers = _Batch(*asked).decode(told) if shares else decode_rows(*asked, told)
+        found.update(zip(rows, answers, strict=True))
         listener(events.Stage("generate", "progress", len(found), len(prompts), "answers"))
     return [found[row] for row in range(len(prompts))]
 
@@ -215,7 +203,7 @@ def _prefill(
     forest = build(paths)
     virtual = virtual_count(model)
     planted = plant(forest, virtual)
-    recorder = Recorder(BACKENDS.call(DEFAULT_BACKEND, "build", planted, device))
+    recorder = Recorder(BACKENDS.call(layouts.backend_of(model), "build", planted, device))
     token_N, depth_N = (layouts.to_tensor(array, device) for array in (forest.token, forest.depth))
     hidden_ND = layouts.hidden_states(model, token_N, depth_N, recorder)
     followed: list[list[tuple[int, float]]] = [[] for _ in prompts]

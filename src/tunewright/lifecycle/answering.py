@@ -81,12 +81,12 @@ def answer_all(job: Job, dataset: Dataset, adapter: Path) -> dict[str, Answers]:
             unit = "documents" if documents else "answers"
             job.tell(Stage(name, "started", 0, total, unit))
             if documents:
-                base = base or _adopted(job)
+                base = base or job.load_base()
                 given = _read(job, base, system, dataset, adapter)
             elif system == BAG_OF_WORDS:
                 given = _classify(job, dataset, rows)
             else:
-                base = base or _adopted(job)
+                base = base or job.load_base()
                 given = _ask(job, base, system, rows, dataset, adapter)
             store_answers({system: given}, folder)
             job.tell(Stage(name, "finished", total, total, unit))
@@ -101,14 +101,6 @@ def _why_skipped(recipe: Recipe) -> str:
     if recipe.learns_documents:
         return "Documents are read, and ask nothing."
     return "A classifier cannot give free text."
-
-
-def _adopted(job: Job) -> Base:
-    from tunewright.forest import layout
-
-    base = job.load_base()
-    layout.adopt(base.model)
-    return base
 
 
 def _ask(job: Job, base: Base, system: str, rows: list[Example], dataset: Dataset, adapter: Path) -> Answers:

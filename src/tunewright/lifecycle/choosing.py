@@ -68,7 +68,7 @@ def _choose(job: Job) -> Choice:
     from tunewright.models.treatment import treat
 
     asked = job.recipe.train
-    size, dtype = model_size(job.base_files().folder), pick_dtype(asked.dtype)
+    size, dtype = model_size(job.base_files().folder), pick_dtype(asked.dtype, asked.device)
     piece = Piece.of_rows(1, asked.piece_nodes + 1)
 
     with quiet():

@@ -21,10 +21,11 @@ _PACKAGES = (
 )
 
 
-def describe(*, dtype: str, base_hash: str, seed: int, processes: int = 1) -> dict[str, Any]:
+def describe(*, device: str, dtype: str, base_hash: str, seed: int, processes: int = 1) -> dict[str, Any]:
     """This machine and its software, JSON-ready. Two runs whose descriptions agree give the same bits.
 
     Args:
+        device: Where the model computes, as resolved.
         dtype: Of the frozen weights and the activations, as resolved.
         base_hash: Of the base model's weights.
         seed: The recipe's.
@@ -44,6 +45,7 @@ def describe(*, dtype: str, base_hash: str, seed: int, processes: int = 1) -> di
         "memory_bytes": psutil.virtual_memory().total,
         "threads": torch.get_num_threads(),
         "processes": processes,
+        "device": device,
         "dtype": dtype,
         "base_hash": base_hash,
         "seed": seed,

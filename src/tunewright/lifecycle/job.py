@@ -134,23 +134,40 @@ class Job:
         return self._chat
 
     def load_base(self) -> Base:
-        """The base model, freshly loaded, in the environment that the run began in."""
+        """The base model, freshly loaded and prepared for forests, in the environment that the run began in.
+
+        How it computes forests is chosen at the first call in a run's life, told, and kept in the run's manifest.
+        """
+        from tunewright.forest import layout
         from tunewright.models.base import load_base
 
         environment = self.environment()
-        return load_base(self.base_files(), dtype=environment["dtype"])
+        base = load_base(self.base_files(), dtype=environment["dtype"], device=environment.get("device", "cpu"))
+        kept = self.run.manifest.get("attention")
+        choice = layout.adopt(
+            base.model,
+            kept["backend"] if kept else self.recipe.train.backend,
+            longest=self.recipe.longest,
+            listener=ignore if kept else self.tell,
+        )
+        if kept is None:
+            self.run.update_manifest(attention={"backend": choice.backend, "reason": choice.reason})
+        return base
 
     def environment(self) -> dict[str, Any]:
-        """Threads, dtype, versions and base hash, resolved at the run's first start and taken up ever after."""
+        """Device, threads, dtype, versions and base hash, resolved at the run's first start and taken up ever after."""
         if "environment" in self.results:
             return self.results["environment"]  # type: ignore[no-any-return]
         import torch
 
         from tunewright.lifecycle import environment
         from tunewright.models.base import pick_dtype
+        from tunewright.models.device import pick_device
 
+        device = pick_device(self.recipe.train.device)
         now = environment.describe(
-            dtype=pick_dtype(self.recipe.train.dtype),
+            device=device,
+            dtype=pick_dtype(self.recipe.train.dtype, device),
             base_hash=self.base_files().weights_hash,
             seed=self.recipe.seed,
             processes=place().world,

@@ -135,9 +135,11 @@ def load_release(
         from tunewright.forest import layout
         from tunewright.models.adapters import classes_of, load_adapter
         from tunewright.models.base import load_base
+        from tunewright.models.device import pick_device
         from tunewright.models.resolve import resolve
 
-        base = load_base(resolve(release.base, place.cache, listener), dtype=release.template["dtype"])
+        files = resolve(release.base, place.cache, listener)
+        base = load_base(files, dtype=release.template["dtype"], device=pick_device())
         folder = place.artifact(release.adapter, "adapter").path
         # A release has one head of classes, or none.
         head, classes = next(iter(classes_of(folder).items()), ("", []))
@@ -148,9 +150,9 @@ def load_release(
                 where=f"{release.label} on {base.files.name}",
                 hint="Put the base model back as it was, or train again.",
             )
-        layout.adopt(base.model)
+        recipe = recipe_from_mapping(release.recipe, where=f"recipe of {release.label}")
+        layout.adopt(base.model, longest=recipe.longest)
         model = load_adapter(base, folder)
-    recipe = recipe_from_mapping(release.recipe, where=f"recipe of {release.label}")
     return Specialist(release, recipe, base, model, chat)
 
 

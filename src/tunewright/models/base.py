@@ -11,6 +11,7 @@ from tunewright.base.errors import ModelError
 from tunewright.base.quiet import quiet
 from tunewright.models.catalog import ENCODER, ENCODER_DECODER
 from tunewright.models.chat import ChatFormat
+from tunewright.models.device import Device, WantedDevice, pick_device, place
 from tunewright.models.encoder_format import EncoderFormat
 from tunewright.models.files import BaseFiles
 from tunewright.models.text_format import TextFormat
@@ -44,16 +45,20 @@ class Base:
 
 
 def load_base(
-    files: BaseFiles, dtype: Literal["auto", "float32", "bfloat16"] = "float32", attention: str = "sdpa"
+    files: BaseFiles,
+    dtype: Literal["auto", "float32", "bfloat16"] = "float32",
+    attention: str | None = None,
+    device: Device = "cpu",
 ) -> Base:
     """Loads a base model and its tokenizer.
 
     Args:
         files: From `resolve`.
         dtype: Of its weights; `auto` as `pick_dtype` has it.
-        attention: transformers' name of an attention implementation.
+        attention: transformers' name of an attention implementation; none: the model's best, as transformers has it.
+        device: Where it is to compute.
     Raises:
-        ModelError: If it cannot be loaded.
+        ModelError: If it cannot be loaded, or if there is no such device.
     """
     chat = chat_format(files)
     with quiet():
@@ -68,7 +73,7 @@ def load_base(
             model, found = getattr(transformers, _LOADERS[files.kind]).from_pretrained(
                 files.folder,
                 config=config,
-                dtype=getattr(torch, pick_dtype(dtype)),
+                dtype=getattr(torch, pick_dtype(dtype, device)),
                 attn_implementation=attention,
                 use_safetensors=True,
                 output_loading_info=True,
@@ -78,7 +83,7 @@ def load_base(
             raise _cannot_load(files, error) from error
     check_vocabulary(chat.tokenizer, model, f"{files.name} at {files.folder}")
     pooler = _take_pooler(model, sorted(found["missing_keys"]), files) if files.kind == ENCODER else None
-    return Base(model.eval().requires_grad_(False), chat.tokenizer, chat, files, pooler)
+    return Base(place(model.eval().requires_grad_(False), device), chat.tokenizer, chat, files, pooler)
 
 
 def chat_format(files: BaseFiles) -> ChatFormat:
@@ -133,8 +138,8 @@ def load_tokenizer(files: BaseFiles) -> Any:
             raise _cannot_load(files, error) from error
 
 
-def pick_dtype(wanted: Literal["auto", "float32", "bfloat16"] = "auto") -> Dtype:
-    """The dtype to compute in; `auto` is bfloat16 only where the processor itself computes in it.
+def pick_dtype(wanted: Literal["auto", "float32", "bfloat16"] = "auto", device: WantedDevice = "auto") -> Dtype:
+    """The dtype to compute in; `auto` is bfloat16 only where the device itself computes in it.
 
     Elsewhere bfloat16 is converted to float32 and back around each operation, and is slower than float32.
     """
@@ -142,7 +147,7 @@ def pick_dtype(wanted: Literal["auto", "float32", "bfloat16"] = "auto") -> Dtype
         return wanted
     import torch
 
-    if torch.cuda.is_available():
+    if pick_device(device) == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     return "bfloat16" if _BF16_FLAGS & processor_flags() else "float32"
 

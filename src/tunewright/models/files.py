@@ -51,7 +51,9 @@ _ENCODERS = ("Model", "ForMaskedLM", "ForPreTraining", "ForSequenceClassificatio
 # Relative positions, as mT5 has them, set no limit and state none; this is what T5 and its kin were trained on.
 _RELATIVE_CONTEXT = 512
 _LATE_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer")
-_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length")
+_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length", "context_length")
+# What a state-space model reads has no limit of its own; this is longer than any row.
+_UNLIMITED = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +309,8 @@ def _context_length(folder: Path, config: dict[str, Any]) -> int:
     known = [int(length) for length in lengths if length]
     if not known and "relative_attention_num_buckets" in config:
         return _RELATIVE_CONTEXT
+    if not known and "state_size" in config:
+        return _UNLIMITED
     if not known:
         raise ModelError(
             f"config.json does not say how long an input may be ({', '.join(_CONTEXT_KEYS)})",

@@ -97,7 +97,7 @@ def this_machine() -> Device:
         label="this machine",
         memory_bytes=available.available_bytes(),
         tflops={dtype: _product_tflops(dtype) for dtype in ("float32", "bfloat16")},
-        auto=pick_dtype("auto"),
+        auto=pick_dtype("auto", "cpu"),
         share=_PROCESSOR_SHARE,
         process_bytes=PROCESS_BYTES,
         is_here=True,

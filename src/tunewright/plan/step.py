@@ -41,7 +41,8 @@ def main(folder: Path) -> None:
         torch.set_num_threads(job["threads"])
         recipe = recipe_from_mapping(job["recipe"])
         imported = resident_bytes()
-        base = load_base(resolve(recipe.base, Path(job["cache"])), dtype=recipe.train.dtype)
+        # The account is of this machine's own memory, so the step is made there and not on a card.
+        base = load_base(resolve(recipe.base, Path(job["cache"])), dtype=recipe.train.dtype, device="cpu")
         loaded = resident_bytes()
         seen: list[dict[str, float]] = []
 

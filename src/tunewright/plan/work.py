@@ -148,6 +148,7 @@ class Steps:
 
     def __init__(self, recipe: Recipe, tables: Mapping[str, TokenTable]) -> None:
         forgetting, train = recipe.forgetting, recipe.train
+        self._shared = train.backend != "unshared"
         self._budget, self._virtual = train.piece_nodes, virtual_tokens(recipe.method)
         self._held_out, self._every = tables.get("validation"), train.validate_every
         self._objective = OBJECTIVES.call(train.objective.plugin, "build", train.objective)
@@ -177,7 +178,7 @@ class Steps:
 
     def pieces(self, step: int) -> list[Piece]:
         """The pieces that a step's forest is cut into."""
-        forest = build(self.rows.paths(self._objective, self.order.of_step(step)))
+        forest = build(self.rows.paths(self._objective, self.order.of_step(step)), shared=self._shared)
         found: list[Piece] = []
         largest = 0
         for part in self._cut(forest):
@@ -197,7 +198,7 @@ class Steps:
             return Load()
         rows = [row for row in range(len(table)) if table.weights(row).any()][:_HELD_OUT_ROWS]
         paths = [path for row in rows for path in self._objective.paths(table.row(row), row, row)]
-        looked = load_of([piece_of(part) for part in self._cut(build(paths))])
+        looked = load_of([piece_of(part) for part in self._cut(build(paths, shared=self._shared))])
         share = float(table.lengths.sum()) / max(1.0, float(table.lengths[rows].sum()))
         return looked.times(share * len(validation_steps(self.order, self._every)))
 

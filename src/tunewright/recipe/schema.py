@@ -184,6 +184,14 @@ class Train(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the processor computes in it, else float32."
     )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where the model computes; auto: on CUDA where there is a card."
+    )
+    backend: Literal["auto", "segments", "flex", "dense", "unshared"] = Field(
+        "auto",
+        description="How forests are computed: segments on a processor, flex on CUDA, unshared row by row; dense is "
+        "slow, and checks the others. auto tries the model, and says which it takes.",
+    )
     node_budget: Annotated[int, Field(ge=8)] | Literal["auto"] = Field(
         "auto",
         description="Forest nodes in one micro-batch, virtual tokens among them: bounds memory. auto: 2048, "
@@ -301,6 +309,11 @@ class Recipe(Section):
     train: Train = Field(default_factory=Train)
     forgetting: Forgetting = Field(default_factory=Forgetting)
     evaluate: Evaluate = Field(default_factory=Evaluate)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row that is read, its answer included; position scalings are held to it."""
+        return self.data.max_length + self.evaluate.max_new_tokens
 
     @property
     def learning_rate(self) -> float:

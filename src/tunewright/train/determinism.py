@@ -35,7 +35,7 @@ def seed_noise(seed: int, rank: int) -> None:
 def random_state() -> dict[str, Tensor]:
     """The state of torch's generators, by device."""
     state = {"torch": torch.get_rng_state()}
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # else nothing was drawn there
         state["cuda"] = torch.cuda.get_rng_state()
     return state
 

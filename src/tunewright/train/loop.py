@@ -20,12 +20,12 @@ from tunewright.base.plugins import METHODS, OPTIMISERS
 from tunewright.base.seeds import derive
 from tunewright.data.dataset import GENERAL
 from tunewright.data.tokens import TokenTable
-from tunewright.forest import Forest, build, layout
+from tunewright.forest import Forest, layout
 from tunewright.forest import Path as ForestPath
 from tunewright.forest.coupled import Piece, joined, joined_scores
 from tunewright.forest.edges import EdgeScores
 from tunewright.forest.reference import Start, reference_logp
-from tunewright.forest.score import DEFAULT_BACKEND, score
+from tunewright.forest.score import grow, score
 from tunewright.forest.virtual import virtual_count
 from tunewright.models import heads
 from tunewright.models.adapters import save_adapter
@@ -162,7 +162,7 @@ class _Session:
         self._held_out = _paths(self._objective, tables.get("validation"))
         check_noise(base.model, config.neftune_alpha)
         check_offload(config.offload, base.model.device)
-        layout.adopt(base.model)
+        self._attention = layout.adopt(base.model, config.backend, longest=recipe.longest, listener=listener)
         method = recipe.method
         self._model = METHODS.call(method.name, "attach", base.model, method, derive(recipe.seed, "adapter"))
         self._sharded = share_out(self._model, recipe, self._objective, ranks)
@@ -188,7 +188,7 @@ class _Session:
         below = [w for key, w in self._model.named_parameters() if w.requires_grad and not heads.is_of_head(key)]
         if not name or below or self._config.neftune_alpha:
             return None
-        return FrozenStates(self._model, self._folder / f"states-{self._ranks.rank}.bin", DEFAULT_BACKEND)
+        return FrozenStates(self._model, self._folder / f"states-{self._ranks.rank}.bin")
 
     @property
     def _fingerprint(self) -> str:
@@ -197,6 +197,7 @@ class _Session:
         for name in ("checkpoint_every_s", "processes", "sharding"):  # neither when a state is saved, nor by how many
             settings["train"].pop(name)
         settings["train"]["learning_rate"] = self._recipe.learning_rate
+        settings["train"] |= {"backend": self._attention.backend, "device": self._base.model.device.type}
         return hash_value([settings, self._rows.tables, self._base.files.weights_hash])
 
     @property
@@ -252,8 +253,8 @@ class _Session:
         self._model.eval()
         for done, path in enumerate(paths):
             self._listener(events.Stage("fisher information", "progress", done, len(paths), "rows"))
-            forest = build([path])
-            logp = score(self._model, forest, DEFAULT_BACKEND).logp
+            forest = grow(self._model, [path])
+            logp = score(self._model, forest).logp
             yield -(logp * logp.new_tensor(forest.edge_weight())).sum()
 
     def restore(self, origin: Path | None = None) -> None:
@@ -314,11 +315,11 @@ class _Session:
     def _pieces(self, paths: list[ForestPath]) -> list[Piece]:
         """This process's share of some paths, cut under the budget; each piece with its reference, if one is needed."""
         limits = self._config.piece_nodes, virtual_count(self._model)
-        pieces = own_pieces(paths, *limits, self._ranks, even=self._sharded)
+        pieces = own_pieces(paths, *limits, self._ranks, even=self._sharded, shared=layout.shares(self._model))
         if self._start is None:
             return pieces
         forests = [part.forest for piece in pieces for part in piece.parts]
-        found = iter(reference_logp(self._start, forests, DEFAULT_BACKEND))
+        found = iter(reference_logp(self._start, forests))
         return [replace(piece, reference=joined(piece, [next(found) for _ in piece.parts])) for piece in pieces]
 
     def _noisy_score(self, piece: int, part: int, forest: Forest) -> EdgeScores:
@@ -333,7 +334,7 @@ class _Session:
         """Scores of a forest's edges, from states that were kept where these do not change."""
         if self._states is not None:
             return self._states.score(forest, smoothing=smoothing)
-        return score(self._model, forest, DEFAULT_BACKEND, smoothing=smoothing)
+        return score(self._model, forest, smoothing=smoothing)
 
     def _scale_gradients(self, weight: float) -> tuple[float, float]:
         """Divides the summed gradients by the step's weight, once, adds the anchor's pull, and clips them.

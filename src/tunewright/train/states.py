@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from tunewright.base.files import disk_guard
-from tunewright.forest import Forest, build
+from tunewright.forest import Forest
 from tunewright.forest import Path as ForestPath
 from tunewright.forest.edges import EdgeScores, edge_scores
 from tunewright.forest.forest import Ints
 from tunewright.forest.layout import head
-from tunewright.forest.score import run
+from tunewright.forest.score import grow, run
 
 _NUMBER_BYTES = 4
 
@@ -31,11 +31,10 @@ class FrozenStates:
     Args:
         model: The frozen model with its head.
         file: Where the states are kept; an older one is replaced.
-        backend: Computes the states.
     """
 
-    def __init__(self, model: Any, file: Path, backend: str) -> None:
-        self._model, self._file, self._backend = model, file, backend
+    def __init__(self, model: Any, file: Path) -> None:
+        self._model, self._file = model, file
         self._first: dict[bytes, int] = {}  # row -> its first state in the file
         self._states = 0
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -70,10 +69,10 @@ class FrozenStates:
     def _compute(self, paths: dict[bytes, ForestPath]) -> None:
         """Computes the states of rows that are met for the first time, and puts them behind the others."""
         key_of = dict(enumerate(paths))
-        forest = build([replace(path, row=number) for number, path in enumerate(paths.values())])
+        forest = grow(self._model, [replace(path, row=number) for number, path in enumerate(paths.values())])
         training = self._model.training
         self._model.eval()
-        hidden_ND: Tensor = run(self._model, forest, self._backend).float().cpu()
+        hidden_ND: Tensor = run(self._model, forest).float().cpu()
         self._model.train(training)
         with disk_guard(self._file), self._file.open("ab") as file:
             for place, path in enumerate(forest.paths):

@@ -20,6 +20,11 @@ class Config(PluginConfig):
     name: Literal["dense"] = "dense"
 
 
+def unfit(device: torch.device) -> str:
+    """Fits every device."""
+    return ""
+
+
 def build(forest: Forest, device: torch.device) -> Layout:
     """The layout of a forest."""
     return _Dense(forest, device)

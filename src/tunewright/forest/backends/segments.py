@@ -30,6 +30,11 @@ class Config(PluginConfig):
     name: Literal["segments"] = "segments"
 
 
+def unfit(device: torch.device) -> str:
+    """Fits every device."""
+    return ""
+
+
 def build(forest: Forest, device: torch.device) -> Layout:
     """The layout of a forest."""
     return _Segments(forest, device)

@@ -20,6 +20,10 @@ Targets = Literal["all-linear"] | tuple[str, ...]
 # T5's table of relative positions is no linear layer.
 _BLOCK = re.compile(r"(?:^|\.)(?:layers|layer|h|blocks|block)\.\d+\.(?!.*relative_attention_bias)")
 
+# State-space kernels take the weights of these layers as they are, past any adapter; PEFT refuses some of them.
+_STATE_SPACES = ("mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h")
+_BARE = ("x_proj", "dt_proj", "out_proj")
+
 
 class LowRank(PluginConfig):
     """Settings of LoRA and its kin."""
@@ -109,7 +113,8 @@ def chosen_layers(model: Any, targets: Targets, *, transposed: bool = False) -> 
     linear = _linear(model, transposed=transposed)
     if targets == "all-linear":
         head = model.get_output_embeddings()
-        found = {name: layer for name, layer in linear.items() if layer is not head}
+        bare = _BARE if model.config.model_type in _STATE_SPACES else ()
+        found = {name: x for name, x in linear.items() if x is not head and name.rpartition(".")[2] not in bare}
         if not found:
             other = "" if transposed or not _linear(model, transposed=True) else " of the kind that this method adapts"
             raise ModelError(

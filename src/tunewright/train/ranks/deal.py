@@ -30,7 +30,9 @@ class Idle(Piece):
         return 0
 
 
-def own_pieces(paths: Sequence[Path], node_budget: int, virtual: int, ranks: Ranks, *, even: bool) -> list[Piece]:
+def own_pieces(
+    paths: Sequence[Path], node_budget: int, virtual: int, ranks: Ranks, *, even: bool, shared: bool = True
+) -> list[Piece]:
     """This process's share of some paths, cut under a budget.
 
     Args:
@@ -40,11 +42,16 @@ def own_pieces(paths: Sequence[Path], node_budget: int, virtual: int, ranks: Ran
         ranks: Who the paths are dealt to.
         even: Whether all processes must compute equally often, since each pass takes all of them. Each then gets as
             many pieces as the others, and none is taken apart, however large its group.
+        shared: Whether paths are merged (`forest.build`).
     """
-    own = deal(build(paths), ranks.world)[ranks.rank] if ranks.world > 1 else paths
+    own = deal(build(paths, shared=shared), ranks.world)[ranks.rank] if ranks.world > 1 else paths
     if not even:
-        return pieces_of(build(own), node_budget, virtual) if own or ranks.world == 1 else []
-    found = [_undivided(forest, virtual) for forest in cut(build(own), node_budget, virtual=virtual)] if own else []
+        return pieces_of(build(own, shared=shared), node_budget, virtual) if own or ranks.world == 1 else []
+    found = (
+        [_undivided(forest, virtual) for forest in cut(build(own, shared=shared), node_budget, virtual=virtual)]
+        if own
+        else []
+    )
     missing = max(ranks.gather(len(found))) - len(found)
     least = _undivided(build(fewest_nodes(paths)), virtual)
     return found + [Idle(least.whole, least.parts)] * missing
