@@ -1,8 +1,9 @@
 import pytest
 
+from tests.train.made import made_recipe
 from tunewright.base.errors import UnknownNameError
 from tunewright.models import available, memory
-from tunewright.plan.devices import devices, find_device
+from tunewright.plan.devices import devices, find_device, for_each
 
 
 def test_a_card_is_found_by_its_name():
@@ -39,3 +40,13 @@ def test_this_machine_is_measured(monkeypatch):
     assert (here.name, here.memory_bytes, here.is_here) == ("this-machine", 12_345, True)
     assert here.best_product("float32") > 0
     assert here.machine == memory.THIS_MACHINE
+
+
+def test_processes_share_this_machine_and_have_a_card_each(monkeypatch):
+    monkeypatch.setattr(available, "available_bytes", lambda: 12_345)
+    recipe = made_recipe(processes=3)
+    here, card = find_device(None), find_device("h100-80gb")
+    share = for_each(here, recipe)
+    assert (share.memory_bytes, share.label, share.is_here) == (4115, "this machine, for each of 3 processes", True)
+    assert for_each(card, recipe) is card
+    assert for_each(here, made_recipe()) is here

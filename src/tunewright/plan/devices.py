@@ -13,7 +13,8 @@ from tunewright.base.errors import UnknownNameError
 from tunewright.models import available, memory
 from tunewright.models.base import Dtype, pick_dtype
 from tunewright.models.memory import PROCESS_BYTES
-from tunewright.recipe.schema import LARGEST_BUDGET
+from tunewright.recipe.schema import LARGEST_BUDGET, Recipe
+from tunewright.train.ranks.place import place
 
 DEVICES = Path(__file__).with_name("devices.yaml")
 THIS_MACHINE = "this-machine"
@@ -88,6 +89,15 @@ def find_device(name: str | None) -> Device:
     if name.lower() not in known:
         raise UnknownNameError("device", name, [*known, THIS_MACHINE], where="--device")
     return known[name.lower()]
+
+
+def for_each(device: Device, recipe: Recipe) -> Device:
+    """What of a device each of a run's processes may take: of this machine a share, of a named one all, its own."""
+    processes = max(recipe.train.processes, place().world)
+    if processes == 1 or not device.is_here:
+        return device
+    label = f"{device.label}, for each of {processes} processes"
+    return device.model_copy(update={"label": label, "memory_bytes": device.memory_bytes // processes})
 
 
 def this_machine() -> Device:

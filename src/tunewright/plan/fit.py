@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import OutOfMemoryError
 from tunewright.plan.bases import known_bases, smaller_bases
-from tunewright.plan.devices import this_machine
+from tunewright.plan.devices import for_each, this_machine
 from tunewright.plan.predict import Forecast, method_like
 from tunewright.plan.rows import Found
 from tunewright.plan.settle import SMALLEST_BUDGET, Settled, settle
@@ -76,13 +76,14 @@ def check_fits(recipe: Recipe, size: ModelSize, tables: Mapping[str, TokenTable]
         OutOfMemoryError: Says how much it takes, how much is free, and what would make it fit.
     """
     found = Found("the rows of this run", tables=dict(tables))
-    asked = Forecast(recipe, size, this_machine(), found)
+    asked = Forecast(recipe, size, for_each(this_machine(), recipe), found)
     settled = settle(asked)
     forecast = Forecast(settled.recipe, size, asked.device, found)
     free, worst = forecast.device.memory_bytes, forecast.work(settled.recipe).worst
     memory = forecast.memory(settled.recipe, worst)
     if memory.total <= free:
         return settled
+    where = asked.device.label
     largest = sorted(memory.causes().items(), key=lambda cause: -cause[1])[:2]
     told = ", ".join(f"{held / 1e9:.1f} GB for {name}" for name, held in largest)
     ways = [change.text for change in changes(forecast, free)]
@@ -90,7 +91,7 @@ def check_fits(recipe: Recipe, size: ModelSize, tables: Mapping[str, TokenTable]
     if worst.nodes > budget:
         ways.append(f"a data.max_length below {worst.nodes:,}, since a row is never cut and the longest has so many")
     raise OutOfMemoryError(
-        f"This takes about {memory.total / 1e9:.1f} GB ({told}), and {free / 1e9:.1f} GB are free",
+        f"This takes about {memory.total / 1e9:.1f} GB ({told}), and {free / 1e9:.1f} GB are free on {where}",
         where=f"{recipe.base} ({size.parameters:,} parameters, {forecast.dtype(recipe)})",
         hint=f"What would make it fit: {', or '.join([*ways, 'more free memory'])}.",
     )

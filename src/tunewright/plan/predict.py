@@ -23,7 +23,7 @@ from tunewright.models.memory import (
 )
 from tunewright.models.treatment import BYTES, Treatment, treat
 from tunewright.plan.bases import base_size
-from tunewright.plan.devices import Device, find_device
+from tunewright.plan.devices import Device, find_device, for_each
 from tunewright.plan.rows import Found, find_rows
 from tunewright.plan.work import Load, Work, work_assumed, work_of_rows
 from tunewright.recipe import Recipe, load_recipe
@@ -190,7 +190,7 @@ def plan(
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     from tunewright.plan.settle import settle
 
-    where = find_device(device)
+    where = for_each(find_device(device), loaded)
     if measured and not where.is_here:
         raise InputError(
             "A step can be measured on this machine only", where="--measure", hint="Leave --device out, or --measure."
