@@ -25,6 +25,7 @@ from tunewright.forest.head import finished
 from tunewright.forest.positions import fix_positions
 from tunewright.forest.virtual import inputs
 from tunewright.models import heads
+from tunewright.models.norm import quicken_norms
 
 IMPLEMENTATION = "tunewright"
 AUTO = "auto"
@@ -187,6 +188,7 @@ def _choose(base: Any, wanted: str) -> Choice:
     _check_head(base)
     expected = _plain_probe(base)
     base.reads_both_ways = _reads_both_ways(expected)
+    quicken_norms(base)  # after the stock states are known: the trials below hold for these as well
     if wanted != UNSHARED:
         fault = _fault_of_sharing(base, expected)
         if not fault:
