@@ -369,7 +369,8 @@ def kept_for_backward(size: ModelSize, treatment: Treatment, piece: Piece, dtype
     }[treatment.inputs]
     feed_forward = (3 if size.gated else 1) * size.intermediate * number
     narrow = treatment.rank * (size.linears // size.layers) * float32
-    normed = 2 * size.hidden * number if treatment.is_own else 0  # a trained scale needs what it scales
+    # A trained scale needs what it scales; our norms (`models/norm.py`) compute it again.
+    normed = 2 * size.hidden * number if treatment.is_own and dtype != "float32" else 0
     a_node = norms + linear_inputs + feed_forward + narrow + normed + treatment.beside
     a_layer = 2 * (piece.queries * size.query_width + piece.keys * size.key_width) * number
     a_layer += piece.queries * size.heads * float32
@@ -395,13 +396,14 @@ def passing_in_a_layer(size: ModelSize, treatment: Treatment, piece: Piece, dtyp
 def freed_in_forward(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:
     """What the blocks' forward pass allocates from the heap and frees again, in bytes.
 
-    In widths of a node: the norms' squares and, unless their scales train, scaled inputs, two each; the outputs of the
-    last projections of attention and feed-forward; queries as projected, turned (four and a half times their width) and
-    laid out; keys and values likewise, side by side; attention's answers, joined. Where an adapter's product is added
-    to its layer's in steps of its own, also both of them and the scaled one.
+    In widths of a node: the norms' squares and, unless their scales train, scaled inputs, two each (not in float32,
+    where `models/norm.py` has neither); the outputs of the last projections of attention and feed-forward; queries as
+    projected, turned (four and a half times their width) and laid out; keys and values likewise, side by side;
+    attention's answers, joined. Where an adapter's product is added to its layer's in steps of its own, also both of
+    them and the scaled one.
     """
     number = BYTES[dtype]
-    hidden = (4 if treatment.is_own else 6) * size.hidden
+    hidden = (2 if dtype == "float32" else 4 if treatment.is_own else 6) * size.hidden
     outputs = (size.linear_widths - size.linear_inputs) // size.layers if treatment.adds_apart else 0
     a_node = hidden + 6.5 * size.query_width + 10.5 * size.key_width + 3 * outputs
     return round(treatment.layers * (piece.nodes * a_node + piece.queries * size.query_width) * number)

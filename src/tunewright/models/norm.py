@@ -61,15 +61,10 @@ def quicken_norms(model: nn.Module) -> int:
 def _quick(stock: Any) -> RootMeanSquareNorm | None:
     """Ours in the place of a stock norm, if it gives the same on states drawn at random."""
     weight, eps = getattr(stock, "weight", None), getattr(stock, "variance_epsilon", None)
-    plain = isinstance(weight, nn.Parameter) and isinstance(eps, float) and len(list(stock.parameters())) == 1
-    # A hook listens to the stock module, and would not hear ours.
-    if (
-        not plain
-        or not weight.is_floating_point()
-        or weight.is_meta
-        or stock._forward_hooks
-        or stock._forward_pre_hooks
-    ):
+    if not isinstance(weight, nn.Parameter) or not isinstance(eps, float) or len(list(stock.parameters())) > 1:
+        return None
+    # A hook listens to the stock module, and would not hear ours; weights that are not there yet cannot be tried.
+    if stock._forward_hooks or stock._forward_pre_hooks or weight.is_meta:
         return None
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(3, weight.shape[-1], generator=generator).to(weight)
@@ -87,7 +82,8 @@ class _Norm(torch.autograd.Function):
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         inverse = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
         ctx.save_for_backward(x, weight_D, inverse)
-        return (x * inverse).mul_(weight_D)
+        out: Tensor = (x * inverse).mul_(weight_D)
+        return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:

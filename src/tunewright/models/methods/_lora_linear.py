@@ -61,6 +61,6 @@ class _Product(torch.autograd.Function):
         x_grad_NI = None
         if ctx.needs_input_grad[0]:
             x_grad_NI = (grad_NO @ weight_OI).addmm_(low_grad_NR, down_RI)
-        # Transposed, the narrow product has long rows, and runs in two thirds of the time.
+        # Transposed, the narrow product has long rows, and runs in under two thirds of the time.
         up_grad_RO = (low_NR.t() @ grad_NO).mul_(ctx.scale)
         return x_grad_NI, None, None, low_grad_NR.t() @ x_NI, up_grad_RO.t(), None
