@@ -223,12 +223,18 @@ def _fault_of_sharing(base: Any, expected: Tensor) -> str:
         base.set_attn_implementation(IMPLEMENTATION)
         if base.config._attn_implementation != IMPLEMENTATION:
             return f"the attention of {kind} cannot be replaced"
-        difference = _difference(_forest_probe(base, _ORACLE, windows), expected)
+        found = _forest_probe(base, _ORACLE, windows)
+        other = _forest_probe(base, _ORACLE, rows=_OTHER_PROBE)
     except ModelError as error:
         return f"{kind} is refused ({error.what})"
     except (TypeError, ValueError) as error:  # what transformers raises for what a model does not take
         return f"{kind} takes no layout ({str(error).splitlines()[0].rstrip('.')})"
-    if not difference <= _bound(expected):
+    difference = _difference(found, expected)
+    # A weak recurrence hardly shows in that, but the second row's states may not follow the first row's tokens at all.
+    second = slice(len(_PROBE[0]) - 1, None)
+    leaked = _difference(other[second], found[second])
+    if not (difference <= _bound(expected) and leaked <= _LEAK_SHARE * _bound(expected)):
+        difference = max(difference, leaked)
         where = "in rows side by side" if base.reads_both_ways else "on a shared prefix"
         return f"{kind} has other states {where} (they differ by {difference:.1e} of their length)"
     return _untold_window(base.config.get_text_config(), windows)
@@ -279,6 +285,10 @@ def _untold_window(config: Any, windows: Mapping[int, int]) -> str:
 # Two rows with three tokens in common; small ids, which every vocabulary has. Of two lengths, so that one is padded.
 _PROBE = ([5, 3, 8, 4, 9, 6, 2], [5, 3, 8, 7, 4, 9, 2, 6, 8])
 _SHARED = 3
+# The same with another beginning of the first row's own part, and the second row where it was.
+_OTHER_PROBE = ([5, 3, 8, 6, 2, 4, 9], _PROBE[1])
+# Equal but for other rows' tokens: computed in the same order, so that rounding explains far less.
+_LEAK_SHARE = 1e-2
 
 
 @torch.no_grad()
@@ -292,9 +302,11 @@ def _plain_probe(base: Any) -> Tensor:
 
 
 @torch.no_grad()
-def _forest_probe(base: Any, backend: str, windows: dict[int, int] | None = None) -> Tensor:
+def _forest_probe(
+    base: Any, backend: str, windows: dict[int, int] | None = None, rows: tuple[list[int], list[int]] = _PROBE
+) -> Tensor:
     """The same of both rows merged into a forest; notes in `windows` what the layers tell of theirs."""
-    forest = build([_probe_path(row, n, both_ways=base.reads_both_ways) for n, row in enumerate(_PROBE)])
+    forest = build([_probe_path(row, n, both_ways=base.reads_both_ways) for n, row in enumerate(rows)])
     with _evaluation(base):
         if backend == UNSHARED:
             hidden_ND: Tensor = BACKENDS.call(backend, "states", base, forest)
@@ -302,7 +314,7 @@ def _forest_probe(base: Any, backend: str, windows: dict[int, int] | None = None
             layout: Layout = _Listening(BACKENDS.call(backend, "build", forest, base.device), windows)
             token_N, depth_N = (to_tensor(array, base.device) for array in (forest.token, forest.depth))
             hidden_ND = hidden_states(base, token_N, depth_N, layout)
-    # In the forest the second row (its fourth token is 7) stands behind the first (4): preorder by token. Its sources
+    # In the forest the second row (its fourth token is 7) stands behind the first (4 or 6): preorder by token. Its sources
     # are the last tokens that are fed.
     lines = [forest.ancestors(int(node)) for node in forest.source]
     return torch.cat([hidden_ND[torch.tensor(line, device=base.device)] for line in lines])

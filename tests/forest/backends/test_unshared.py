@@ -38,6 +38,15 @@ def bloom() -> Any:
     return BloomForCausalLM(BloomConfig(**SHAPE, n_layer=2, n_head=4))
 
 
+def jamba() -> Any:
+    """State-space layers that hardly move the states, between attention layers and experts."""
+    from transformers import JambaConfig, JambaForCausalLM
+
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "attn_layer_period": 2, "attn_layer_offset": 1}
+    shape = {**SHAPE, "initializer_range": 0.02, "intermediate_size": 64, "num_hidden_layers": 4, "num_experts": 2}
+    return JambaForCausalLM(JambaConfig(**shape, **heads, mamba_d_state=4, mamba_dt_rank=4, use_mamba_kernels=False))
+
+
 def recurrent_gemma() -> Any:
     """Recurrent layers between attention layers, and a soft cap on its logits."""
     from transformers import RecurrentGemmaConfig, RecurrentGemmaForCausalLM
@@ -60,6 +69,7 @@ def gemma2() -> Any:
 
 WHY = {
     mamba: "has other states on a shared prefix",
+    jamba: "has other states on a shared prefix",
     bloom: "",  # that its attention cannot be replaced, or what it does not take: transformers' own words
     recurrent_gemma: "",
     gemma2: "uses 'softcap'",
