@@ -54,5 +54,6 @@ def test_bits_per_byte_and_perplexity_with_intervals(tmp_path: Path) -> None:
 
 def test_no_documents_are_an_error(tmp_path: Path) -> None:
     base = made_base(tmp_path / "base")
+    layout.adopt(base.model)
     with pytest.raises(InputError, match="no documents"):
         score_documents(base.model, base, [], max_length=10, node_budget=64)

@@ -314,8 +314,8 @@ def _forest_probe(
             layout: Layout = _Listening(BACKENDS.call(backend, "build", forest, base.device), windows)
             token_N, depth_N = (to_tensor(array, base.device) for array in (forest.token, forest.depth))
             hidden_ND = hidden_states(base, token_N, depth_N, layout)
-    # In the forest the second row (its fourth token is 7) stands behind the first (4 or 6): preorder by token. Its sources
-    # are the last tokens that are fed.
+    # In the forest the second row (its fourth token is 7) stands behind the first (4 or 6): preorder by token. Its
+    # sources are the last tokens that are fed.
     lines = [forest.ancestors(int(node)) for node in forest.source]
     return torch.cat([hidden_ND[torch.tensor(line, device=base.device)] for line in lines])
 

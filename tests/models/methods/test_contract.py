@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from tests.forest.test_forest import path
-from tests.forest.test_score import gradient, plain_loss
+from tests.forest.test_score import backends, gradient, plain_loss
 from tests.tiny import tiny_folder, tiny_model
 from tunewright.base.errors import ModelError
 from tunewright.base.files import folder_listing
-from tunewright.base.plugins import BACKENDS, METHODS, PluginConfig
+from tunewright.base.plugins import METHODS, PluginConfig
 from tunewright.forest import Path, build, cut
 from tunewright.forest.layout import adopt
-from tunewright.forest.score import score
+from tunewright.forest.score import grow, score
 from tunewright.models.adapters import load_adapter, save_adapter
 from tunewright.models.base import Base
 from tunewright.models.chat import ChatFormat
@@ -227,15 +227,16 @@ def test_what_peft_has_loads_in_plain_peft(case: Case, files: BaseFiles, tmp_pat
 
 
 @every_one_of_ours
-@pytest.mark.parametrize("backend", BACKENDS.names())
+@backends
 def test_forest_equals_plain_rows(case: Case, backend: str, files: BaseFiles) -> None:
     config = settings_of(case)
     stock = randomised(attached(files, config))
     ours = randomised(attached(files, config, for_forests=True))
+    adopt(ours, backend)
     expected = plain_loss(stock, rows())
     found = torch.zeros((), dtype=torch.float64)
-    for piece in cut(build(rows()), 20):
-        found = found - (score(ours, piece, backend).logp.double() * torch.tensor(piece.edge_weight())).sum()
+    for piece in cut(grow(ours, rows()), 20):
+        found = found - (score(ours, piece).logp.double() * torch.tensor(piece.edge_weight())).sum()
     g_plain, g_forest = gradient(stock, expected), gradient(ours, found)
     assert (g_plain - g_forest).norm() <= 1e-5 * g_plain.norm()
     assert abs(float((expected - found).detach())) <= 1e-3
