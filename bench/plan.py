@@ -85,6 +85,7 @@ CASES = (
     Case("wide model, bfloat16", WIDE, 8, 100, 30, 20, train={"dtype": "bfloat16"}),
     Case("wide model, QLoRA", WIDE, 8, 100, 30, 20, {"name": "qlora", "rank": 16}),
     Case("deep model, small vocabulary", DEEP, 16, 120, 20, 20),
+    Case("blocks computed again", EMBEDDED, 8, 120, 20, 20, train={"checkpointing": "layers"}),
     Case("held out: long answers, rank 32", EMBEDDED, 8, 200, 60, 120, {"name": "lora", "rank": 32}, held_out=True),
     Case("held out: full, middling model", MIDDLING, 8, 90, 20, 40, {"name": "full"}, held_out=True),
     Case("held out: middling model, two pieces", MIDDLING, 8, 130, 20, 30, train={"node_budget": 600}, held_out=True),
