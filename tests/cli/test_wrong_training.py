@@ -58,9 +58,9 @@ def test_one_row_too_large_for_memory_whatever_the_budget(
 ) -> None:
     weights = 4 * memory.model_size(world.parent / "base").parameters
     # Room for the libraries and the base, and next to nothing for a row.
-    monkeypatch.setattr("tunewright.models.memory.available_bytes", lambda: memory.PROCESS_BYTES + weights + 10_000)
+    monkeypatch.setattr("tunewright.models.available.available_bytes", lambda: memory.PROCESS_BYTES + weights + 10_000)
     outcome = tunewright("train", world, "--set", "train.batch_size=1", "--set", "train.node_budget=8", *place)
-    refused(outcome, "GB are free", "What would make it fit: more free memory")
+    refused(outcome, "GB are free", "What would make it fit: a data.max_length below ", "or more free memory")
     assert untrained(place)
 
 
