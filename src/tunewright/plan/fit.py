@@ -115,7 +115,7 @@ def _ways(forecast: Forecast) -> Iterator[_Way]:
     recipe, train = forecast.recipe, forecast.recipe.train
     yield _Way("train.node_budget", _halved(train.piece_nodes, SMALLEST_BUDGET), "the same result, a little slower")
     if train.checkpointing != "layers":
-        yield _Way("train.checkpointing", ("layers",), "the same result, about a third slower")
+        yield _Way("train.checkpointing", ("layers",), "the same result, up to half slower")
     if train.offload == "none" and not forecast.device.is_here:
         yield _Way("train.offload", ("optimiser",), "the same result, and slower steps: the processor takes them")
     if forecast.dtype(recipe) == "float32":
