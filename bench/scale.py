@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import statistics
 import subprocess
@@ -85,12 +86,13 @@ def in_a_process(folder: Path, rows: int, steps: int) -> dict[str, Any]:
 
 
 def write_rows(path: Path, rows: int) -> None:
-    """Distinct rows of one length."""
+    """Distinct rows of one length, which share the same beginning however many there are."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label"])
         for row in range(rows):
-            writer.writerow([f"thing number {row:07d} of this file", _COLOURS[row % 3]])
+            name = hashlib.blake2b(str(row).encode(), digest_size=8).hexdigest()
+            writer.writerow([f"the thing called {name} in this file", _COLOURS[row % 3]])
 
 
 def measured(folder: Path, rows: int, steps: int) -> dict[str, Any]:
@@ -133,9 +135,9 @@ def measured(folder: Path, rows: int, steps: int) -> dict[str, Any]:
     started = time.monotonic()
     with start(recipe, workspace=folder / "workspace", kind="train", listener=hear) as job:
         prepare(job)
-        prepared = time.monotonic()
+        prepared, prepared_bytes = time.monotonic(), peak_bytes()
         preflight(job)
-        looked = time.monotonic()
+        looked, looked_bytes = time.monotonic(), peak_bytes()
         train(job)
         record = job.record("train")
     return {
@@ -146,6 +148,8 @@ def measured(folder: Path, rows: int, steps: int) -> dict[str, Any]:
         "prepare_s": prepared - started,
         "tokenise_s": looked - prepared,
         "train_s": record["seconds"],
+        "prepare_peak_bytes": prepared_bytes,
+        "tokenise_peak_bytes": looked_bytes,
         "training_peak_bytes": record["peak_memory_bytes"],
         "peak_bytes": peak_bytes(),
     }

@@ -21,6 +21,7 @@ PARTS: tuple[Part, ...] = ("train", "validation", "test")
 GENERAL = "general"  # rows that are replayed against forgetting: no part of the task's own data
 MANIFEST = "dataset.json"
 _SECTIONS_AT_ONCE = 16
+_EXAMPLES_AT_ONCE = 1024
 
 
 class StoredPayload(Protocol):
@@ -110,9 +111,14 @@ class Dataset:
         Raises:
             DataError: If the rows are documents, which `sections` streams.
         """
+        return list(self.each(part))
+
+    def each(self, part: Part) -> Iterator[Example]:
+        """`examples` one after another, a few of them in memory at a time."""
         if self.answer_kind == "document":
             raise DataError("This dataset holds documents, and no conversations", where=str(self.path))
-        return self._as_examples(self.table(part))
+        for some in self.table(part).iter_slices(_EXAMPLES_AT_ONCE):
+            yield from self._as_examples(some)
 
     def sections(self, part: Part) -> Iterator[Section]:
         """The documents of a part, section by section, in the order of their sources; read as they are asked for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -171,7 +171,7 @@ def preflight(
         warnings=(),
         previews=preview_blocks(tables["train"], chat, n=previews, seed=recipe.seed)
         if recipe.learns_documents
-        else preview(dataset.examples("train"), tables["train"], chat, n=previews, seed=recipe.seed),
+        else preview(dataset.each("train"), tables["train"], chat, n=previews, seed=recipe.seed),
         pairs=sum(int((np.diff(table.rejected.starts) > 0).sum()) for table in each if table.rejected),
         truncated=sum(len(table.fitting.truncated) for table in each),
         split=split,
@@ -248,7 +248,7 @@ def check_preflight(found: Preflight, recipe: Recipe) -> None:
 
 
 def preview(
-    examples: Sequence[Example], table: TokenTable, chat: ChatFormat, *, n: int = PREVIEWS, seed: int = 0
+    examples: Iterable[Example], table: TokenTable, chat: ChatFormat, *, n: int = PREVIEWS, seed: int = 0
 ) -> tuple[Preview, ...]:
     """Some rows as the model sees them, what is learned told apart by the table's own weights.
 
@@ -261,7 +261,8 @@ def preview(
     """
     dice = random.Random(derive(seed, "preview"))
     drawn = sorted(dice.sample(range(len(table)), min(n, len(table))))
-    by_id = {example.id: example for example in examples} if drawn else {}
+    wanted = {table.ids[index].partition(PIECE)[0] for index in drawn}
+    by_id = {example.id: example for example in examples if example.id in wanted} if drawn else {}
     shown = []
     for index in drawn:
         whole, _, number = table.ids[index].partition(PIECE)
@@ -353,7 +354,7 @@ def _ends(table: TokenTable, stop_ids: frozenset[int]) -> Iterator[bool]:
 
 def _only_read(dataset: Dataset, chat: ChatFormat, parts: set[str]) -> int:
     """Answers of some parts that have a weight, and are not learned."""
-    examples = [example for part in PARTS if part in parts for example in dataset.examples(part)]
+    examples = (example for part in PARTS if part in parts for example in dataset.each(part))
     return sum(
         sum(bool(message.weight) for message in example.messages) - len(chat.answers(example.messages))
         for example in examples

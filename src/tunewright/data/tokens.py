@@ -248,7 +248,7 @@ def tokenize_parts(
     """
     if dataset.answer_kind == "document":
         return _blocks(dataset, recipe, chat, cache, listener)
-    parts: dict[str, list[Example]] = {part: dataset.examples(part) for part in LEARNED}
+    parts: dict[str, Iterable[Example]] = {part: dataset.each(part) for part in LEARNED}
     if general := dataset.general():
         parts[GENERAL] = general
     return {

@@ -115,12 +115,7 @@ def choose_shots(train: Sequence[Example], n: int, seed: int) -> list[Example]:
     Raises:
         InputError: If there are fewer training examples than shots.
     """
-    if len(train) < n:
-        raise InputError(
-            f"{n} worked examples are asked for, and there are {len(train)} training examples",
-            where="evaluate.shots",
-            hint="Lower evaluate.shots, or leave base_few_shot out of evaluate.systems.",
-        )
+    check_shots(len(train), n)
     lengths = [sum(len(message.content) for message in example.messages) for example in train]
     longest = max(statistics.median(lengths), sorted(lengths)[n - 1])
     order = random.Random(derive(seed, "shots")).sample(range(len(train)), len(train))
@@ -133,6 +128,16 @@ def choose_shots(train: Sequence[Example], n: int, seed: int) -> list[Example]:
         shown |= traits.pop(best)
         chosen.append(train[best])
     return chosen
+
+
+def check_shots(available: int, n: int) -> None:
+    """Raises an `InputError` if there are fewer training examples than shots."""
+    if available < n:
+        raise InputError(
+            f"{n} worked examples are asked for, and there are {available} training examples",
+            where="evaluate.shots",
+            hint="Lower evaluate.shots, or leave base_few_shot out of evaluate.systems.",
+        )
 
 
 def _traits(answer: str) -> frozenset[str]:

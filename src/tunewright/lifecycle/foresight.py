@@ -70,7 +70,7 @@ def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
         RecipeError: If a metric under `success` will not be measured, or a system cannot answer.
         InputError: If there are fewer training rows than worked examples.
     """
-    from tunewright.evaluate import choose_shots
+    from tunewright.evaluate.answer import check_shots
 
     asked = systems(recipe, dataset.answer_kind)
     if dataset.answer_kind not in CLASSIFIED and BAG_OF_WORDS in asked:
@@ -86,7 +86,7 @@ def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
             hint="Leave base_few_shot out.",
         )
     if FEW_SHOT in asked:
-        choose_shots(dataset.examples("train"), recipe.evaluate.shots, recipe.seed)
+        check_shots(dataset.table("train").height, recipe.evaluate.shots)
     measured = metric_names(recipe, dataset)
     for metric in recipe.success:
         if metric not in measured:
