@@ -29,7 +29,7 @@ def model() -> Any:
 def test_scores_and_gradients_are_those_of_the_whole_model(model: Any, tmp_path: Path) -> None:
     forest, head = build(some_rows()), heads.find(model, "label")
     expected = score(model.eval(), forest, smoothing=0.1)
-    kept = FrozenStates(model, tmp_path / "run" / "states.bin", "segments")
+    kept = FrozenStates(model, tmp_path / "run" / "states.bin")
     model.train()  # states are taken without dropout, whatever the model is set to
     for _ in range(2):
         found = kept.score(forest, smoothing=0.1)
@@ -45,12 +45,12 @@ def test_each_distinct_row_is_computed_once(model: Any, tmp_path: Path, monkeypa
     computed: list[int] = []
     run = states.run
 
-    def counted(model: Any, forest: Any, backend: str) -> torch.Tensor:
+    def counted(model: Any, forest: Any) -> torch.Tensor:
         computed.append(forest.nodes)
-        return run(model, forest, backend)
+        return run(model, forest)
 
     monkeypatch.setattr(states, "run", counted)
-    kept = FrozenStates(model, tmp_path / "states.bin", "segments")
+    kept = FrozenStates(model, tmp_path / "states.bin")
     whole = build(some_rows())
     for piece in [*cut(whole, 20), whole, *cut(whole, 1000)]:
         kept.score(piece)
