@@ -8,7 +8,6 @@ but for white space and case) stay together.
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 from array import array
 from collections.abc import Iterator, Mapping
@@ -20,19 +19,20 @@ import numpy as np
 import polars as pl
 
 from tunewright.base.errors import DataError
-from tunewright.base.events import Artifact, Listener, Message, Stage
-from tunewright.base.files import hash_file, write_text
+from tunewright.base.events import Listener, Stage
+from tunewright.base.files import hash_file
 from tunewright.base.seeds import derive
 from tunewright.data.clean import LOG, StepRecord, clean
-from tunewright.data.dataset import MANIFEST, PARTS, Dataset, Part, Shelf
+from tunewright.data.dataset import PARTS, Dataset, Part, Shelf
 from tunewright.data.documents import TEXT, Section, check_documents, document_of, read_documents
-from tunewright.data.findings import HELD, SHOWN_EDITS, check_usable, findings, split_note, summary
+from tunewright.data.findings import HELD, SHOWN_EDITS, check_usable, findings, split_note
 from tunewright.data.folding import text_key
 from tunewright.data.frame import LINE, ROW_ID, SOURCE, StepConfig
 from tunewright.data.leakage import Leaks, refuse_leaks
 from tunewright.data.readers import find_files, short_names
 from tunewright.data.rows import Fault
 from tunewright.data.split import check_test_rows, wanted_rows
+from tunewright.data.storing import store_dataset
 from tunewright.data.table import REFUSED, SourceFile
 from tunewright.recipe.schema import Recipe, Source
 
@@ -95,18 +95,10 @@ def prepare_corpus(recipe: Recipe, workspace: Shelf, *, listener: Listener, prod
     leaks = corpus.leaks()
     content = corpus.manifest(edges, leaks)
 
-    def fill(folder: Path) -> None:
+    def write(folder: Path) -> None:
         corpus.write(folder, edges)
-        write_text(folder / MANIFEST, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
-    manifest = {"recipe": recipe.name, "goal": recipe.goal} | content
-    dataset = Dataset.open(workspace.put("dataset", fill, manifest=manifest, producer=producer))
-    for text, level in summary(content):
-        listener(Message(text, level))
-    total = sum(content["splits"].values())
-    listener(Stage("data", "finished", done=total, total=total, unit="documents"))
-    listener(Artifact("dataset", dataset.hash, str(dataset.path)))
-    return dataset
+    return store_dataset(workspace, recipe, content, write, unit="documents", listener=listener, producer=producer)
 
 
 class _Corpus:

@@ -5,7 +5,6 @@ The same recipe and the same files always give the same bytes, and so the same h
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,13 +12,12 @@ from typing import Any, cast
 import polars as pl
 
 from tunewright.base.errors import DataError
-from tunewright.base.events import Artifact, Listener, Message, Stage, ignore
-from tunewright.base.files import write_text
+from tunewright.base.events import Listener, Stage, ignore
 from tunewright.base.seeds import derive
 from tunewright.data.clean import LOG, Cleaned, clean
 from tunewright.data.conversations import AnswerKind, answer_kind, converse, count_labels, strata
 from tunewright.data.corpus import prepare_corpus
-from tunewright.data.dataset import GENERAL, MANIFEST, PARTS, Dataset, Part, Shelf
+from tunewright.data.dataset import GENERAL, PARTS, Dataset, Part, Shelf
 from tunewright.data.findings import (
     HELD,
     SHOWN_EDITS,
@@ -28,13 +26,13 @@ from tunewright.data.findings import (
     findings,
     first_faults,
     split_note,
-    summary,
 )
 from tunewright.data.formats import Format, choose_format
 from tunewright.data.frame import RESERVED, StepConfig
 from tunewright.data.leakage import Leaks, find_leaks, refuse_leaks
 from tunewright.data.readers import check_columns, find_files, short_names
 from tunewright.data.split import check_test_rows, split_rows
+from tunewright.data.storing import store_dataset
 from tunewright.data.table import Table, distinct_ids, read_table
 from tunewright.recipe.schema import Data, Recipe, Source
 
@@ -83,25 +81,16 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
     content |= findings(shown, edits.height, refused, leaks, policy=policy, dropped=gone)
     if general is not None:
         content["general"] = {"rows": general.height, "sources": [source.path for source in recipe.forgetting.data]}
-    manifest = {"recipe": recipe.name, "goal": recipe.goal} | content
 
-    def fill(folder: Path) -> None:
+    def write(folder: Path) -> None:
         for part, examples in parts.items():
             _write(examples, folder / f"{part}.parquet")
         if general is not None:
             _write(general, folder / f"{GENERAL}.parquet")
         _write(edits, folder / "edits.parquet")
         _write(refused, folder / "refused.parquet")
-        # Without the recipe's name, which changes nothing in the data; keys in their order, which means something.
-        write_text(folder / MANIFEST, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
-    dataset = Dataset.open(workspace.put("dataset", fill, manifest=manifest, producer=producer))
-    for text, level in summary(manifest):
-        listener(Message(text, level))
-    total = sum(manifest["splits"].values())
-    listener(Stage("data", "finished", done=total, total=total, unit="rows"))
-    listener(Artifact("dataset", dataset.hash, str(dataset.path)))
-    return dataset
+    return store_dataset(workspace, recipe, content, write, unit="rows", listener=listener, producer=producer)
 
 
 def _general(recipe: Recipe, test: pl.DataFrame, listener: Listener) -> pl.DataFrame | None:

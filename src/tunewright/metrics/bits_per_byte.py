@@ -10,11 +10,9 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-
-from tunewright.base.errors import InputError
 from tunewright.base.plugins import PluginConfig
-from tunewright.metrics._answer import Answer, Floats, Ints, Measure, name_ids, require_answers
+from tunewright.metrics._answer import Answer, Measure
+from tunewright.metrics._likelihood import mean_likelihood
 
 
 class Config(PluginConfig):
@@ -29,26 +27,8 @@ def measure(config: Config, answers: Sequence[Answer]) -> list[Measure]:
     Raises:
         InputError: If only some references have a likelihood, one is not finite, or one has no bytes.
     """
-    require_answers(config.name, answers)
-    if all(answer.nats is None for answer in answers):
-        return []
-    sizes = [len(answer.reference.encode()) if answer.bytes is None else answer.bytes for answer in answers]
-    broken = [
-        answer.id
-        for answer, size in zip(answers, sizes, strict=True)
-        if answer.nats is None or not math.isfinite(answer.nats) or size < 1
-    ]
-    if broken:
-        raise InputError(
-            f"References without a finite log-likelihood over at least one byte: {name_ids(broken)}",
-            where=config.name,
-            hint="A model that gives NaN has diverged: train again with a lower train.learning_rate.",
-        )
-    bits = np.array([answer.nats for answer in answers], dtype=np.float64) / math.log(2)
-    size = np.array(sizes, dtype=np.float64)
+    return mean_likelihood(config.name, answers, unit="byte", size=_bytes, value=lambda nats: nats / math.log(2))
 
-    def reduce(rows: Ints) -> Floats:
-        value: Floats = np.asarray(bits[rows].sum(axis=-1) / size[rows].sum(axis=-1))
-        return value
 
-    return [Measure(config.name, bits / size, reduce)]
+def _bytes(answer: Answer) -> int:
+    return len(answer.reference.encode()) if answer.bytes is None else answer.bytes
