@@ -9,6 +9,8 @@ TunewrightError                 exit 3: our fault, or a broken machine
 │   ├── MissingExtraError       an optional package that is not installed
 │   └── WorkspaceError          the workspace, an artifact, a run, a release
 ├── DiskFullError               exit 2: no room left; what was finished is kept
+├── EndpointError               exit 2: a model's endpoint is not reached, refuses, or is spent; answers are kept
+│   └── RequestRefusedError     this one request was refused; others may be answered
 ├── OutOfMemoryError            exit 2: the work does not fit in this machine's memory
 ├── TrainingDivergedError       exit 3: a loss or gradient that is not a number
 ├── RankLostError               exit 3: one of several processes that train together is gone
@@ -91,6 +93,16 @@ class DiskFullError(TunewrightError):
     """No room is left on the disk; finished work is kept."""
 
     exit_code = 2
+
+
+class EndpointError(TunewrightError):
+    """A model's endpoint cannot be reached, refuses, or its budget is spent; what it has answered is kept."""
+
+    exit_code = 2
+
+
+class RequestRefusedError(EndpointError):
+    """An endpoint refused one request for what stands in it; others may be answered."""
 
 
 class OutOfMemoryError(TunewrightError):
