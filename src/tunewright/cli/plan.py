@@ -11,11 +11,11 @@ import typer
 from tunewright.cli.faults import print_json
 from tunewright.cli.options import JsonOutput, Overrides, RecipePath, WorkspacePath
 from tunewright.cli.verb import verb
+from tunewright.cli.workspaces import existing
 
 if TYPE_CHECKING:
     from tunewright.plan.edit import Edit
     from tunewright.plan.predict import Plan
-    from tunewright.store import Workspace
 
 
 def register(app: typer.Typer) -> None:
@@ -49,7 +49,7 @@ def plan(
     checked = load_recipe(recipe, overrides or ())
     before = read(recipe)
     with live(json_output) as (listener, _):
-        found = forecast(checked, device=device, workspace=_existing(workspace), measured=measure, listener=listener)
+        found = forecast(checked, device=device, workspace=existing(workspace), measured=measure, listener=listener)
     edit = _fixed(found, recipe, before, overrides or ()) if fix and not found.fits_memory else None
     if json_output:
         print_json({**found.as_json(), "fixed": edit.diff if edit else None})
@@ -59,19 +59,6 @@ def plan(
         show_plan(found, recipe=recipe, overrides=overrides or (), edit=edit)
     if not found.fits_disk or (not found.fits_memory and edit is None):
         raise typer.Exit(1)
-
-
-def _existing(path: Path | None) -> Workspace | None:
-    """The workspace, if there is one; a plan makes none. One that is named must be there."""
-    from tunewright.base.errors import WorkspaceError
-    from tunewright.store import Workspace
-
-    try:
-        return Workspace.open(path, create=False)
-    except WorkspaceError:
-        if path is not None:
-            raise
-        return None
 
 
 def _fixed(found: Plan, recipe: Path, before: str, overrides: Sequence[str]) -> Edit | None:

@@ -167,6 +167,17 @@ def pick_answer(columns: Sequence[Column], text: Column) -> Column | None:
     return max(long, key=lambda c: (c.mean_length, c.name), default=None)
 
 
+def pick_sides(columns: Sequence[Column]) -> tuple[Column | None, Column | None, bool]:
+    """The column that is asked, the one that answers, and whether its values are labels; None where there is none."""
+    text = pick_text(columns)
+    label = pick_label(columns, text) if text else None
+    free = pick_answer(columns, text) if text else None
+    # A column that is called like an answer wins over a label that is not called like one.
+    if label and free and not label.is_called(LABEL_NAMES) and free.is_called(ANSWER_NAMES) and free.words >= 3:
+        label = None
+    return text, label or free, label is not None
+
+
 def _rank(column: Column, names: Sequence[str]) -> int:
     """Place of the first of the names that is part of the column's; their number if none is."""
     return next((place for place, name in enumerate(names) if column.is_called([name])), len(names))

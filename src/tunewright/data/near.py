@@ -91,6 +91,52 @@ def near_copies(
             return Near(kept_by, similarity, crowded)
 
 
+def nearest(texts: Sequence[str], others: Sequence[str], *, threshold: float) -> Near:
+    """For each text the nearest of the others, where there is a near one.
+
+    Args:
+        texts: The texts. One without a single word is near to nothing.
+        others: What they are held against.
+        threshold: Lowest Jaccard similarity that counts as near, above 0 and at most 1.
+
+    Returns:
+        `kept_by` is a position in `others`, or -1; `crowded` counts the texts that share a band with so many others
+        that not all of these were compared.
+    """
+    ours, theirs = ([words_of(text) for text in side] for side in (texts, others))
+    sizes = (len(ours), len(theirs))
+    kept_by, similarity = np.full(sizes[0], -1, dtype=np.int64), np.zeros(sizes[0])
+    if not all(sizes):
+        return Near(kept_by, similarity, 0)
+    bands = np.concatenate(
+        [_band_keys(*shingles(side[at : at + _CHUNK_TEXTS])) for side in (ours, theirs) for at in range(0, len(side), _CHUNK_TEXTS)],
+        axis=1,
+    )
+    pairs, crowded = _across(bands, sizes, np.array([bool(text) for text in [*ours, *theirs]], dtype=bool))
+    value = _similarities([*ours, *theirs], pairs)
+    order = np.lexsort((-pairs[:, 1], value))  # the nearest last, of equally near ones the first
+    order = order[value[order] >= threshold]
+    text, other = pairs[order].T
+    kept_by[text], similarity[text] = other - sizes[0], value[order]
+    return Near(kept_by, similarity, crowded)
+
+
+def _across(bands: Hashes, sizes: tuple[int, int], filled: npt.NDArray[np.bool_]) -> tuple[Integers, int]:
+    """Pairs (text, other) that share a band, shape (P, 2); how many texts share one with too many to compare all."""
+    ours, theirs = np.flatnonzero(filled[: sizes[0]]), np.flatnonzero(filled[sizes[0] :]) + sizes[0]
+    found: list[Integers] = []
+    crowded: set[int] = set()
+    for keys in bands:
+        order = theirs[np.argsort(keys[theirs], kind="stable")]
+        left, right = (np.searchsorted(keys[order], keys[ours], side=side) for side in ("left", "right"))
+        width = np.minimum(right - left, _WIDE)
+        crowded.update(ours[right - left > _WIDE].tolist())
+        offset = np.arange(width.sum()) - np.repeat(np.cumsum(width) - width, width)
+        found.append(np.stack([np.repeat(ours, width), order[np.repeat(left, width) + offset]], axis=1))
+    numbers = np.unique(np.concatenate([pairs[:, 0] * len(filled) + pairs[:, 1] for pairs in found]))
+    return np.stack([numbers // len(filled), numbers % len(filled)], axis=1), len(crowded)
+
+
 def words_of(text: str) -> str:
     """A text reduced to what is compared: folded, its words joined by single spaces."""
     return _NOT_A_WORD.sub(" ", fold(text)).strip()

@@ -18,17 +18,13 @@ from typing import Any
 
 from tunewright.base.errors import DataError, collect
 from tunewright.data.columns import (
-    ANSWER_NAMES,
-    LABEL_NAMES,
     NOT_ASKED,
     TEXT_NAMES,
     Column,
     columns_in,
     contacts,
     date_order,
-    pick_answer,
-    pick_label,
-    pick_text,
+    pick_sides,
 )
 from tunewright.data.folding import fold
 from tunewright.data.formats import Format, TemplateFormat, choose_format
@@ -223,13 +219,7 @@ def _columns_recipe(head: Head) -> list[str]:
 
 def _guess(head: Head, columns: Sequence[Column]) -> tuple[Column, Column, bool]:
     """The column that is asked, the one that answers, and whether the answers are labels."""
-    text = pick_text(columns)
-    label = pick_label(columns, text) if text else None
-    free = pick_answer(columns, text) if text else None
-    # A column that is called like an answer wins over a label that is not called like one.
-    if label and free and not label.is_called(LABEL_NAMES) and free.is_called(ANSWER_NAMES) and free.words >= 3:
-        label = None
-    answer = label or free
+    text, answer, is_label = pick_sides(columns)
     if text is None or answer is None:
         names = ", ".join(f"{column.name} ({column.distinct:,} different)" for column in columns) or "none"
         raise DataError(
@@ -237,7 +227,7 @@ def _guess(head: Head, columns: Sequence[Column]) -> tuple[Column, Column, bool]
             where=str(head.path),
             hint=f"An answer must differ from row to row, and be no number or date. Columns: {names}.",
         )
-    return text, answer, label is not None
+    return text, answer, is_label
 
 
 def _several_answers(columns: Sequence[Column], text: Column, answer: Column) -> list[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -14,6 +15,9 @@ from tunewright.models import catalog
 from tunewright.models.files import BaseFiles, examine
 from tunewright.models.memory import ModelSize, Shapes, model_size, size_of
 from tunewright.models.resolve import cached_folder, resolve
+
+if TYPE_CHECKING:
+    from tunewright.store import Workspace
 
 BASES = Path(__file__).with_name("bases.yaml")
 
@@ -39,6 +43,14 @@ def base_size(name: str, cache: Path | None) -> ModelSize:
         where=f"base: {name}",
         hint=f"Fetch it first: tunewright models pull {name}.",
     )
+
+
+def models_cache(workspace: Workspace | None) -> Path | None:
+    """Where fetched models lie: a workspace's cache, or the one that the environment names for all of them."""
+    named = os.environ.get("TUNEWRIGHT_CACHE")
+    if workspace is not None:
+        return workspace.cache
+    return Path(named).expanduser().absolute() if named else None
 
 
 def base_at_hand(name: str, cache: Path | None) -> BaseFiles | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from tunewright.models.memory import (
     estimate_training_bytes,
 )
 from tunewright.models.treatment import BYTES, Treatment, treat
-from tunewright.plan.bases import base_size
+from tunewright.plan.bases import base_size, models_cache
 from tunewright.plan.devices import Device, find_device, for_each
 from tunewright.plan.rows import Found, find_rows
 from tunewright.plan.work import Load, Work, work_assumed, work_of_rows
@@ -195,7 +194,7 @@ def plan(
         raise InputError(
             "A step can be measured on this machine only", where="--measure", hint="Leave --device out, or --measure."
         )
-    cache = _cache(workspace)
+    cache = models_cache(workspace)
     size = base_size(loaded.base, cache)
     with find_rows(loaded, workspace, cache, listener) as found:
         forecast = Forecast(_settled(Forecast(loaded, size, where, found)), size, where, found)
@@ -397,14 +396,6 @@ def _wanted_bytes(result: Plan) -> int:
     """What the account may come to: what the device has, less what a measurement found beyond the account."""
     beyond = result.measured.peak_bytes - result.as_recipe.memory.total if result.measured else 0
     return result.device.memory_bytes - max(0, beyond)
-
-
-def _cache(workspace: Workspace | None) -> Path | None:
-    """Where fetched models lie: a workspace's cache, or the one that the environment names for all of them."""
-    named = os.environ.get("TUNEWRIGHT_CACHE")
-    if workspace is not None:
-        return workspace.cache
-    return Path(named).expanduser().absolute() if named else None
 
 
 def _disk_free(workspace: Workspace | None) -> int:

@@ -19,6 +19,7 @@ from tunewright.recipe import Recipe
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
     from tunewright.data.tokens import TokenTable
+    from tunewright.models.chat import ChatFormat
     from tunewright.models.files import BaseFiles
     from tunewright.store import Workspace
 
@@ -36,16 +37,25 @@ class Found:
         tables: Their tokens by part; empty where they are not known.
         note: How they were found, or why they were not, in a sentence.
         rows: About how many there are to learn from, where only that is known; 0: not even that.
+        dataset: The prepared rows that the tokens are of.
+        chat: What rendered them.
     """
 
     note: str
     tables: dict[str, TokenTable] = field(default_factory=dict)
     rows: int = 0
+    dataset: Dataset | None = None
+    chat: ChatFormat | None = None
 
 
 @contextlib.contextmanager
 def find_rows(
-    recipe: Recipe, workspace: Workspace | None, cache: Path | None, listener: Listener = ignore
+    recipe: Recipe,
+    workspace: Workspace | None,
+    cache: Path | None,
+    listener: Listener = ignore,
+    *,
+    dataset: Dataset | None = None,
 ) -> Iterator[Found]:
     """Yields the tokens of a recipe's rows, or why they are not known. Leaves no artifact behind.
 
@@ -54,6 +64,7 @@ def find_rows(
         workspace: Where prepared rows may lie; None where there is none.
         cache: Where base models and tokens may lie; None where there is no such place.
         listener: Hears how far reading and tokenising are.
+        dataset: The prepared rows, where they are known already.
     Raises:
         DataError: If the rows are wrong.
     """
@@ -66,7 +77,8 @@ def find_rows(
         yield Found("the base model is not on this machine, and so the rows' tokens are not known", rows=_count(recipe))
         return
     with TemporaryDirectory(prefix="tunewright-plan-") as folder, quiet():
-        dataset = _prepared(recipe, workspace) if workspace else None
+        if dataset is None and workspace:
+            dataset = _prepared(recipe, workspace)
         note = "the rows as they were prepared before"
         if dataset is None:
             size = sum(file.stat().st_size for file in stored)
@@ -75,20 +87,26 @@ def find_rows(
                 yield Found(f"{told} (tunewright data prepare)", rows=_count(recipe))
                 return
             dataset, note = _prepare(recipe, Path(folder), listener), "the rows, read for this plan"
-        yield Found(note, tables=_tokens(recipe, dataset, files, cache or Path(folder), listener))
+        chat = _chat(recipe, dataset, files)
+        tables = _tokens(recipe, dataset, chat, cache or Path(folder), listener)
+        yield Found(note, tables=tables, dataset=dataset, chat=chat)
 
 
-def _tokens(
-    recipe: Recipe, dataset: Dataset, files: BaseFiles, cache: Path, listener: Listener
-) -> dict[str, TokenTable]:
-    from tunewright.data.tokens import tokenize_parts
+def _chat(recipe: Recipe, dataset: Dataset, files: BaseFiles) -> ChatFormat:
     from tunewright.models.base import chat_format
     from tunewright.models.class_format import with_classes
     from tunewright.models.families import check_family, head_of
 
     objective = recipe.train.objective
     check_family(files.kind, objective, recipe.method)
-    chat = with_classes(chat_format(files), head_of(objective), dataset.labels)
+    return with_classes(chat_format(files), head_of(objective), dataset.labels)
+
+
+def _tokens(
+    recipe: Recipe, dataset: Dataset, chat: ChatFormat, cache: Path, listener: Listener
+) -> dict[str, TokenTable]:
+    from tunewright.data.tokens import tokenize_parts
+
     tables = tokenize_parts(dataset, recipe, chat, cache=cache, listener=listener)
     return {part: table for part, table in tables.items() if len(table) or part == "train"}
 
