@@ -116,8 +116,8 @@ def _table(report: Report) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("Verdict", no_wrap=True)
     table.add_column("What", no_wrap=True)
-    table.add_column("Number", justify="right", max_width=12)
-    table.add_column("Meaning")
+    table.add_column("Number", justify="right", max_width=11)
+    table.add_column("Found")
     for found in report.inspections.values():
         mark = Text(_MARKS[found.verdict], style=_STYLES[found.verdict])
         table.add_row(mark, Text(found.title), Text(found.figure), Text(_said(found)))
@@ -125,7 +125,7 @@ def _table(report: Report) -> Table:
 
 
 def _said(found: Inspection) -> str:
-    return f"{found.meaning} (Measured on {found.sampled}.)" if found.sampled else found.meaning
+    return f"{found.found} ({found.sampled}.)" if found.sampled else found.found
 
 
 def _next(report: Report, html: Path | None) -> None:

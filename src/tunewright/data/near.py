@@ -109,7 +109,11 @@ def nearest(texts: Sequence[str], others: Sequence[str], *, threshold: float) ->
     if not all(sizes):
         return Near(kept_by, similarity, 0)
     bands = np.concatenate(
-        [_band_keys(*shingles(side[at : at + _CHUNK_TEXTS])) for side in (ours, theirs) for at in range(0, len(side), _CHUNK_TEXTS)],
+        [
+            _band_keys(*shingles(side[at : at + _CHUNK_TEXTS]))
+            for side in (ours, theirs)
+            for at in range(0, len(side), _CHUNK_TEXTS)
+        ],
         axis=1,
     )
     pairs, crowded = _across(bands, sizes, np.array([bool(text) for text in [*ours, *theirs]], dtype=bool))

@@ -95,7 +95,9 @@ def _view(
     if dataset is not None:
         look = _looker(loaded, dataset, workspace, listener) if loaded else None
         return view_of_dataset(dataset, held_out=held, recipe=loaded, preflight=look, **told)
-    sources: Sequence[Source] = loaded.data.train if loaded and is_recipe else _only(named_sources([target], option="PATH"))
+    sources: Sequence[Source] = (
+        loaded.data.train if loaded and is_recipe else _only(named_sources([target], option="PATH"))
+    )
     if loaded:
         data = loaded.data.model_copy(update={"train": tuple(sources)})
         loaded = loaded.model_copy(update={"data": data})

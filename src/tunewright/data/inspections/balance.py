@@ -48,7 +48,9 @@ def inspect(view: View, config: Config) -> Inspection | None:
         value=effective,
         unit="effective classes",
         verdict=verdict,
-        meaning=_meaning(counts, ratio, effective, len(few), config.few) + _unseen_words(unseen),
+        found=_found(counts, ratio, len(few), config.few) + _unseen_words(unseen),
+        meaning="Rare classes are learned last and measured worst; the effective number is how many equal classes the "
+        "rows are worth.",
         advice=_advice(verdict, few, unseen),
         numbers={
             "classes": len(counts),
@@ -65,14 +67,11 @@ def inspect(view: View, config: Config) -> Inspection | None:
     )
 
 
-def _meaning(counts: dict[str, int], ratio: float, effective: float, few: int, bar: int) -> str:
+def _found(counts: dict[str, int], ratio: float, few: int, bar: int) -> str:
     if len(counts) == 1:
         return f"All rows have the same answer, “{next(iter(counts))}”: there is nothing to tell apart."
-    text = (
-        f"{len(counts):,} classes; the largest has {ratio:,.1f} times the rows of the smallest. By their spread they are "
-        f"worth {effective:,.1f} equal ones."
-    )
-    return f"{text} {counted(few, 'class', 'classes')} have fewer than {bar} rows." if few else text
+    text = f"{len(counts):,} classes; the largest has {ratio:,.1f} times the rows of the smallest."
+    return f"{text} {counted(few, 'class', 'classes')} with fewer than {bar} rows." if few else text
 
 
 def _unseen(view: View, counts: dict[str, int]) -> dict[str, list[str]]:

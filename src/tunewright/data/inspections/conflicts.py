@@ -28,12 +28,7 @@ def inspect(view: View, config: Config) -> Inspection | None:
     if view.kind == "document":
         return None
     data = view.data
-    answers = [fold(answer) for answer in data.answers]
-    found: list[tuple[list[int], Counter[str]]] = []
-    for rows in view.texts.rows_of():
-        told = Counter(answers[row] for row in rows if answers[row])
-        if len(told) > 1:
-            found.append((rows, told))
+    found = [(rows, Counter(fold(data.answers[row]) for row in rows)) for rows in view.contradictions]
     count = sum(len(rows) for rows, _ in found)
     judged = view.kind in ("label", "tags", "json")
     verdict: Verdict = "good" if not found else "act" if judged else "look"
@@ -43,12 +38,10 @@ def inspect(view: View, config: Config) -> Inspection | None:
         value=len(found),
         unit="text" if len(found) == 1 else "texts",
         verdict=verdict,
-        meaning=f"{counted(len(found), 'text')} ({counted(count, 'row')}) have more than one answer. "
-        + (
-            "Whatever a model answers there, one of the rows calls it wrong."
-            if judged
-            else "Several free answers to one question may all be right, or contradict each other."
-        ),
+        found=f"{counted(len(found), 'text')} ({counted(count, 'row')}) with more than one answer.",
+        meaning="Whatever a model answers to such a text, one of its rows calls that wrong."
+        if judged
+        else "Several free answers to one question may all be right, or contradict each other.",
         advice="Decide which answer is right, or let the step exact_duplicates take out all rows of such a text "
         "(conflicts: drop)."
         if found

@@ -36,8 +36,8 @@ def inspect(view: View, config: Config) -> Inspection:
         value=share,
         unit=SHARE,
         verdict=graded(share, look=config.look, act=config.act),
-        meaning=f"{counted(exact, 'row')} repeat an earlier one word for word, and {counted(near_rows, 'row')} do so "
-        "nearly. Each copy is learned once more than the others, and a copy on both sides of a split makes a score "
+        found=f"{counted(exact, 'row')} repeat an earlier one word for word, and {near_rows:,} do so nearly.",
+        meaning="Each copy is learned once more than the others, and a copy on both sides of a split makes a score "
         "look better than it is.",
         advice="Add the steps exact_duplicates and near_duplicates to data.steps." if exact + near_rows else "",
         numbers={

@@ -63,24 +63,30 @@ def inspect(view: View, config: Config) -> Inspection | None:
     each = held or known
     total = sum(len(found.rows) for found in each)
     counts = {way: sum(int((getattr(found, way) >= 0).sum()) for found in each) for way in WAYS}
-    leaked = sum(int(found.any.sum()) for found in each)
     exact = sum(int((found.exact >= 0).sum()) for found in (*held, *known))
     verdict: Verdict = "act" if exact else "look" if any(found.any.any() for found in (*held, *known)) else "good"
     what = "held-out rows" if held else "rows of the benchmarks"
     return Inspection(
         title="Leakage",
-        value=leaked / total,
+        value=(counts["exact"] + counts["near"]) / total,
         unit=SHARE,
         verdict=verdict,
-        meaning=f"Of {total:,} {what}, {counts['exact']:,} also stand in the data word for word, {counts['near']:,} "
-        f"nearly, and {counts['ngram']:,} share a long run of words with a row of it. A model may know such rows by "
-        "heart, and its score on them says nothing about new ones.",
-        advice="" if verdict == "good" else "Take these rows out of the data or of the held-out file (data.leakage: drop), "
+        found=f"Of {total:,} {what}, {counts['exact']:,} stand in the data word for word and {counts['near']:,} nearly; "
+        f"{counts['ngram']:,} share a run of {_lengths(each)} words with it.",
+        meaning="A model may know such rows by heart, and its score on them says nothing about new ones. A shared run "
+        "of words is a hint only: among rows on one subject it may be a turn of phrase.",
+        advice=""
+        if verdict == "good"
+        else "Take these rows out of the data or of the held-out file (data.leakage: drop), "
         "or have both scores reported (data.leakage: report).",
         numbers=_numbers(held, known),
         worst=_worst(view, [*held, *known]),
         charts=_charts([*held, *known]),
     )
+
+
+def _lengths(each: list[_Found]) -> str:
+    return " or ".join(str(n) for n in sorted({found.n for found in each}))
 
 
 def _find(view: View, rows: Rows, asked: int) -> _Found:

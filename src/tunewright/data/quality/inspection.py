@@ -16,7 +16,7 @@ SHARE = "share"
 # As many worst rows as a person reads.
 WORST = 8
 
-_OWN = ("title", "value", "unit", "verdict", "meaning", "advice", "sampled", "worst")
+_OWN = ("title", "value", "unit", "verdict", "found", "meaning", "advice", "sampled", "worst")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ class Inspection:
         value: The one number to remember.
         unit: Of that number: "rows", "classes", "words"; `share` is shown as percent.
         verdict: `good`; `look`: a person should judge; `act`: training on it as it is would do harm.
-        meaning: A sentence or two: what was found and what it means.
+        found: What was found, in one sentence.
+        meaning: Why that matters, in a sentence or two.
         advice: What to do; empty where there is nothing to do.
         numbers: All that was measured, JSON-ready.
         worst: The rows that show it best, the worst first, at most `WORST`.
@@ -74,6 +75,7 @@ class Inspection:
     value: float
     unit: str
     verdict: Verdict
+    found: str
     meaning: str
     advice: str = ""
     numbers: Mapping[str, Any] = field(default_factory=dict)

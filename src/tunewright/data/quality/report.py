@@ -52,9 +52,7 @@ class Report:
             "held_out": _totals(view.held_out),
             "benchmarks": _totals(view.benchmarks),
             "verdicts": self.verdicts,
-            "not_run": {
-                name: {"reason": lacks.reason, "advice": lacks.advice} for name, lacks in self.not_run.items()
-            },
+            "not_run": {name: {"reason": lacks.reason, "advice": lacks.advice} for name, lacks in self.not_run.items()},
             **{name: found.as_json() for name, found in self.inspections.items()},
         }
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tunewright.base.events import Listener, Stage, ignore
 from tunewright.base.seeds import derive
 from tunewright.data.conversations import AnswerKind
+from tunewright.data.folding import fold
 from tunewright.data.frame import LINE, RESERVED, SOURCE
 from tunewright.data.near import Integers, Near, near_copies, words_of
 from tunewright.data.quality.inspection import Case
@@ -139,6 +141,13 @@ class View:
         """The different texts of the data, after reduction to words, and how near they are to each other."""
         return Texts(self.data.words)
 
+    @cached_property
+    def contradictions(self) -> list[list[int]]:
+        """The rows of each text whose answers differ by more than white space and case; only rows with an answer."""
+        answers = [fold(answer) for answer in self.data.answers]
+        told = ([row for row in rows if answers[row]] for rows in self.texts.rows_of() if len(rows) > 1)
+        return [rows for rows in told if len({answers[row] for row in rows}) > 1]
+
     def sample(self, rows: Rows, most: int, *, what: str) -> tuple[Integers, str]:
         """At most so many rows, drawn with the seed, in their order, and the words that say so.
 
@@ -193,6 +202,17 @@ class Texts:
         rank = np.empty(len(size), dtype=np.int64)
         rank[np.argsort(-size, kind="stable")] = np.arange(len(size))
         return near_copies(self.distinct, threshold=NEAR, rank=rank)
+
+    @cached_property
+    def copies(self) -> npt.NDArray[np.bool_]:
+        """Whether each row repeats an earlier one, exactly or as a near copy; shape (rows,)."""
+        has_text = self.owner >= 0
+        gone = np.zeros(len(self.owner), dtype=bool)
+        gone[has_text] = self.near.kept_by[self.owner[has_text]] >= 0
+        repeats = has_text.copy()
+        repeats[self.first] = False
+        copies: npt.NDArray[np.bool_] = repeats | gone
+        return copies
 
     def rows_of(self) -> Iterator[list[int]]:
         """The rows of each text, in the order of `distinct`."""

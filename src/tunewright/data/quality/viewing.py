@@ -51,7 +51,14 @@ def view_of_files(
     rows = read_sources(data, shape, name=called, names=names, seed=seed, listener=listener)
     measured, compared = (
         [
-            read_sources(sources, shape_of_others(sources, shape), name=name, names=names, seed=seed, listener=listener)
+            read_sources(
+                sources,
+                shape_of_others(sources, shape),
+                name=_called(name, sources, names),
+                names=names,
+                seed=seed,
+                listener=listener,
+            )
             for name, sources in given.items()
         ]
         for given in (held_out, benchmarks)
@@ -82,7 +89,14 @@ def view_of_dataset(
     names = _names([*held_out.values(), *benchmarks.values()])
     measured, compared = (
         [
-            read_sources(sources, choose_shape(sources), name=name, names=names, seed=seed, listener=listener)
+            read_sources(
+                sources,
+                choose_shape(sources),
+                name=_called(name, sources, names),
+                names=names,
+                seed=seed,
+                listener=listener,
+            )
             for name, sources in given.items()
         ]
         for given in (held_out, benchmarks)
@@ -107,6 +121,13 @@ def named_sources(paths: Sequence[str], *, option: str) -> dict[str, list[Source
             raise DataError(f"'{name}' is named twice", where=option, hint="Give each another name: NAME=PATH.")
         found[name] = [Source.model_validate({"path": path}, context={"folder": str(Path.cwd())})]
     return found
+
+
+def _called(name: str, sources: Sequence[Source], names: Mapping[Path, str]) -> str:
+    """The name that was given, or, where that is the path itself, those of the files."""
+    if len(sources) != 1 or Path(name).absolute() != Path(sources[0].path):
+        return name
+    return ", ".join(names[file] for file in find_files(sources[0]))
 
 
 def _names(several: Sequence[Sequence[Source]]) -> dict[Path, str]:
