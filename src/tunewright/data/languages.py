@@ -1,4 +1,4 @@
-"""Which language a text is in: py3langid, a naive Bayes model over byte n-grams (Lui and Baldwin, ACL 2012), offline."""
+"""Which language a text is in: py3langid, a naive Bayes model over byte n-grams (Lui and Baldwin, 2012), offline."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from tunewright.base.plugins import PluginConfig
 from tunewright.data.quality.demographics import TERMS
-from tunewright.data.quality.inspection import SHARE, WORST, Bars, Inspection, counted, graded
+from tunewright.data.quality.inspection import WORST, Bars, Inspection, counted, graded
 from tunewright.data.quality.view import View
 
 _SHOWN = 10
@@ -71,8 +71,8 @@ def inspect(view: View, config: Config) -> Inspection | None:
         value=len(told),
         unit="difference" if len(told) == 1 else "differences",
         verdict=graded(share, look=1e-12, act=1.1),
-        found=f"{counted(rows, 'row')} name a group of people; {len(told):,} of {len(found):,} tests find a group with other "
-        "labels than the rest."
+        found=f"{counted(rows, 'row')} name a group of people; {len(told):,} of {len(found):,} tests find a group "
+        "with other labels than the rest."
         + (
             f" Rows that name {first.group}: {first.share:.0%} “{first.label}”, others {first.rest:.0%}."
             if first

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tunewright.base.plugins import PluginConfig
 from tunewright.data.near import Integers, nearest
-from tunewright.data.quality.inspection import SHARE, WORST, Bars, Case, Inspection, Verdict, counted
+from tunewright.data.quality.inspection import SHARE, WORST, Bars, Case, Inspection, Verdict
 from tunewright.data.quality.ngrams import overlaps, run_length
 from tunewright.data.quality.view import NEAR, Rows, View
 
@@ -71,8 +71,8 @@ def inspect(view: View, config: Config) -> Inspection | None:
         value=(counts["exact"] + counts["near"]) / total,
         unit=SHARE,
         verdict=verdict,
-        found=f"Of {total:,} {what}, {counts['exact']:,} stand in the data word for word and {counts['near']:,} nearly; "
-        f"{counts['ngram']:,} share a run of {_lengths(each)} words with it.",
+        found=f"Of {total:,} {what}, {counts['exact']:,} stand in the data word for word and {counts['near']:,} "
+        f"nearly; {counts['ngram']:,} share a run of {_lengths(each)} words with it.",
         meaning="A model may know such rows by heart, and its score on them says nothing about new ones. A shared run "
         "of words is a hint only: among rows on one subject it may be a turn of phrase.",
         advice=""
@@ -99,12 +99,11 @@ def _find(view: View, rows: Rows, asked: int) -> _Found:
     near = nearest(unknown, texts.distinct, threshold=NEAR)
     n = asked or run_length(words)
     runs = overlaps(unknown, texts.distinct, n)
-    filled = [np.full(len(rows), -1, dtype=np.int64) for _ in range(2)]
+    nearly, by_runs = np.full((2, len(rows)), -1, dtype=np.int64)
     similarity = np.zeros(len(rows))
-    for place, found in zip(filled, (near.kept_by, runs.found_in), strict=True):
-        place[new] = _first_rows(view, found)
+    nearly[new], by_runs[new] = _first_rows(view, near.kept_by), _first_rows(view, runs.found_in)
     similarity[new] = near.similarity
-    return _Found(rows, exact, *filled, similarity, n, runs.too_short, near.crowded)
+    return _Found(rows, exact, nearly, by_runs, similarity, n, runs.too_short, near.crowded)
 
 
 def _first_rows(view: View, texts: Integers) -> Integers:

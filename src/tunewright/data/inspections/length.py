@@ -50,7 +50,7 @@ def inspect(view: View, config: Config) -> Inspection:
         f"{counted(outliers, 'row')} lie far from the rest.",
         meaning="What is much longer or shorter than the rest is often a broken record: two joined, or one cut. Long "
         "rows decide how much memory training takes.",
-        advice="Look at the rows below, and set bounds with the step length." if outliers else "",
+        advice="Look at these rows, and set bounds with the step length." if outliers else "",
         numbers=numbers,
         worst=tuple(
             data.case(row, f"{counted(int(characters[row]), 'character')}, {'longer' if far[row] > 0 else 'shorter'}")

@@ -58,8 +58,8 @@ def inspect(view: View, config: Config) -> Inspection:
         unit=SHARE,
         verdict=graded(share, look=1e-12, act=config.act),
         found=f"{counted(len(cases), 'row')} with personal data{f': {kinds}' if kinds else ''}.",
-        meaning="A model can repeat what it learned, word for word, to anyone who asks. Found by form and check digits; "
-        "the rows below are shown redacted.",
+        meaning="A model can repeat what it learned, word for word, to anyone who asks. Found by form and check "
+        "digits; rows are shown redacted.",
         advice="Add the step redact to data.steps." if cases else "",
         numbers={"rows": len(cases), "places": dict(places), "rows_by_kind": dict(hit)},
         worst=tuple(case for _, case in cases[:WORST]),

@@ -1,4 +1,4 @@
-"""Fit: how the rows suit the recipe's model, by its own tokens: what is cut, what is learned, whether it learns to stop."""
+"""Fit: how the rows suit the recipe's model, in its tokens: what is cut, what is learned, and whether it can stop."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def inspect(view: View, config: Config) -> Inspection | NotRun | None:
             if stops
             else f"only {found.end_share:.0%} of the answers' ends are learned."
         ),
-        meaning="What is over the limit is cut or left out, as data.too_long says; a model that never learns an answer's "
-        "end does not stop. " + " ".join(found.warnings),
+        meaning="What is over the limit is cut or left out, as data.too_long says; a model that never learns an "
+        "answer's end does not stop. " + " ".join(found.warnings),
         advice=""
         if verdict == "good"
         else "Raise data.max_length, or choose what data.too_long does; see the sentences above.",

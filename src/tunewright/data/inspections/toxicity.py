@@ -19,9 +19,12 @@ from tunewright.data.quality.view import View
 _SHOWN_WORDS = 10
 # Words of the list that ordinary texts have in another sense, seen in banks', shops' and doctors' mail.
 _ORDINARY = frozenset(
-    "screw screwed screwing strip stroke pot weed erect erection crack drunk fat god kill hell hiv sex virgin organ womb "
-    "breast breasts thrust stoned period lube pee urine urinal menstruate menstruation ovary ovum uterus vulgar kinky "
-    "opium heroin cocaine junkie".split()
+    (
+        *("breast", "breasts", "cocaine", "crack", "drunk", "erect", "erection", "fat", "god", "hell", "heroin"),
+        *("hiv", "junkie", "kill", "kinky", "lube", "menstruate", "menstruation", "opium", "organ", "ovary"),
+        *("ovum", "pee", "period", "pot", "screw", "screwed", "screwing", "sex", "stoned", "strip", "stroke"),
+        *("thrust", "urinal", "urine", "uterus", "virgin", "vulgar", "weed", "womb"),
+    )
 )
 
 
@@ -56,11 +59,11 @@ def inspect(view: View, config: Config) -> Inspection:
         value=share,
         unit=SHARE,
         verdict=graded(share, look=config.look, act=config.act),
-        found=f"{counted(len(rows), 'row')} with words of a list of {len(listed):,} profanities, {in_answers:,} of them in "
-        "the answer.",
-        meaning="This is a list of English words: it misses abuse without them and in other languages, and flags what is "
-        "merely quoted. In answers such words teach the model a tone.",
-        advice="Read the rows below; take out answers that a model must not give." if rows else "",
+        found=f"{counted(len(rows), 'row')} with words of a list of {len(listed):,} profanities, "
+        f"{in_answers:,} of them in the answer.",
+        meaning="This is a list of English words: it misses abuse without them and in other languages, and flags what "
+        "is merely quoted. In answers such words teach the model a tone.",
+        advice="Read these rows; take out answers that a model must not give." if rows else "",
         numbers={
             "rows": len(rows),
             "in_answers": in_answers,

@@ -86,9 +86,9 @@ def _positions(wanted: Hashes, hashes: Hashes) -> tuple[Integers, npt.NDArray[np
 
 def _runs(texts: Sequence[str], n: int) -> tuple[Hashes, Integers]:
     """A hash of each run of n words, and the position of the text it stands in."""
-    split = pl.Series(texts, dtype=pl.String).str.split(" ")
+    split = pl.Series(texts, dtype=pl.String).str.extract_all("[^ ]+")
     sizes = split.list.len().cast(pl.Int64).to_numpy()
-    words: Hashes = split.explode().hash(seed=0).to_numpy()
+    words: Hashes = split.explode().drop_nulls().hash(seed=0).to_numpy()
     count = np.maximum(sizes - n + 1, 0)
     starts = np.cumsum(sizes) - sizes
     index = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(starts, count)

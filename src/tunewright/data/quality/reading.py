@@ -252,7 +252,7 @@ def _with(frame: pl.DataFrame, rows: list[dict[str, Any]], dice: np.random.Gener
 
 
 def without_constant(data: Rows) -> tuple[str, ...]:
-    """The prompt's columns that tell rows apart: one with the same text in every row, such as a system prompt, does not.
+    """The prompt's columns that tell rows apart: not those with one text in every row, such as a system prompt.
 
     Where no column tells rows apart, all are kept.
     """

@@ -58,23 +58,24 @@ def render_report(facts: ReportFacts) -> str:
         "commands": _commands(facts),
     }
     view["contents"] = _contents(errors=bool(view["fields"] or view["confusions"]))
-    page = _templates().get_template("page.html.j2").render(view).strip() + "\n"
+    page = templates().get_template("page.html.j2").render(view).strip() + "\n"
     # Half a surrogate pair, which a model may well write, cannot be saved as UTF-8: it is shown by its number.
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @functools.cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The templates beside this file; every text that goes into one is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    templates = Environment(
+    made = Environment(
         loader=PackageLoader("tunewright.lifecycle", "report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {
+    made.filters |= {
         "count": words.count,
         "size": words.size,
         "system_name": words.system_name,
@@ -82,7 +83,7 @@ def _templates() -> Environment:
         "spaced": lambda text: str(text).replace("_", " "),
         "breakable": _breakable,
     }
-    return templates
+    return made
 
 
 def _breakable(text: str) -> Markup:

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tunewright.base.errors import DataError
+from tunewright.data.quality.viewing import named_sources, view_of_files
+
+
+def test_names_before_an_equals_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    odd = tmp_path / "a=b.csv"
+    odd.write_text("text,label\n")
+    found = named_sources(["GSM8K=b.csv", "a=b.csv", "c.csv"], option="--benchmark")
+    assert {name: sources[0].path for name, sources in found.items()} == {
+        "GSM8K": str(tmp_path / "b.csv"),
+        "a=b.csv": str(odd),
+        "c.csv": str(tmp_path / "c.csv"),
+    }
+    with pytest.raises(DataError, match="named twice"):
+        named_sources(["a=b.csv", "a=b.csv"], option="--benchmark")
+
+
+def test_files_with_held_out_files_and_benchmarks(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    rows = "".join(f"how is thing {n},{'ab'[n % 2]}\n" for n in range(6))
+    for name in ("rows.csv", "test/rows.csv"):
+        (tmp_path / name).write_text(f"text,label\n{rows}")
+    (tmp_path / "bench.jsonl").write_text('{"prompt": "who?", "completion": "me"}\n')
+    view = view_of_files(
+        named_sources([str(tmp_path / "rows.csv")], option="PATH")[str(tmp_path / "rows.csv")],
+        held_out=named_sources([str(tmp_path / "test/rows.csv")], option="--against"),
+        benchmarks=named_sources([f"bench={tmp_path}/bench.jsonl"], option="--benchmark"),
+    )
+    assert (view.format, view.kind, len(view.data)) == ("labelled", "label", 6)
+    assert [rows.name for rows in view.held_out] == ["test/rows.csv"]  # told apart from the data's own file
+    assert [rows.name for rows in view.benchmarks] == ["bench"]
+    assert view.benchmarks[0].prompts == ["who?"]
