@@ -24,14 +24,14 @@ def _rows(source: str, texts: list[str]) -> pl.DataFrame:
 def test_case_white_space_and_width_do_not_hide_a_leak() -> None:
     held = _rows("test", ["New  card", "Ｌost card!", "other", "Lost card"])
     seen = _rows("train", ["new card", "NEW CARD", "lost card!"])
-    leaks = find_leaks(held, seen)
+    leaks = find_leaks([held], seen.iter_slices(2))
     assert leaks.ids == {"test0", "test1"}
     assert leaks.places == ("test:2 = train:2", "test:3 = train:4")
 
 
 def test_the_error_lists_the_first_rows_and_counts_all() -> None:
     texts = [f"text {index}" for index in range(30)]
-    leaks = find_leaks(_rows("test", texts), _rows("train", texts))
+    leaks = find_leaks([_rows("test", texts)], [_rows("train", texts)])
     with pytest.raises(DataError, match=r"data\.test: 30 test rows") as caught:
         refuse_leaks("test", leaks)
     assert "test:21 = train:21\n  … and 10 more" in str(caught.value)

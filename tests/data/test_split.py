@@ -5,18 +5,22 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewright.base.errors import DataError
-from tunewright.data.split import apportion, check_test_rows, split_rows, wanted_rows
+from tunewright.data.split import HOMES, apportion, check_test_rows, split_rows, wanted_rows
 from tunewright.recipe.schema import Split
 
 
 def _split(keys: list[str], strata: list[str] | None = None, seed: int = 1, **settings: float) -> list[str]:
     chosen = Split.model_validate({"test": 0, "validation": 0, **settings})
-    return split_rows(keys, strata or [""] * len(keys), chosen, parts=["test", "validation"], seed=seed)
+    names = sorted(set(strata or []))
+    groups = np.array([names.index(name) for name in strata] if strata else [0] * len(keys), dtype=np.int32)
+    homes = split_rows(np.array(keys, dtype=np.bytes_), groups, chosen, parts=["test", "validation"], seed=seed)
+    return [HOMES[home] for home in homes]
 
 
 def test_counts_and_shares() -> None:

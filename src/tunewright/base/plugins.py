@@ -73,6 +73,10 @@ class Plugins:
         found: type[PluginConfig] = self.module(name).Config
         return found
 
+    def has(self, name: str, function: str) -> bool:
+        """Whether a plug-in has one of the functions that its room's contract leaves open."""
+        return hasattr(self.module(name), function)
+
     def call(self, name: str, function: str, *args: Any, **kwargs: Any) -> Any:
         """Calls one of a plug-in's contract functions."""
         return getattr(self.module(name), function)(*args, **kwargs)

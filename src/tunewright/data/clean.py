@@ -1,8 +1,8 @@
-"""Runs the recipe's cleaning steps over a frame, and keeps the log."""
+"""Runs the recipe's cleaning steps over rows, a few at a time, and keeps the log."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ import polars as pl
 
 from tunewright.base.plugins import STEPS
 from tunewright.data.frame import EDITS, LINE, ROW_ID, SOURCE, StepConfig, StepResult
+from tunewright.data.pieces import Pieces
 from tunewright.data.table import REFUSED
 
 LOG: dict[str, Any] = {
@@ -50,19 +51,21 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """A cleaned frame.
+    """Cleaned rows.
 
     Args:
-        frame: What is left.
+        rows: What is left.
         edits: Each changed cell and dropped row (`row_id, step, field, before, after, reason, source, line`).
         refused: The dropped rows that count as unusable.
         records: One for each step of the recipe, in order.
+        known: For each step what its survey found, None where it has none.
     """
 
-    frame: pl.DataFrame
-    edits: pl.DataFrame
+    rows: Pieces
+    edits: Pieces
     refused: pl.DataFrame
     records: tuple[StepRecord, ...]
+    known: tuple[Any, ...]
 
 
 class Columns(Protocol):
@@ -74,40 +77,150 @@ class Columns(Protocol):
     def makes(self, column: str) -> bool: ...
 
 
-def clean(frame: pl.DataFrame, steps: Sequence[StepConfig], format: Columns, *, held_out: bool) -> Cleaned:
-    """Runs steps in order.
+def clean(
+    rows: Pieces,
+    steps: Sequence[StepConfig],
+    format: Columns,
+    *,
+    held_out: bool,
+    known: Sequence[Any] = (),
+    progress: Callable[[int, str], None] = lambda done, step: None,
+) -> Cleaned:
+    """Runs steps in order, over a few rows at a time.
+
+    Steps that look at each row alone are run in one pass. One that surveys all rows first starts a new one. Rows held
+    out are cleaned by what the survey of the training rows found.
 
     Args:
-        frame: Flattened rows.
+        rows: Flattened rows; they are given up.
         steps: The recipe's steps.
         format: Says which columns make up the conversation.
         held_out: Whether these rows come from validation or test files of their own; some steps leave those alone.
+        known: What the steps' surveys found in the training rows; empty: these are the training rows.
+        progress: Is told how many rows of a pass are done, and its steps.
     """
-    logs, refused, records = [pl.DataFrame(schema=LOG)], [pl.DataFrame(schema=REFUSED)], []
-    for step in steps:
-        rows = frame.height
-        if held_out:
+    cleaning = _Cleaning(format, held_out, tuple(known) or (None,) * len(steps), not known)
+    for passed in _passes(steps, looked=not known):
+        rows = cleaning.run(rows, passed, steps, progress)
+    return Cleaned(
+        rows,
+        cleaning.edits,
+        pl.concat([pl.DataFrame(schema=REFUSED), *cleaning.refused]),
+        tuple(cleaning.records),
+        tuple(cleaning.known),
+    )
+
+
+def clean_frame(frame: pl.DataFrame, step: StepConfig) -> StepResult:
+    """One step over rows that are all there is; its settings are bound already."""
+    given = (STEPS.call(step.plugin, "survey", [frame], step),) if surveys(step) else ()
+    result: StepResult = STEPS.call(step.plugin, "apply", frame, step, *given)
+    return result
+
+
+def surveys(step: StepConfig) -> bool:
+    """Whether a step must know all rows before it changes one."""
+    return STEPS.has(step.plugin, "survey")
+
+
+def _passes(steps: Sequence[StepConfig], *, looked: bool) -> list[list[int]]:
+    """The numbers of the steps that each pass over the rows runs; where rows are looked at first, that begins one."""
+    passes: list[list[int]] = []
+    for index, step in enumerate(steps):
+        if not passes or (looked and surveys(step)):
+            passes.append([])
+        passes[-1].append(index)
+    return passes
+
+
+class _Cleaning:
+    """The log of what several passes do."""
+
+    def __init__(self, format: Columns, held_out: bool, known: tuple[Any, ...], surveys: bool) -> None:
+        self._format, self._held_out, self._surveys = format, held_out, surveys
+        self.known = list(known)
+        self.edits = Pieces.of([pl.DataFrame(schema=LOG)])
+        self.refused: list[pl.DataFrame] = []
+        self.records: list[StepRecord] = []
+
+    def run(
+        self, rows: Pieces, passed: Sequence[int], steps: Sequence[StepConfig], progress: Callable[[int, str], None]
+    ) -> Pieces:
+        """One pass."""
+        bound = self._bind(rows, [steps[index] for index in passed])
+        names = ", ".join(step.plugin for step in bound.steps)
+        done, out = 0, Pieces.of([pl.DataFrame(schema=bound.schema)])
+        records = [StepRecord(step.plugin, 0, 0, 0, 0, {}) for step in bound.steps]
+        if self._surveys and surveys(bound.steps[0]) and rows.height:
+            progress(0, names)
+            pieces = _Widened(rows, bound)
+            self.known[passed[0]] = STEPS.call(bound.steps[0].plugin, "survey", pieces, bound.steps[0])
+        for piece in rows:
+            frame = bound.widen(piece)
+            for place, (index, step) in enumerate(zip(passed, bound.steps, strict=True)):
+                frame, record = self._step(frame, step, self.known[index])
+                records[place] += record
+            out.add(frame)
+            done += piece.height
+            progress(done, names)
+        rows.discard()
+        self.records += records
+        return out
+
+    def _bind(self, rows: Pieces, steps: Sequence[StepConfig]) -> _Bound:
+        columns = rows.columns
+        schema: dict[str, Any] = rows.schema
+        if self._held_out:
             # Conversations may all be shorter here than in train, where a column was found to be there.
-            absent = [name for name in step.needed() if format.makes(name) and name not in frame.columns]
-            frame = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
-        if rows == 0 or (held_out and not step.held_out):
-            records.append(StepRecord(step.plugin, rows, rows, 0, 0, {}))
-            continue
-        result: StepResult = STEPS.call(step.plugin, "apply", frame, step.bind(*_sides(format, frame)))
+            wanted = dict.fromkeys(name for step in steps for name in step.needed())
+            absent = [name for name in wanted if self._format.makes(name) and name not in columns]
+            schema = schema | dict.fromkeys(absent, pl.String)
+        sides = _sides(self._format, list(schema))
+        return _Bound(tuple(step.bind(*sides) for step in steps), schema)
+
+    def _step(self, frame: pl.DataFrame, step: StepConfig, known: Any) -> tuple[pl.DataFrame, StepRecord]:
+        rows = frame.height
+        if rows == 0 or (self._held_out and not step.held_out):
+            return frame, StepRecord(step.plugin, rows, rows, 0, 0, {})
+        given = (known,) if surveys(step) else ()
+        result: StepResult = STEPS.call(step.plugin, "apply", frame, step, *given)
         log = _place(result.edits, frame, step.plugin)
-        logs.append(log)
-        refused.append(_refusals(log, result))
-        frame = result.frame
-        dropped = rows - frame.height
-        records.append(
-            StepRecord(step.plugin, rows, frame.height, log.height - dropped, dropped, dict(result.findings))
+        self.edits.add(log)
+        self.refused.append(_refusals(log, result))
+        dropped = rows - result.frame.height
+        return result.frame, StepRecord(
+            step.plugin, rows, result.frame.height, log.height - dropped, dropped, dict(result.findings)
         )
-    return Cleaned(frame, pl.concat(logs), pl.concat(refused), tuple(records))
 
 
-def _sides(format: Columns, frame: pl.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """Steps bound to the columns that rows have."""
+
+    steps: tuple[StepConfig, ...]
+    schema: dict[str, Any]
+
+    def widen(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame with the columns it lacks."""
+        return frame.with_columns(
+            pl.lit(None, kind).alias(name) for name, kind in self.schema.items() if name not in frame.columns
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Widened:
+    """Pieces with the columns they lack, to be gone through again and again."""
+
+    rows: Pieces
+    bound: _Bound
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        return map(self.bound.widen, self.rows)
+
+
+def _sides(format: Columns, columns: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The prompt's columns and the answer's, as steps should see them."""
-    prompt, answer = format.sides(frame.columns)
+    prompt, answer = format.sides(columns)
     # A prompt with several pairs of answers contradicts nothing: a pair is compared as a whole.
     return ((*prompt, *answer), ()) if format.pairs else (prompt, answer)
 

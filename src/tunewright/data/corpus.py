@@ -22,13 +22,14 @@ from tunewright.base.errors import DataError
 from tunewright.base.events import Listener, Stage
 from tunewright.base.files import hash_file
 from tunewright.base.seeds import derive
-from tunewright.data.clean import LOG, StepRecord, clean
+from tunewright.data.clean import LOG, StepRecord, clean, surveys
 from tunewright.data.dataset import PARTS, Dataset, Part, Shelf
 from tunewright.data.documents import TEXT, Section, check_documents, document_of, read_documents
 from tunewright.data.findings import HELD, SHOWN_EDITS, check_usable, findings, split_note
 from tunewright.data.folding import text_key
 from tunewright.data.frame import LINE, ROW_ID, SOURCE, StepConfig
 from tunewright.data.leakage import Leaks, refuse_leaks
+from tunewright.data.pieces import Pieces
 from tunewright.data.readers import find_files, short_names
 from tunewright.data.rows import Fault
 from tunewright.data.split import check_test_rows, wanted_rows
@@ -108,7 +109,7 @@ class _Corpus:
         self._recipe, self._data, self._listener = recipe, recipe.data, listener
         self._steps = cast(tuple[StepConfig, ...], recipe.data.steps)
         for step in self._steps:
-            if not step.held_out:
+            if surveys(step) or not step.held_out:
                 raise DataError(
                     f"The step '{step.plugin}' compares rows with one another, and documents are streamed",
                     where="data.steps",
@@ -331,18 +332,19 @@ class _Corpus:
             },
             schema={ROW_ID: pl.String, SOURCE: pl.String, LINE: pl.Int64, TEXT: pl.String},
         )
-        cleaned = clean(frame, self._steps, _TextFormat(), held_out=part != "train")
+        cleaned = clean(Pieces.of([frame]), self._steps, _TextFormat(), held_out=part != "train")
+        left, log = cleaned.rows.whole(), cleaned.edits.whole()
         seen.refused += cleaned.refused.to_dicts()
         empty = pl.col(TEXT).str.strip_chars() == ""
-        for row in cleaned.frame.filter(empty).iter_rows(named=True):
+        for row in left.filter(empty).iter_rows(named=True):
             reason = "nothing is left of the text after cleaning"
             seen.refused.append(_refusal(row[ROW_ID], row[SOURCE], row[LINE], "clean", reason))
         records = list(cleaned.records)
         seen.records = [a + b for a, b in zip(seen.records, records, strict=True)] if seen.records else records
-        self._note_edits(cleaned.edits, seen)
-        if edits is not None and cleaned.edits.height:
-            edits.write_table(cleaned.edits.to_arrow().cast(edits.schema))
-        return cleaned.frame.filter(~empty)
+        self._note_edits(log, seen)
+        if edits is not None and log.height:
+            edits.write_table(log.to_arrow().cast(edits.schema))
+        return left.filter(~empty)
 
     def _note_edits(self, log: pl.DataFrame, seen: _Seen) -> None:
         """Counts edits, and keeps some: each is as likely as any other to be among them (Vitter 1985, algorithm R)."""

@@ -11,7 +11,7 @@ import polars as pl
 
 from tunewright.base.errors import DataError
 from tunewright.base.files import read_json
-from tunewright.data.conversations import AnswerKind, answer_fields
+from tunewright.data.answers import AnswerKind, answer_fields
 from tunewright.data.documents import Section
 from tunewright.data.example import Example, Message
 from tunewright.data.tool_rows import CALLS, RESULT_OF, read_cells, read_tools

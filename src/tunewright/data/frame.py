@@ -92,6 +92,11 @@ def check_columns(frame: pl.DataFrame, columns: Sequence[str], step: str) -> Non
             )
 
 
+def row_key() -> pl.Expr:
+    """A number for each row id, by which a survey knows rows again; the same within one process only."""
+    return pl.col(ROW_ID).hash(seed=0)
+
+
 def no_edits() -> pl.DataFrame:
     """An empty edit log."""
     return pl.DataFrame(schema=EDITS)

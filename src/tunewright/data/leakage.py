@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -24,14 +25,21 @@ class Leaks:
     keys: frozenset[str]
 
 
-def find_leaks(held: pl.DataFrame, seen: pl.DataFrame) -> Leaks:
+def find_leaks(held: Iterable[pl.DataFrame], seen: Iterable[pl.DataFrame]) -> Leaks:
     """The rows of `held` whose `prompt_key` also stands in `seen`; both with `id, source, line, prompt_key`."""
     place = pl.concat_str(pl.col("source"), pl.lit(":"), pl.col("line").cast(pl.String))
-    first = seen.select("prompt_key", place.alias("seen")).unique("prompt_key", keep="first", maintain_order=True)
-    found = held.select("id", "prompt_key", place.alias("held")).join(
-        first, on="prompt_key", how="inner", maintain_order="left"
-    )
-    places = tuple(f"{ours} = {theirs}" for ours, theirs in found.select("held", "seen").iter_rows())
+    empty = pl.DataFrame(schema={"id": pl.String, "prompt_key": pl.String, "held": pl.String})
+    ours = pl.concat([empty, *(frame.select("id", "prompt_key", place.alias("held")) for frame in held)])
+    keys = ours["prompt_key"].unique().implode()
+    shared = (frame.filter(pl.col("prompt_key").is_in(keys)) for frame in seen)
+    theirs = pl.concat(
+        [
+            pl.DataFrame(schema={"prompt_key": pl.String, "seen": pl.String}),
+            *(frame.select("prompt_key", place.alias("seen")) for frame in shared),
+        ]
+    ).unique("prompt_key", keep="first", maintain_order=True)
+    found = ours.join(theirs, on="prompt_key", how="inner", maintain_order="left")
+    places = tuple(f"{one} = {other}" for one, other in found.select("held", "seen").iter_rows())
     return Leaks(frozenset(found["id"]), places, frozenset(found["prompt_key"]))
 
 

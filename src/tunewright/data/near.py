@@ -8,13 +8,18 @@ of Massive Datasets", section 3.4); every candidate is verified, so no pair is r
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from tunewright.base.files import disk_guard
 from tunewright.data.folding import fold
 
 SHINGLE = 4
@@ -26,7 +31,7 @@ _SEED = 20_011
 # Of a bucket larger than this, each text is held against the best one and its neighbours only; rounds do the rest.
 _WIDE = 32
 _NEIGHBOURS = 4
-_CHUNK_TEXTS = 50_000
+_CHUNK_TEXTS = 2_000  # whose shingles stay in the processor's cache
 _CHUNK_PAIRS = 200_000
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _NOT_A_WORD = re.compile(r"[\W_]+")
@@ -42,12 +47,12 @@ class Near:
     Args:
         kept_by: For each text the better one it is near to, or -1 where it stays; shape (n,).
         similarity: The Jaccard similarity of the two, 0 where it stays; shape (n,).
-        crowded: Texts in buckets that were too wide to compare every pair of: near ones may be left among them.
+        crowded: Which texts stand in buckets too wide to compare every pair of, shape (n,): near ones may be left.
     """
 
     kept_by: Integers
     similarity: npt.NDArray[np.float64]
-    crowded: int
+    crowded: npt.NDArray[np.bool_]
 
 
 def near_copies(
@@ -69,26 +74,96 @@ def near_copies(
         group: Only texts of equal group are compared, shape (n,); none: all are.
         progress: Is told how many texts have been read.
     """
-    words = [words_of(text) for text in texts]
-    bands = np.empty((_BANDS, len(texts)), dtype=np.uint64)
-    for start in range(0, len(texts), _CHUNK_TEXTS):
-        chunk = words[start : start + _CHUNK_TEXTS]
-        bands[:, start : start + len(chunk)] = _band_keys(*shingles(chunk))
-        progress(start + len(chunk))
-    if group is not None:
-        bands = _mix(bands ^ _mix(group))
-    kept_by = np.full(len(texts), -1, dtype=np.int64)
-    similarity = np.zeros(len(texts))
-    alive = np.array([bool(text) for text in words], dtype=bool)
-    crowded = 0
-    while True:
-        pairs, crowded = _candidates(bands, alive, rank)
-        value = _similarities(words, pairs)
-        near = value >= threshold
-        gone = _settle(pairs[near], value[near], rank, kept_by, similarity)
-        alive[gone] = False
-        if not crowded or not len(gone):
-            return Near(kept_by, similarity, crowded)
+    with NearIndex() as index:
+        for start in range(0, len(texts), _CHUNK_TEXTS):
+            stop = start + _CHUNK_TEXTS
+            index.add(texts[start:stop], None if group is None else group[start:stop])
+            progress(min(stop, len(texts)))
+        return index.near(threshold, rank)
+
+
+class NearIndex:
+    """Texts among which near copies are looked for.
+
+    Their words and bands are kept on disk: in memory a text takes some tens of bytes, and some hundred while pairs
+    are sought.
+    """
+
+    def __init__(self) -> None:
+        with disk_guard(Path(tempfile.gettempdir())):
+            self._folder = tempfile.TemporaryDirectory(prefix="tunewright-near-")
+        folder = Path(self._folder.name)
+        self._words = _Words(folder / "words")
+        self._bands = [(folder / f"band-{number}").open("wb") for number in range(_BANDS)]
+        self._filled: list[npt.NDArray[np.bool_]] = [np.empty(0, dtype=bool)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for file in (self._words, *self._bands):
+            file.close()
+        self._folder.cleanup()
+
+    def add(self, texts: Sequence[str], group: Hashes | None = None) -> None:
+        """Puts texts at the end; only those of equal group are compared."""
+        for start in range(0, len(texts), _CHUNK_TEXTS):
+            words = [words_of(text) for text in texts[start : start + _CHUNK_TEXTS]]
+            bands = _band_keys(*shingles(words))
+            if group is not None:
+                bands = _mix(bands ^ _mix(group[start : start + _CHUNK_TEXTS]))
+            with disk_guard(Path(self._folder.name)):
+                self._words.add(words)
+                for file, keys in zip(self._bands, bands, strict=True):
+                    keys.tofile(file)
+            self._filled.append(np.array([bool(text) for text in words], dtype=bool))
+
+    def near(self, threshold: float, rank: Integers) -> Near:
+        """Which texts are near copies of better ones; as `near_copies`."""
+        with disk_guard(Path(self._folder.name)):
+            for file in (self._words, *self._bands):
+                file.flush()
+        alive = np.concatenate(self._filled)
+        kept_by = np.full(len(alive), -1, dtype=np.int64)
+        similarity = np.zeros(len(alive))
+        while True:
+            pairs, crowded = _candidates(map(_read_band, self._bands), alive, rank)
+            value = _similarities(self._words, pairs)
+            near = value >= threshold
+            gone = _settle(pairs[near], value[near], rank, kept_by, similarity)
+            alive[gone] = False
+            if not crowded.any() or not len(gone):
+                return Near(kept_by, similarity, crowded)
+
+
+class _Words:
+    """Texts reduced to words, in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b")
+        self._sizes: list[Integers] = [np.zeros(1, dtype=np.int64)]
+
+    def add(self, words: Sequence[str]) -> None:
+        coded = [text.encode("utf-8", "surrogatepass") for text in words]
+        self._sizes.append(np.array([len(text) for text in coded], dtype=np.int64))
+        self._file.write(b"".join(coded))
+
+    def flush(self) -> None:
+        self._file.flush()
+        self._ends = np.cumsum(np.concatenate(self._sizes))
+
+    def take(self, numbers: Integers) -> list[str]:
+        """The texts of these numbers."""
+        file = self._file.fileno()
+        places = zip(self._ends[numbers].tolist(), self._ends[numbers + 1].tolist(), strict=True)
+        return [os.pread(file, end - start, start).decode("utf-8", "surrogatepass") for start, end in places]
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _read_band(file: IO[bytes]) -> Hashes:
+    return np.fromfile(file.name, dtype=np.uint64)
 
 
 def nearest(texts: Sequence[str], others: Sequence[str], *, threshold: float) -> Near:
@@ -191,42 +266,44 @@ def _band_keys(hashes: Hashes, ends: Integers) -> Hashes:
     return keys
 
 
-def _candidates(bands: Hashes, alive: npt.NDArray[np.bool_], rank: Integers) -> tuple[Integers, int]:
-    """Pairs of living texts that share a band, shape (P, 2), the better one first; how many stand in wide buckets."""
+def _candidates(
+    bands: Iterable[Hashes], alive: npt.NDArray[np.bool_], rank: Integers
+) -> tuple[Integers, npt.NDArray[np.bool_]]:
+    """Pairs of living texts that share a band, shape (P, 2), the better one first; which stand in wide buckets."""
     living = np.flatnonzero(alive)
     living = living[np.argsort(rank[living], kind="stable")]
-    found: list[Integers] = []
-    crowded: set[int] = set()
+    numbers = np.empty(0, dtype=np.int64)  # of a pair: better * n + worse
+    crowded = np.zeros(len(alive), dtype=bool)
     for keys in bands:
         order = living[np.argsort(keys[living], kind="stable")]
+        same = keys[order][1:] == keys[order][:-1]
+        # Texts alone in their bucket pair with nobody.
+        order = order[np.append(same, False) | np.append(False, same)]
         edges = np.flatnonzero(np.diff(keys[order])) + 1
         bounds = np.concatenate([[0], edges, [len(order)]])
         width = np.diff(bounds)
         place = np.arange(len(order)) - np.repeat(bounds[:-1], width)
         wide = np.repeat(width > _WIDE, width)
+        found = [numbers]
         for step in range(1, min(_WIDE, int(width.max(initial=0)))):
             later = np.flatnonzero((place >= step) & (~wide if step > _NEIGHBOURS else True))
-            found.append(np.stack([order[later - step], order[later]], axis=1))
-        if wide.any():
-            far = np.flatnonzero(wide & (place > _NEIGHBOURS))
-            found.append(np.stack([order[far - place[far]], order[far]], axis=1))
-            crowded.update(order[wide].tolist())
-    if not found:
-        return np.empty((0, 2), dtype=np.int64), 0
-    pairs = np.concatenate(found)
-    numbers = np.unique(pairs[:, 0] * len(alive) + pairs[:, 1])
-    return np.stack([numbers // len(alive), numbers % len(alive)], axis=1), len(crowded)
+            found.append(order[later - step] * len(alive) + order[later])
+        far = np.flatnonzero(wide & (place > _NEIGHBOURS))
+        found.append(order[far - place[far]] * len(alive) + order[far])
+        crowded[order[wide]] = True
+        numbers = np.unique(np.concatenate(found))
+    return np.stack([numbers // len(alive), numbers % len(alive)], axis=1), crowded
 
 
-def _similarities(words: Sequence[str], pairs: Integers) -> npt.NDArray[np.float64]:
+def _similarities(words: _Words, pairs: Integers) -> npt.NDArray[np.float64]:
     """Jaccard similarity of each pair's sets of shingles, shape (P,)."""
     parts = [_jaccard(words, pairs[start : start + _CHUNK_PAIRS]) for start in range(0, len(pairs), _CHUNK_PAIRS)]
     return np.concatenate(parts) if parts else np.empty(0)
 
 
-def _jaccard(words: Sequence[str], pairs: Integers) -> npt.NDArray[np.float64]:
+def _jaccard(words: _Words, pairs: Integers) -> npt.NDArray[np.float64]:
     texts, index = np.unique(pairs, return_inverse=True)
-    hashes, sizes = _distinct(*shingles([words[text] for text in texts]))
+    hashes, sizes = _distinct(*shingles(words.take(texts)))
     starts = np.concatenate([[0], np.cumsum(sizes)])
     left, right = index.reshape(pairs.shape).T
     # Each pair's two sets under keys of its own: what is in both stands there twice.

@@ -5,17 +5,21 @@ The same recipe and the same files always give the same bytes, and so the same h
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import polars as pl
 
 from tunewright.base.errors import DataError
 from tunewright.base.events import Listener, Stage, ignore
 from tunewright.base.seeds import derive
+from tunewright.data.answers import AnswerKind, answer_kind, count_labels, strata
 from tunewright.data.clean import LOG, Cleaned, clean
-from tunewright.data.conversations import AnswerKind, answer_kind, converse, count_labels, strata
+from tunewright.data.conversations import EXAMPLES, converse
 from tunewright.data.corpus import prepare_corpus
 from tunewright.data.dataset import GENERAL, PARTS, Dataset, Part, Shelf
 from tunewright.data.findings import (
@@ -30,11 +34,14 @@ from tunewright.data.findings import (
 from tunewright.data.formats import Format, choose_format
 from tunewright.data.frame import RESERVED, StepConfig
 from tunewright.data.leakage import Leaks, find_leaks, refuse_leaks
+from tunewright.data.pieces import Chosen, Pieces, write_parquet
 from tunewright.data.readers import check_columns, find_files, short_names
-from tunewright.data.split import check_test_rows, split_rows
+from tunewright.data.split import HOMES, check_test_rows, split_rows
 from tunewright.data.storing import store_dataset
 from tunewright.data.table import Table, distinct_ids, read_table
 from tunewright.recipe.schema import Data, Recipe, Source
+
+_STORED = {name: kind for name, kind in EXAMPLES.items() if name != "prompt_key"} | {"leaked": pl.Boolean}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ class _Rows:
 
     table: Table
     cleaned: Cleaned
-    examples: pl.DataFrame
+    examples: Pieces
     refused: pl.DataFrame
 
 
@@ -66,34 +73,61 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
     format = choose_format(recipe.data)
     if format.name == "tagged":
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"answer": "tags"})})
-    read = _read(recipe.data, format, listener)
-    rows = {part: _make_examples(part, table, recipe.data, format, listener) for part, table in read.items()}
-    answers = pl.concat([part.examples["answer"] for part in rows.values()])
-    kind = answer_kind(answers, recipe.data.answer)
+    rows = _examples(recipe.data, format, listener)
+    kind = answer_kind(
+        chain.from_iterable(map(_answers, (part.examples for part in rows.values()))), recipe.data.answer
+    )
     parts = _split({part: each.examples for part, each in rows.items()}, recipe, kind)
     general = _general(recipe, parts["test"], listener)
     parts, leaks, dropped = _settle_leaks(parts, recipe.data)
-    edits = pl.concat([*(each.cleaned.edits for each in rows.values()), dropped])
+    edits = [*(each.cleaned.edits for each in rows.values()), dropped]
     refused = pl.concat([each.refused for each in rows.values()])
-    shown = edits.sample(min(SHOWN_EDITS, edits.height), seed=derive(recipe.seed, "edits") % 2**32)
-    gone, policy = int((edits["step"] == "leakage").sum()), recipe.data.leakage
     content = _manifest(recipe, format, rows, parts, kind)
-    content |= findings(shown, edits.height, refused, leaks, policy=policy, dropped=gone)
+    count = sum(each.height for each in edits)
+    content |= findings(
+        _shown(edits, recipe.seed), count, refused, leaks, policy=recipe.data.leakage, dropped=dropped.height
+    )
     if general is not None:
         content["general"] = {"rows": general.height, "sources": [source.path for source in recipe.forgetting.data]}
 
     def write(folder: Path) -> None:
-        for part, examples in parts.items():
-            _write(examples, folder / f"{part}.parquet")
+        for part, chosen in parts.items():
+            shown = leaks[part].ids if part in leaks and recipe.data.leakage == "report" else frozenset()
+            write_parquet((_flagged(piece, shown) for piece in chosen), folder / f"{part}.parquet", schema=_STORED)
         if general is not None:
-            _write(general, folder / f"{GENERAL}.parquet")
-        _write(edits, folder / "edits.parquet")
-        _write(refused, folder / "refused.parquet")
+            stored = [name for name in _STORED if name != "leaked"]
+            write_parquet((piece.select(stored) for piece in general), folder / f"{GENERAL}.parquet")
+        write_parquet(chain.from_iterable(edits), folder / "edits.parquet", schema=LOG)
+        write_parquet([refused], folder / "refused.parquet")
 
     return store_dataset(workspace, recipe, content, write, unit="rows", listener=listener, producer=producer)
 
 
-def _general(recipe: Recipe, test: pl.DataFrame, listener: Listener) -> pl.DataFrame | None:
+def _examples(data: Data, format: Format, listener: Listener) -> dict[Part, _Rows]:
+    """The examples of each part that has files of its own, training rows first."""
+    rows: dict[Part, _Rows] = {}
+    for part, table in _read(data, format, listener).items():
+        known = rows["train"].cleaned.known if "train" in rows else ()
+        rows[part] = _make_examples(part, table, data, format, known, listener)
+    return rows
+
+
+def _answers(rows: Iterable[pl.DataFrame]) -> Iterator[pl.Series]:
+    return (piece["answer"] for piece in rows)
+
+
+def _shown(edits: Sequence[Pieces], seed: int) -> pl.DataFrame:
+    """Some edits, each as likely as any other."""
+    total = sum(each.height for each in edits)
+    numbers = pl.int_range(total, eager=True).sample(min(SHOWN_EDITS, total), seed=derive(seed, "edits") % 2**32)
+    parts, start = [pl.DataFrame(schema=LOG)], 0
+    for each in edits:
+        parts.append(each.take(number - start for number in numbers if start <= number < start + each.height))
+        start += each.height
+    return pl.concat(parts)
+
+
+def _general(recipe: Recipe, test: Chosen, listener: Listener) -> Pieces | None:
     """The general rows of `forgetting.data`, in whatever format they are recognised by; none if there are no such.
 
     Raises:
@@ -102,15 +136,14 @@ def _general(recipe: Recipe, test: pl.DataFrame, listener: Listener) -> pl.DataF
     if not recipe.forgetting.data:
         return None
     data = Data(train=recipe.forgetting.data, max_unusable_share=recipe.data.max_unusable_share)
-    format = choose_format(data)
-    examples = _make_examples("train", _read(data, format, listener)["train"], data, format, listener).examples
+    examples = _examples(data, choose_format(data), listener)["train"].examples
     if leaked := find_leaks(test, examples).places:
         raise DataError(
             f"Rows of the test also stand among the general rows: {', '.join(leaked[:SHOWN_PLACES])}",
             where="forgetting.data",
             hint="Take them out: a model that learned them cannot be measured by them.",
         )
-    return examples.drop("prompt_key")
+    return examples
 
 
 def _read(data: Data, format: Format, listener: Listener) -> dict[Part, Table]:
@@ -130,16 +163,23 @@ def _read(data: Data, format: Format, listener: Listener) -> dict[Part, Table]:
             check_columns(source, carried, hint="A step asks for it.")
     names = short_names(files)
     tables = {part: read_table(each, format, carried, names=names, listener=listener) for part, each in sources.items()}
-    frames = distinct_ids([table.frame for table in tables.values()])
-    return {part: replace(tables[part], frame=frame) for part, frame in zip(tables, frames, strict=True)}
+    told_apart = distinct_ids([table.rows for table in tables.values()])
+    return {part: replace(tables[part], rows=rows) for part, rows in zip(tables, told_apart, strict=True)}
 
 
-def _make_examples(part: Part, table: Table, data: Data, format: Format, listener: Listener) -> _Rows:
+def _make_examples(
+    part: Part, table: Table, data: Data, format: Format, known: Sequence[Any], listener: Listener
+) -> _Rows:
     """Cleans the rows of a part and makes conversations of them; stops where too many cannot be used."""
     check_usable(part, table.total, table.refused, data.max_unusable_share)
-    listener(Stage("data", "progress", total=table.frame.height, unit="rows", note=f"cleaning {part}"))
-    cleaned = clean(table.frame, cast(tuple[StepConfig, ...], data.steps), format, held_out=part != "train")
-    examples, misfits = converse(cleaned.frame, format, data.answer, listener=listener)
+
+    def progress(done: int, steps: str) -> None:
+        note = f"cleaning {part}: {steps}"
+        listener(Stage("data", "progress", done=done, total=table.read, unit="rows", note=note))
+
+    steps = cast(tuple[StepConfig, ...], data.steps)
+    cleaned = clean(table.rows, steps, format, held_out=part != "train", known=known, progress=progress)
+    examples, misfits = converse(cleaned.rows, format, data.answer, listener=listener)
     refused = pl.concat([table.refused, cleaned.refused, misfits])
     check_usable(part, table.total, refused, data.max_unusable_share)
     if not examples.height:
@@ -147,40 +187,35 @@ def _make_examples(part: Part, table: Table, data: Data, format: Format, listene
     return _Rows(table, cleaned, examples, refused)
 
 
-def _split(examples: dict[Part, pl.DataFrame], recipe: Recipe, kind: AnswerKind) -> dict[Part, pl.DataFrame]:
+def _split(examples: dict[Part, Pieces], recipe: Recipe, kind: AnswerKind) -> dict[Part, Chosen]:
     """The three parts: files named in the recipe as they are, the others taken out of train."""
     settings, train = recipe.data.split, examples["train"]
-    homes = pl.Series(
-        split_rows(
-            train["prompt_key"].to_list(),
-            strata(train["answer"], kind),
-            settings,
-            parts=[part for part in HELD if part not in examples],
-            seed=recipe.seed,
-        ),
-        dtype=pl.String,
-    )
-    parts: dict[Part, pl.DataFrame] = {
-        part: examples[part] if part != "train" and part in examples else train.filter(homes == part) for part in PARTS
+    groups, _ = strata(list(_answers(train)), kind)
+    keys = np.concatenate([piece["prompt_key"].to_numpy().astype(np.bytes_) for piece in train])
+    drawn = [part for part in HELD if part not in examples]
+    homes = split_rows(keys, groups, settings, parts=drawn, seed=recipe.seed)
+    parts: dict[Part, Chosen] = {
+        part: Chosen.all_of(examples[part])
+        if part != "train" and part in examples
+        else Chosen(train, homes == HOMES.index(part))
+        for part in PARTS
     }
     check_test_rows(parts["test"].height, train.height, settings, given="test" in examples)
     return parts
 
 
-def _settle_leaks(
-    parts: dict[Part, pl.DataFrame], data: Data
-) -> tuple[dict[Part, pl.DataFrame], dict[Part, Leaks], pl.DataFrame]:
+def _settle_leaks(parts: dict[Part, Chosen], data: Data) -> tuple[dict[Part, Chosen], dict[Part, Leaks], Pieces]:
     """Looks for held-out texts in what the model learns from or is chosen by, and does what the recipe says.
 
     Returns:
-        The parts, `leaked` a column of each; what was found; the log of rows dropped.
+        The parts; what was found; the log of rows dropped.
     """
     # Validation rows choose the best checkpoint, so a test text must not stand among them either.
     leaks: dict[Part, Leaks] = {
-        "test": find_leaks(parts["test"], pl.concat([parts["train"], parts["validation"]])),
+        "test": find_leaks(parts["test"], chain(parts["train"], parts["validation"])),
         "validation": find_leaks(parts["validation"], parts["train"]),
     }
-    logs = [pl.DataFrame(schema=LOG)]
+    log = Pieces.of([pl.DataFrame(schema=LOG)])
     if data.leakage == "refuse":
         for part in HELD:
             refuse_leaks(part, leaks[part])
@@ -190,16 +225,18 @@ def _settle_leaks(
             "validation": leaks["test"].keys,
         }
         for part, keys in banned.items():
-            gone = pl.col("prompt_key").is_in(sorted(keys))
-            logs.append(_leak_log(parts[part].filter(gone)))
-            parts = parts | {part: parts[part].filter(~gone)}
+            left, gone = parts[part].without(keys)
+            for piece in gone:
+                log.add(_leak_log(piece))
+            parts = parts | {part: left}
         if not parts["train"].height:
             raise DataError("Every training row also stands among the held-out rows", where="data.train")
-    flagged: dict[Part, pl.DataFrame] = {}
-    for part, examples in parts.items():
-        ids = leaks[part].ids if part in leaks and data.leakage == "report" else frozenset()
-        flagged[part] = examples.with_columns(pl.col("id").is_in(sorted(ids)).alias("leaked")).drop("prompt_key")
-    return flagged, leaks, pl.concat(logs)
+    return parts, leaks, log
+
+
+def _flagged(piece: pl.DataFrame, leaked: frozenset[str]) -> pl.DataFrame:
+    """Examples as they are stored."""
+    return piece.with_columns(pl.col("id").is_in(sorted(leaked)).alias("leaked")).select(list(_STORED))
 
 
 def _leak_log(gone: pl.DataFrame) -> pl.DataFrame:
@@ -216,7 +253,7 @@ def _leak_log(gone: pl.DataFrame) -> pl.DataFrame:
 
 
 def _manifest(
-    recipe: Recipe, format: Format, rows: dict[Part, _Rows], parts: dict[Part, pl.DataFrame], kind: AnswerKind
+    recipe: Recipe, format: Format, rows: dict[Part, _Rows], parts: dict[Part, Chosen], kind: AnswerKind
 ) -> dict[str, Any]:
     """What was read, cleaned and split."""
     files = [asdict(file) | {"part": part} for part, each in rows.items() for file in each.table.files]
@@ -225,7 +262,7 @@ def _manifest(
         if part in rows:
             records = [one + other for one, other in zip(records, rows[part].cleaned.records, strict=True)]
     has_classes = kind in ("label", "tags")
-    counted = {part: count_labels(rows["answer"], kind) for part, rows in parts.items()} if has_classes else {}
+    counted = {part: count_labels(_answers(rows), kind) for part, rows in parts.items()} if has_classes else {}
     given = [part for part in HELD if part in rows]
     return {
         "seed": recipe.seed,
@@ -234,12 +271,12 @@ def _manifest(
         "answer_kind": kind,
         "labels": sorted(set().union(*counted.values())),
         "label_counts": counted,
-        "schema": {name: str(dtype) for name, dtype in parts["train"].schema.items()},
+        "schema": {name: str(kind) for name, kind in pl.DataFrame(schema=_STORED).schema.items()},
         "sources": [{"path": file.pop("name"), **file} for file in files],
         "counts": {
             "read": sum(each.table.total for each in rows.values()),
-            "recognised": sum(each.table.frame.height for each in rows.values()),
-            "clean": sum(each.cleaned.frame.height for each in rows.values()),
+            "recognised": sum(each.table.read for each in rows.values()),
+            "clean": sum(each.cleaned.rows.height for each in rows.values()),
             "usable": sum(each.examples.height for each in rows.values()),
             "kept": sum(examples.height for examples in parts.values()),
         },
@@ -248,7 +285,3 @@ def _manifest(
         "splits": {part: examples.height for part, examples in parts.items()},
         "split_note": split_note(given),
     }
-
-
-def _write(frame: pl.DataFrame, path: Path) -> None:
-    frame.write_parquet(path, compression="zstd", row_group_size=50_000, statistics=True)

@@ -5,13 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from tunewright.base.errors import DataError
 from tunewright.base.seeds import derive
 from tunewright.recipe.schema import Split
 
 HELD_OUT = ("test", "validation")
+HOMES = ("train", "validation", "test")
+
+Name = TypeVar("Name", str, int)
+Keys = npt.NDArray[np.bytes_]
+Codes = npt.NDArray[np.int32]
 
 
 def wanted_rows(setting: float, total: int) -> int:
@@ -19,16 +27,15 @@ def wanted_rows(setting: float, total: int) -> int:
     return round(setting * total) if setting < 1 else int(setting)
 
 
-def split_rows(
-    keys: Sequence[str], strata: Sequence[str], settings: Split, *, parts: Iterable[str], seed: int
-) -> list[str]:
-    """The part each row belongs to: `train`, `validation` or `test`.
+def split_rows(keys: Keys, strata: Codes, settings: Split, *, parts: Iterable[str], seed: int) -> npt.NDArray[np.int8]:
+    """The part each row belongs to, as its place in `HOMES`, shape (n,).
 
     Rows with one key stay together. Which are held out depends on the keys and the seed, and not on the rows' order.
 
     Args:
-        keys: For each row, what its cluster is called.
-        strata: For each row, the group whose share each part keeps; the first row speaks for its cluster.
+        keys: For each row, what its cluster is called, shape (n,).
+        strata: For each row, the number of the group whose share each part keeps, shape (n,); the lowest in a cluster
+            speaks for it.
         settings: How many rows to hold out.
         parts: Those of `test` and `validation` to take out of these rows.
         seed: The recipe's seed.
@@ -44,11 +51,20 @@ def split_rows(
             where="data.split",
             hint="Lower data.split.test and data.split.validation, or bring more rows.",
         )
-    clusters = _clusters(keys, strata, derive(seed, "split"))
-    home: dict[str, str] = {}
-    for part, rows in wanted.items():
-        _hold_out(clusters, rows, part, home)
-    return [home.get(key, "train") for key in keys]
+    if not sum(wanted.values()):
+        return np.zeros(len(keys), dtype=np.int8)
+    names, cluster, rows = np.unique(keys, return_inverse=True, return_counts=True)
+    # Where the rows of a cluster differ, the lowest group speaks for it: the rows' order must not matter.
+    stratum = np.full(len(names), np.iinfo(np.int32).max, dtype=np.int32)
+    np.minimum.at(stratum, cluster, strata)
+    order = _drawn(names, derive(seed, "split"))
+    clusters = _Clusters(rows[order].tolist(), stratum[order].tolist())
+    home = np.zeros(len(names), dtype=np.int8)
+    for part, count in wanted.items():
+        _hold_out(clusters, count, HOMES.index(part))
+    home[order] = clusters.home
+    found: npt.NDArray[np.int8] = home[cluster]
+    return found
 
 
 def check_test_rows(rows: int, total: int, settings: Split, *, given: bool) -> None:
@@ -79,51 +95,51 @@ def check_test_rows(rows: int, total: int, settings: Split, *, given: bool) -> N
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Cluster:
-    key: str
-    rows: int
-    stratum: str
+def _drawn(names: Keys, seed: int) -> npt.NDArray[np.int64]:
+    """The clusters in an order that only the seed and their names decide."""
+    mark = f"{seed}/".encode()
+    draws = np.array([hashlib.blake2b(mark + name, digest_size=16).digest() for name in names.tolist()], dtype="S16")
+    return np.argsort(draws, kind="stable")
 
 
-def _clusters(keys: Sequence[str], strata: Sequence[str], seed: int) -> list[_Cluster]:
-    """The clusters in an order that only the seed and the keys decide."""
-    rows = Counter(keys)
-    # Where the rows of a cluster differ, the smallest name speaks for it: the rows' order must not matter.
-    stratum: dict[str, str] = {}
-    for key, name in zip(keys, strata, strict=True):
-        stratum[key] = min(stratum.get(key, name), name)
-    drawn = {key: hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=16).digest() for key in rows}
-    return [_Cluster(key, rows[key], stratum[key]) for key in sorted(rows, key=drawn.__getitem__)]
+class _Clusters:
+    """Clusters in the order they are drawn.
+
+    Args:
+        rows: How many rows each has.
+        stratum: The group of each.
+    """
+
+    def __init__(self, rows: Sequence[int], stratum: Sequence[int]) -> None:
+        self.rows, self.stratum = rows, stratum
+        self.home = [0] * len(rows)
+        self.rows_in: Counter[int] = Counter()
+        for size, group in zip(rows, stratum, strict=True):
+            self.rows_in[group] += size
 
 
-def _hold_out(clusters: Sequence[_Cluster], wanted: int, part: str, home: dict[str, str]) -> None:
-    """Notes in `home` the clusters that make up a part."""
-    free = [cluster for cluster in clusters if cluster.key not in home]
-    left = Counter(cluster.stratum for cluster in free)
-    quota = apportion(wanted, Counter(dict.fromkeys(left, 0)) + _row_counts(clusters))
+def _hold_out(clusters: _Clusters, wanted: int, part: int) -> None:
+    """Notes the clusters that make up a part."""
+    rows, stratum, home = clusters.rows, clusters.stratum, clusters.home
+    left = Counter(group for group, at in zip(stratum, home, strict=True) if not at)
+    quota = apportion(wanted, clusters.rows_in)
     missing = wanted
     # First each stratum its share; then what clusters too large for a share left open; in both, some of each stratum
     # stays to be learned. Only then are strata used up.
     for shares, keep_one in ((True, True), (False, True), (False, False)):
-        for cluster in free:
-            room = min(missing, quota[cluster.stratum]) if shares else missing
-            if cluster.key in home or cluster.rows > room or (keep_one and left[cluster.stratum] == 1):
+        for place, group in enumerate(stratum):
+            if not missing:
+                return
+            room = min(missing, quota[group]) if shares else missing
+            if home[place] or rows[place] > room or (keep_one and left[group] == 1):
                 continue
-            home[cluster.key] = part
-            left[cluster.stratum] -= 1
-            quota[cluster.stratum] -= cluster.rows
-            missing -= cluster.rows
+            home[place] = part
+            left[group] -= 1
+            quota[group] -= rows[place]
+            missing -= rows[place]
 
 
-def _row_counts(clusters: Iterable[_Cluster]) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for cluster in clusters:
-        counts[cluster.stratum] += cluster.rows
-    return counts
-
-
-def apportion(wanted: int, sizes: Mapping[str, int]) -> dict[str, int]:
+def apportion(wanted: int, sizes: Mapping[Name, int]) -> dict[Name, int]:
     """Shares out a number in proportion to sizes, by largest remainder; ties go by name."""
     total = sum(sizes.values())
     exact = {name: wanted * size / total for name, size in sizes.items()}

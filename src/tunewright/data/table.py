@@ -1,4 +1,4 @@
-"""From sources to one frame of text columns, row ids, and the list of what could not be read."""
+"""From sources to rows of text columns, row ids, and the list of what could not be read."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tunewright.base.errors import DataError
@@ -16,6 +19,7 @@ from tunewright.base.events import Listener, Stage
 from tunewright.base.files import hash_file
 from tunewright.data.formats import Format
 from tunewright.data.frame import LINE, ROW_ID, SOURCE
+from tunewright.data.pieces import Pieces
 from tunewright.data.readers import find_files, read_rows
 from tunewright.data.rows import Fault, Row, as_text, parse_path, pick
 from tunewright.recipe.schema import Source
@@ -48,19 +52,21 @@ class Table:
     """What was read from the sources of one split.
 
     Args:
-        frame: Text columns and the reserved ones; see `data/frame.py`.
+        rows: Text columns and the reserved ones; see `data/frame.py`.
         refused: The records that could not be used (`row_id, source, line, stage, reason`); no id where unreadable.
         files: The files, in the order they were read.
+        read: How many rows there were; cleaning gives them up.
     """
 
-    frame: pl.DataFrame
+    rows: Pieces
     refused: pl.DataFrame
     files: tuple[SourceFile, ...]
+    read: int
 
     @property
     def total(self) -> int:
         """Records met, usable or not."""
-        return self.frame.height + self.refused.height
+        return self.read + self.refused.height
 
 
 def read_table(
@@ -71,7 +77,7 @@ def read_table(
     names: dict[Path, str],
     listener: Listener,
 ) -> Table:
-    """Reads sources into one frame; row ids are not yet told apart (`distinct_ids`).
+    """Reads sources; row ids are not yet told apart (`distinct_ids`).
 
     Args:
         sources: Where rows come from, in order.
@@ -83,29 +89,32 @@ def read_table(
     Raises:
         DataError: If a file is missing, empty or unreadable.
     """
-    frames: list[pl.DataFrame] = []
-    refused: list[dict[str, Any]] = []
+    rows = Pieces()
+    refused = [pl.DataFrame(schema=REFUSED)]
     counts: dict[str, list[int]] = {}
-    flat: list[dict[str, Any]] = []
-    for row in _rows(sources, names):
-        read = _flatten(row, format, carried)
-        count = counts.setdefault(row.file, [0, 0])
-        count[0] += 1
-        if "reason" in read:
-            count[1] += 1
-            refused.append(read["reason"])
-            continue
-        flat.append(read)
-        if len(flat) == _CHUNK_ROWS:
-            frames.append(_frame(flat))
-            flat = []
-            done = sum(total for total, _ in counts.values())
-            listener(Stage("data", "progress", done=done, unit="rows", note="reading"))
-    frames.append(_frame(flat))
+    for some in _batches(_rows(sources, names)):
+        good, bad = [], []
+        for row in some:
+            read = _flatten(row, format, carried)
+            count = counts.setdefault(row.file, [0, 0])
+            count[0] += 1
+            if "reason" in read:
+                count[1] += 1
+                bad.append(read["reason"])
+            else:
+                good.append(read)
+        rows.add(_frame(good))
+        refused.append(pl.DataFrame(bad, schema=REFUSED))
+        done = sum(total for total, _ in counts.values())
+        listener(Stage("data", "progress", done=done, unit="rows", note="reading"))
     paths = dict.fromkeys(file for source in sources for file in find_files(source))
     files = tuple(SourceFile(names[file], hash_file(file), file.stat().st_size, *counts[names[file]]) for file in paths)
-    frame = pl.concat(frames, how="diagonal", rechunk=True)
-    return Table(frame, pl.DataFrame(refused, schema=REFUSED), files)
+    return Table(rows, pl.concat(refused), files, rows.height)
+
+
+def _batches(rows: Iterator[Row | Fault]) -> Iterator[list[Row | Fault]]:
+    while some := list(islice(rows, _CHUNK_ROWS)):
+        yield some
 
 
 def _rows(sources: Iterable[Source], names: dict[Path, str]) -> Iterator[Row | Fault]:
@@ -143,18 +152,34 @@ def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
     )
 
 
-def distinct_ids(frames: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
-    """The frames with row ids that no two rows share: the n-th of several equal records has `-n` behind its id.
+def distinct_ids(tables: Sequence[Pieces]) -> list[Pieces]:
+    """The rows with ids that no two share: the n-th of several equal records has `-n` behind its id.
 
-    Which of several equal records gets which number does not matter, so ids stay stable under reordering.
+    Which of several equal records gets which number does not matter, so ids stay stable under reordering. The rows
+    given are given up.
     """
-    ids = pl.concat([frame[ROW_ID].cast(pl.String) for frame in frames]).to_frame(ROW_ID)
-    number = pl.int_range(1, pl.len() + 1).over(ROW_ID)
-    told_apart = ids.select(
-        pl.when(number == 1).then(ROW_ID).otherwise(pl.concat_str(ROW_ID, pl.lit("-"), number.cast(pl.String)))
-    ).to_series()
-    result, at = [], 0
-    for frame in frames:
-        result.append(frame.with_columns(told_apart.slice(at, frame.height).alias(ROW_ID)))
-        at += frame.height
-    return result
+    ids = np.concatenate([np.empty(0, np.uint64), *(_numbers(piece[ROW_ID]) for rows in tables for piece in rows)])
+    values, counts = np.unique(ids, return_counts=True)
+    repeated = values[counts > 1]
+    if not len(repeated):
+        return list(tables)
+    seen: dict[int, int] = {}
+    return [_told_apart(rows, repeated, seen) for rows in tables]
+
+
+def _numbers(ids: pl.Series) -> npt.NDArray[np.uint64]:
+    """Row ids, which are hexadecimal, as numbers."""
+    return np.array([int(row_id, 16) for row_id in ids], dtype=np.uint64)
+
+
+def _told_apart(rows: Pieces, repeated: npt.NDArray[np.uint64], seen: dict[int, int]) -> Pieces:
+    told = Pieces.of([pl.DataFrame(schema=rows.schema)])
+    for piece in rows:
+        numbers, ids = _numbers(piece[ROW_ID]), piece[ROW_ID].to_list()
+        for place in np.flatnonzero(np.isin(numbers, repeated)).tolist():
+            number = seen[int(numbers[place])] = seen.get(int(numbers[place]), 0) + 1
+            if number > 1:
+                ids[place] = f"{ids[place]}-{number}"
+        told.add(piece.with_columns(pl.Series(ROW_ID, ids, dtype=pl.String)))
+    rows.discard()
+    return told

@@ -224,7 +224,7 @@ def _cleaned(cells: Mapping[str, str], recipe: Recipe) -> dict[str, str]:
     """The cells after the recipe's steps, as far as those work on these columns. A step that drops rows drops none."""
     import polars as pl
 
-    from tunewright.base.plugins import STEPS
+    from tunewright.data.clean import clean_frame
     from tunewright.data.frame import LINE, ROW_ID, SOURCE, ColumnsConfig, StepConfig
 
     columns = tuple(cells)
@@ -238,6 +238,6 @@ def _cleaned(cells: Mapping[str, str], recipe: Recipe) -> dict[str, str]:
             bound = bound.model_copy(update={"columns": tuple(name for name in bound.columns if name in columns)})
         if not bound.needed() or not set(bound.needed()) <= set(columns):
             continue
-        cleaned = STEPS.call(bound.plugin, "apply", frame, bound).frame
+        cleaned = clean_frame(frame, bound).frame
         frame = cleaned if cleaned.height else frame
     return {name: frame[name][0] or "" for name in columns}

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from tunewright.base.errors import DataError, ModelError
 from tunewright.base.files import hash_value
 from tunewright.models.plain_text import PlainText
+from tunewright.models.tokenising import Tokeniser
 from tunewright.models.tool_calls import Plain, ToolCall, write_answer, written_out
 
 Tools = Sequence[Mapping[str, Any]]  # definitions, as OpenAI's API takes them
@@ -79,6 +80,7 @@ class ChatFormat:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self._tokens = Tokeniser(tokenizer)
         self.stop_ids = self._find_stop_ids()
 
     @property
@@ -205,13 +207,13 @@ class ChatFormat:
             end = self._end_of_answer(answer, message)
             self._append(tokens, learned, answer[:end], message.weight)
             text = before + answer[:end]
-        whole = self.text(messages, tools, open_end=open_end)
         if open_end or not messages or messages[-1].role != "assistant":
+            whole = self.text(messages, tools, open_end=open_end)
             self._append(tokens, learned, self._rest(whole, text), 0.0)
         return Rendered(tokens, learned)
 
     def _append(self, tokens: list[int], learned: list[float], text: str, weight: float) -> None:
-        ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids = self._tokens.ids(text)
         tokens.extend(ids)
         learned.extend([weight] * len(ids))
 

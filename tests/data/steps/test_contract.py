@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewright.base.plugins import STEPS
+from tunewright.data.clean import clean_frame, surveys
 from tunewright.data.frame import EDITS, LINE, ROW_ID, SOURCE, StepConfig, StepResult
 
 SETTINGS: dict[str, list[dict[str, Any]]] = {
@@ -54,11 +55,25 @@ def test_contract(name: str, case: dict[str, Any] | None, rows: list[tuple[str |
         }
     )
     bound = config.bind(["text"], ["label"])
-    first: StepResult = STEPS.call(name, "apply", frame, bound)
+    first = clean_frame(frame, bound)
     _check_log(frame, first)
-    second: StepResult = STEPS.call(name, "apply", first.frame, bound)
+    second = clean_frame(first.frame, bound)
     assert second.edits.is_empty()
     assert second.frame.equals(first.frame)
+    _check_cut(frame, bound, first)
+
+
+def _check_cut(frame: pl.DataFrame, config: StepConfig, whole: StepResult) -> None:
+    """Cut after each second row, the step finds, changes and drops the same."""
+    pieces = list(frame.iter_slices(2)) or [frame]
+    known = (STEPS.call(config.plugin, "survey", pieces, config),) if surveys(config) else ()
+    parts: list[StepResult] = [STEPS.call(config.plugin, "apply", piece, config, *known) for piece in pieces]
+    assert pl.concat([part.frame for part in parts]).equals(whole.frame)
+    order = ["row_id", "field"]
+    assert pl.concat([part.edits for part in parts]).sort(order).equals(whole.edits.sort(order))
+    assert frozenset[str]().union(*(part.unusable for part in parts)) == whole.unusable
+    for name in whole.findings:
+        assert sum(part.findings[name] for part in parts) == whole.findings[name]
 
 
 def _check_log(before: pl.DataFrame, result: StepResult) -> None:

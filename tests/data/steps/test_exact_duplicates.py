@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.data.steps.frames import frame_of
+from tunewright.data.clean import clean_frame
 from tunewright.data.frame import ROLES, ROW_ID
-from tunewright.data.steps.exact_duplicates import Config, apply
+from tunewright.data.steps.exact_duplicates import Config
 
 FRAME = frame_of(
     text=["Hi  there", "hi THERE", "Other", "ｏther", "other", None, " ", "Straße", "STRASSE"],
@@ -24,14 +25,14 @@ FRAME = frame_of(
 )
 def test_conflicts(conflicts: str, kept: list[str], unusable: set[str]) -> None:
     config = Config.model_validate({"conflicts": conflicts}).bind(["text"], ["label"])
-    result = apply(FRAME, config)
+    result = clean_frame(FRAME, config)
     assert result.frame[ROW_ID].to_list() == kept
     assert result.unusable == unusable
     assert (result.findings["conflicting_texts"], result.findings["conflicting_rows"]) == (1, 3)
 
 
 def test_reasons_name_the_row_that_stays() -> None:
-    edits = apply(FRAME, Config().bind(["text"], ["label"])).edits
+    edits = clean_frame(FRAME, Config().bind(["text"], ["label"])).edits
     assert edits["reason"].to_list() == [
         "repeats f:1",
         *["2 different answers to this text, first at f:3"] * 3,
@@ -41,4 +42,4 @@ def test_reasons_name_the_row_that_stays() -> None:
 
 def test_conversations_with_other_speakers_are_no_duplicates() -> None:
     frame = frame_of(**{"messages[0].content": ["a", "a"], "answer": ["b", "b"], ROLES: ["user:0", "system:0"]})
-    assert apply(frame, Config().bind(["messages[0].content"], ["answer"])).edits.is_empty()
+    assert clean_frame(frame, Config().bind(["messages[0].content"], ["answer"])).edits.is_empty()

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
 from tunewright.data.folding import text_key
-from tunewright.data.frame import LINE, ROLES, ROW_ID, SOURCE, ColumnsConfig, StepResult, check_columns, drop
+from tunewright.data.frame import (
+    LINE,
+    ROLES,
+    ROW_ID,
+    SOURCE,
+    ColumnsConfig,
+    StepResult,
+    check_columns,
+    drop,
+    row_key,
+)
 
 
 class Config(ColumnsConfig):
@@ -34,44 +46,88 @@ class Config(ColumnsConfig):
         return (*self.columns, *self.answer)
 
 
-def apply(frame: pl.DataFrame, config: Config) -> StepResult:
-    """Keeps the first of each set of equal records. Rows whose compared columns are all empty are left alone."""
-    check_columns(frame, config.needed(), config.name)
-    compared = [*config.columns, *([ROLES] if ROLES in frame.columns else [])]
-    filled = pl.any_horizontal(pl.col(name).str.strip_chars().str.len_chars() > 0 for name in config.columns)
-    keys = frame.select(
-        ROW_ID,
-        _key(frame, compared).alias("text"),
-        _key(frame, config.answer).alias("answer"),
-        pl.concat_str(pl.col(SOURCE), pl.lit(":"), pl.col(LINE).cast(pl.String)).alias("place"),
-        filled.fill_null(False).alias("filled"),
-    )
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What stands more than once.
+
+    Args:
+        rows: A row for each record that shares its text with another: `row` (see `frame.row_key`), `reason` (why it
+            goes, null where it stays), `repeats`, `gone` (for contradicting another), `conflict`, `opens` (the first of
+            those that contradict each other).
+    """
+
+    rows: pl.DataFrame
+
+
+def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
+    """Finds the records that share a text. Holds some 40 bytes a row."""
+    keys = pl.concat([_keys(piece, config) for piece in pieces])
+    shared = keys.filter(pl.col("filled") & (pl.len().over("text", "more") > 1))
+    texts = ("text", "more")
     # One row is kept for each text, or, where conflicting answers may stay, for each text and answer.
-    group = ("text", "answer") if config.conflicts == "keep" else ("text",)
-    keys = keys.with_columns(
-        (pl.col("filled") & (pl.col("answer").n_unique().over("text") > 1)).alias("conflict"),
-        pl.col("answer").n_unique().over("text").cast(pl.String).alias("answers"),
-        pl.first(ROW_ID, "place").over(*group).name.prefix("kept_"),
+    group = (*texts, "answer") if config.conflicts == "keep" else texts
+    first = pl.struct("source", "line").first().over(*group)
+    shared = shared.with_columns(
+        (pl.col("answer").n_unique().over(*texts) > 1).alias("conflict"),
+        pl.col("answer").n_unique().over(*texts).cast(pl.String).alias("answers"),
+        (pl.int_range(pl.len()).over(*group) > 0).alias("later"),
+        (pl.int_range(pl.len()).over(*texts) == 0).alias("opens"),
+        pl.concat_str(first.struct["source"].cast(pl.String), pl.lit(":"), first.struct["line"]).alias("kept"),
     )
-    later = pl.col("filled") & (pl.col(ROW_ID) != pl.col(f"kept_{ROW_ID}"))
+    later = pl.col("later")
     if config.conflicts == "keep":
         contradicts, repeats = pl.lit(False), later
     else:
         contradicts = pl.col("conflict") & (later if config.conflicts == "keep_first" else pl.lit(True))
         repeats = later & ~pl.col("conflict")
-    against = pl.col("answers") + " different answers to this text, first at " + pl.col("kept_place")
-    reason = pl.when(contradicts).then(against).otherwise(pl.when(repeats).then("repeats " + pl.col("kept_place")))
-    told = keys.select("text", "conflict", reason.alias("reason"), repeats.alias("repeats"), contradicts.alias("gone"))
+    against = pl.col("answers") + " different answers to this text, first at " + pl.col("kept")
+    reason = pl.when(contradicts).then(against).otherwise(pl.when(repeats).then("repeats " + pl.col("kept")))
+    return Known(
+        shared.select(
+            "row",
+            reason.alias("reason"),
+            repeats.alias("repeats"),
+            contradicts.alias("gone"),
+            "conflict",
+            (pl.col("opens") & pl.col("conflict")).alias("opens"),
+        )
+    )
+
+
+def apply(frame: pl.DataFrame, config: Config, known: Known) -> StepResult:
+    """Keeps the first of each set of equal records. Rows whose compared columns are all empty are left alone."""
+    told = frame.select(row_key().alias("row")).join(known.rows, on="row", how="left", maintain_order="left")
     kept, edits = drop(frame, told["reason"])
     findings = {
         "duplicates": int(told["repeats"].sum()),
-        "conflicting_texts": told.filter("conflict")["text"].n_unique(),
+        "conflicting_texts": int(told["opens"].sum()),
         "conflicting_rows": int(told["conflict"].sum()),
     }
-    unusable = frame[ROW_ID].filter(told["gone"])
+    unusable = frame[ROW_ID].filter(told["gone"].fill_null(False))
     return StepResult(kept, edits, findings, frozenset(unusable))
 
 
-def _key(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
+def _keys(frame: pl.DataFrame, config: Config) -> pl.DataFrame:
+    """What tells whether rows are the same, and where they stand."""
+    check_columns(frame, config.needed(), config.name)
+    compared = [*config.columns, *([ROLES] if ROLES in frame.columns else [])]
+    filled = pl.any_horizontal(pl.col(name).str.strip_chars().str.len_chars() > 0 for name in config.columns)
+    text, more = _halves(frame, compared)
+    answer, _ = _halves(frame, config.answer)
+    return frame.select(
+        row_key().alias("row"),
+        text.alias("text"),
+        more.alias("more"),
+        answer.alias("answer"),
+        pl.col(SOURCE).cast(pl.Categorical).alias("source"),
+        pl.col(LINE).alias("line"),
+        filled.fill_null(False).alias("filled"),
+    )
+
+
+def _halves(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.Series, pl.Series]:
+    """The two halves of each row's text key."""
     rows = frame.select(columns).iter_rows() if columns else [()] * frame.height
-    return pl.Series([text_key(row) for row in rows], dtype=pl.String)
+    keys = b"".join(bytes.fromhex(text_key(row)) for row in rows)
+    halves = np.frombuffer(keys, dtype=np.uint64).reshape(-1, 2)
+    return pl.Series(halves[:, 0].copy()), pl.Series(halves[:, 1].copy())
