@@ -21,7 +21,10 @@ frames = st.lists(
 
 def made(parts: list[tuple[list[int], str]]) -> list[pl.DataFrame]:
     """Frames with one column in common and one of their own."""
-    return [pl.DataFrame({"n": pl.Series(rows, dtype=pl.Int64), own: pl.Series(rows) * 2}) for rows, own in parts]
+    return [
+        pl.DataFrame({"n": pl.Series(rows, dtype=pl.Int64), own: pl.Series([2 * row for row in rows], dtype=pl.Int64)})
+        for rows, own in parts
+    ]
 
 
 @given(parts=frames, spills=st.booleans())
@@ -32,7 +35,7 @@ def test_rows_come_out_as_they_went_in(parts: list[tuple[list[int], str]], spill
         if spills:
             patch.setattr(module, "HELD_BYTES", 1)
             patch.setattr(module, "_LEAST_BYTES", 40)
-        given_frames = [frame.cast(pl.Int64) for frame in made(parts)]
+        given_frames = made(parts)
         rows = Pieces.of(given_frames)
         wanted = pl.concat(given_frames, how="diagonal")
         assert rows.whole().equals(wanted)

@@ -101,7 +101,8 @@ class NearIndex:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for file in (self._words, *self._bands):
+        self._words.close()
+        for file in self._bands:
             file.close()
         self._folder.cleanup()
 
@@ -121,7 +122,8 @@ class NearIndex:
     def near(self, threshold: float, rank: Integers) -> Near:
         """Which texts are near copies of better ones; as `near_copies`."""
         with disk_guard(Path(self._folder.name)):
-            for file in (self._words, *self._bands):
+            self._words.flush()
+            for file in self._bands:
                 file.flush()
         alive = np.concatenate(self._filled)
         kept_by = np.full(len(alive), -1, dtype=np.int64)
@@ -278,7 +280,7 @@ def _candidates(
         order = living[np.argsort(keys[living], kind="stable")]
         same = keys[order][1:] == keys[order][:-1]
         # Texts alone in their bucket pair with nobody.
-        order = order[np.append(same, False) | np.append(False, same)]
+        order = order[(np.append(same, False) | np.append(False, same))[: len(order)]]
         edges = np.flatnonzero(np.diff(keys[order])) + 1
         bounds = np.concatenate([[0], edges, [len(order)]])
         width = np.diff(bounds)

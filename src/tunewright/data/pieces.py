@@ -63,7 +63,7 @@ class Pieces:
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         for file in self._files:
-            for piece in self._aligned(pl.read_ipc(file, memory_map=False)).iter_slices(PIECE_ROWS):
+            for piece in self._aligned(pl.read_ipc(file)).iter_slices(PIECE_ROWS):
                 yield piece
         for piece in tuple(self._held):
             yield self._aligned(piece)
