@@ -145,7 +145,7 @@ def _telling_field(answers: Sequence[pl.Series]) -> str | None:
     return next(few, None)
 
 
-def count_labels(answers: Iterable[pl.Series], kind: AnswerKind = "label") -> dict[str, int]:
+def count_labels(answers: Iterable[Iterable[str]], kind: AnswerKind = "label") -> dict[str, int]:
     """How often each label stands there, sorted by label; of tags each word's."""
     counts: Counter[str] = Counter()
     for some in answers:

@@ -47,12 +47,17 @@ class Near:
     Args:
         kept_by: For each text the better one it is near to, or -1 where it stays; shape (n,).
         similarity: The Jaccard similarity of the two, 0 where it stays; shape (n,).
-        crowded: Which texts stand in buckets too wide to compare every pair of, shape (n,): near ones may be left.
+        crowd: Which texts stand in buckets too wide to compare every pair of, shape (n,): near ones may be left.
     """
 
     kept_by: Integers
     similarity: npt.NDArray[np.float64]
-    crowded: npt.NDArray[np.bool_]
+    crowd: npt.NDArray[np.bool_]
+
+    @property
+    def crowded(self) -> int:
+        """How many stand in such buckets."""
+        return int(self.crowd.sum())
 
 
 def near_copies(
@@ -121,11 +126,7 @@ class NearIndex:
 
     def near(self, threshold: float, rank: Integers) -> Near:
         """Which texts are near copies of better ones; as `near_copies`."""
-        with disk_guard(Path(self._folder.name)):
-            self._words.flush()
-            for file in self._bands:
-                file.flush()
-        alive = np.concatenate(self._filled)
+        alive = self._flushed()
         kept_by = np.full(len(alive), -1, dtype=np.int64)
         similarity = np.zeros(len(alive))
         while True:
@@ -136,6 +137,26 @@ class NearIndex:
             alive[gone] = False
             if not crowded.any() or not len(gone):
                 return Near(kept_by, similarity, crowded)
+
+    def nearest(self, threshold: float, first: int) -> Near:
+        """For each of the first texts the nearest of the others, where there is a near one; as `nearest`."""
+        filled = self._flushed()
+        pairs, crowd = _across(map(_read_band, self._bands), first, filled)
+        value = _similarities(self._words, pairs)
+        kept_by, similarity = np.full(first, -1, dtype=np.int64), np.zeros(first)
+        order = np.lexsort((-pairs[:, 1], value))  # the nearest last, of equally near ones the first
+        order = order[value[order] >= threshold]
+        text, other = pairs[order].T
+        kept_by[text], similarity[text] = other - first, value[order]
+        return Near(kept_by, similarity, crowd)
+
+    def _flushed(self) -> npt.NDArray[np.bool_]:
+        """Which texts have a word; all of them can be read from now on."""
+        with disk_guard(Path(self._folder.name)):
+            self._words.flush()
+            for file in self._bands:
+                file.flush()
+        return np.concatenate(self._filled)
 
 
 class _Words:
@@ -180,42 +201,31 @@ def nearest(texts: Sequence[str], others: Sequence[str], *, threshold: float) ->
         `kept_by` is a position in `others`, or -1; `crowded` counts the texts that share a band with so many others
         that not all of these were compared.
     """
-    ours, theirs = ([words_of(text) for text in side] for side in (texts, others))
-    sizes = (len(ours), len(theirs))
-    kept_by, similarity = np.full(sizes[0], -1, dtype=np.int64), np.zeros(sizes[0])
-    if not all(sizes):
-        return Near(kept_by, similarity, 0)
-    bands = np.concatenate(
-        [
-            _band_keys(*shingles(side[at : at + _CHUNK_TEXTS]))
-            for side in (ours, theirs)
-            for at in range(0, len(side), _CHUNK_TEXTS)
-        ],
-        axis=1,
-    )
-    pairs, crowded = _across(bands, sizes, np.array([bool(text) for text in [*ours, *theirs]], dtype=bool))
-    value = _similarities([*ours, *theirs], pairs)
-    order = np.lexsort((-pairs[:, 1], value))  # the nearest last, of equally near ones the first
-    order = order[value[order] >= threshold]
-    text, other = pairs[order].T
-    kept_by[text], similarity[text] = other - sizes[0], value[order]
-    return Near(kept_by, similarity, crowded)
+    with NearIndex() as index:
+        index.add(texts)
+        index.add(others)
+        return index.nearest(threshold, len(texts))
 
 
-def _across(bands: Hashes, sizes: tuple[int, int], filled: npt.NDArray[np.bool_]) -> tuple[Integers, int]:
-    """Pairs (text, other) that share a band, shape (P, 2); how many texts share one with too many to compare all."""
-    ours, theirs = np.flatnonzero(filled[: sizes[0]]), np.flatnonzero(filled[sizes[0] :]) + sizes[0]
-    found: list[Integers] = []
-    crowded: set[int] = set()
+def _across(
+    bands: Iterable[Hashes], first: int, filled: npt.NDArray[np.bool_]
+) -> tuple[Integers, npt.NDArray[np.bool_]]:
+    """Pairs of one of the first texts and one of the others that share a band, shape (P, 2).
+
+    Also which of the first share one with too many to compare all, shape (first,).
+    """
+    ours, theirs = np.flatnonzero(filled[:first]), np.flatnonzero(filled[first:]) + first
+    crowded = np.zeros(first, dtype=bool)
+    numbers = np.empty(0, dtype=np.int64)
     for keys in bands:
         order = theirs[np.argsort(keys[theirs], kind="stable")]
         left, right = (np.searchsorted(keys[order], keys[ours], side=side) for side in ("left", "right"))
         width = np.minimum(right - left, _WIDE)
-        crowded.update(ours[right - left > _WIDE].tolist())
+        crowded[ours[right - left > _WIDE]] = True
         offset = np.arange(width.sum()) - np.repeat(np.cumsum(width) - width, width)
-        found.append(np.stack([np.repeat(ours, width), order[np.repeat(left, width) + offset]], axis=1))
-    numbers = np.unique(np.concatenate([pairs[:, 0] * len(filled) + pairs[:, 1] for pairs in found]))
-    return np.stack([numbers // len(filled), numbers % len(filled)], axis=1), len(crowded)
+        pairs = np.repeat(ours, width) * len(filled) + order[np.repeat(left, width) + offset]
+        numbers = np.unique(np.concatenate([numbers, pairs]))
+    return np.stack([numbers // len(filled), numbers % len(filled)], axis=1), crowded
 
 
 def words_of(text: str) -> str:

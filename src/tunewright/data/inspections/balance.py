@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from tunewright.base.plugins import PluginConfig
-from tunewright.data.conversations import count_labels
+from tunewright.data.answers import count_labels
 from tunewright.data.quality.inspection import WORST, Bars, Case, Inspection, Verdict, counted
 from tunewright.data.quality.view import View
 
@@ -32,7 +32,7 @@ def inspect(view: View, config: Config) -> Inspection | None:
     """
     if view.kind not in ("label", "tags"):
         return None
-    counts = count_labels((answer for answer in view.data.answers if answer), view.kind)
+    counts = count_labels([[answer for answer in view.data.answers if answer]], view.kind)
     sizes = sorted(counts.values())
     total, ratio = sum(sizes), sizes[-1] / sizes[0]
     effective = math.exp(-sum(size / total * math.log(size / total) for size in sizes))
@@ -79,7 +79,7 @@ def _unseen(view: View, counts: dict[str, int]) -> dict[str, list[str]]:
     held = [answer for rows in view.held_out for answer in rows.answers if answer]
     if not held:
         return {"only_data": [], "only_held_out": []}
-    measured = count_labels(held, "tags" if view.kind == "tags" else "label")
+    measured = count_labels([held], "tags" if view.kind == "tags" else "label")
     return {
         "only_data": sorted(set(counts) - set(measured)),
         "only_held_out": sorted(set(measured) - set(counts)),

@@ -17,8 +17,8 @@ import polars as pl
 from tunewright.base.errors import DataError
 from tunewright.base.events import Listener, Stage, ignore
 from tunewright.base.seeds import derive
+from tunewright.data.answers import AnswerKind, answer_kind
 from tunewright.data.columns import Column, cells, columns_in, pick_sides
-from tunewright.data.conversations import AnswerKind, answer_kind
 from tunewright.data.dataset import Dataset, Part
 from tunewright.data.documents import TEXT, is_plain, read_documents
 from tunewright.data.formats import ANSWER, ConversationFormat, TemplateFormat, choose_format
@@ -269,4 +269,4 @@ def kind_of(rows: Rows, declared: str = "auto") -> AnswerKind:
         return "document"
     if declared in ("auto", "label", "tags") and answers.n_unique() == 1:
         return "label"  # which training refuses; an inspection says so instead
-    return answer_kind(answers, declared)
+    return answer_kind([answers], declared)

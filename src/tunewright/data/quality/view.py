@@ -14,7 +14,7 @@ import polars as pl
 
 from tunewright.base.events import Listener, Stage, ignore
 from tunewright.base.seeds import derive
-from tunewright.data.conversations import AnswerKind
+from tunewright.data.answers import AnswerKind
 from tunewright.data.folding import fold
 from tunewright.data.frame import LINE, RESERVED, SOURCE
 from tunewright.data.near import Integers, Near, near_copies, words_of

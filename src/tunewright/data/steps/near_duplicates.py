@@ -93,7 +93,7 @@ def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
             ).to_series(),
         }
     )
-    flags = pl.DataFrame({"keeps": np.bincount(better, minlength=rows.height) > 0, "crowded": near.crowded})
+    flags = pl.DataFrame({"keeps": np.bincount(better, minlength=rows.height) > 0, "crowded": near.crowd})
     told = rows.select("row").hstack(flags).with_row_index("number").with_columns(pl.col("number").cast(pl.Int64))
     told = told.join(reason, on="number", how="left", maintain_order="left")
     noted = pl.col("reason").is_not_null() | pl.col("keeps") | pl.col("crowded")
