@@ -152,3 +152,4 @@ def test_the_lists_are_reduced_to_words_and_name_each_group_once() -> None:
     each = [term for groups in TERMS.values() for terms in groups.values() for term in terms]
     assert all(term == words_of(term) for term in each)
     assert len(each) == len(set(each))
+    assert max(term.count(" ") for term in each) == 1  # what is looked for are words and pairs of them
