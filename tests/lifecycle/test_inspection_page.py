@@ -14,7 +14,7 @@ from tunewright.lifecycle.report.inspection import render_inspection
 from tunewright.lifecycle.report.inspection_charts import draw
 
 NOW = datetime(2026, 3, 1, 14, 5, tzinfo=UTC)
-NASTY = "<script>alert(\"x\")</script> & 'quoted' {{ braces }} \ud800"
+NASTY = "<script>alert(\"x\")</script> & 'quoted' {{ braces }}"
 
 
 class Page(HTMLParser):
