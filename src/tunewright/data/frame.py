@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import polars as pl
 from pydantic import Field
 
 from tunewright.base.errors import DataError, did_you_mean
+from tunewright.base.events import Listener, ignore
 from tunewright.base.plugins import PluginConfig
 
 ROW_ID = "_row_id"
@@ -66,6 +68,10 @@ class StepConfig(PluginConfig):
     def needed(self) -> tuple[str, ...]:
         """The columns that the settings name."""
         return ()
+
+    def at(self, cache: Path, listener: Listener = ignore) -> Self:
+        """The settings in a workspace whose cache is there; steps that use models find them in it."""
+        return self
 
 
 class ColumnsConfig(StepConfig):

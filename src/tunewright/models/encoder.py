@@ -80,3 +80,11 @@ class Encoder:
                 mean_BD = (hidden_BTD * mask_BT1).sum(1) / mask_BT1.sum(1).clamp(min=1e-9)
                 vectors[chosen] = torch.nn.functional.normalize(mean_BD, dim=-1).numpy()
         return vectors
+
+    def beyond(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than the encoder reads: its vector says what its beginning means."""
+        if not texts:
+            return []
+        with quiet():  # it would warn of long texts, which are what is looked for
+            token_ids = self._tokenizer(list(texts))["input_ids"]
+        return [len(tokens) > self._max_tokens for tokens in token_ids]
