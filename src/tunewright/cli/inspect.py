@@ -100,9 +100,9 @@ def show_report(report: Report, html: Path | None) -> None:
     if view.data.drawn:
         console.print(Text(f"{len(view.data):,} rows were drawn; counts below are of these.", style="yellow"))
     console.print(_table(report))
-    for found in report.inspections.values():
+    for name, found in report.inspections.items():
         if found.advice and found.verdict != "good":
-            console.print(Text.assemble((f"{found.title}: ", "bold"), found.advice))
+            console.print(Text.assemble((f"{name}: ", "bold"), found.advice))
     for name, lacks in report.not_run.items():
         console.print(Text(f"{name}: not measured. {lacks.reason}. {lacks.advice}".strip(), style="dim"))
     _next(report, html)
