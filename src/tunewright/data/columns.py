@@ -202,5 +202,6 @@ def contacts(column: Column) -> dict[str, int]:
 
     ids = [str(number) for number in range(len(column.texts))]
     frame = pl.DataFrame({ROW_ID: ids, column.name: list(column.texts)})
-    found = redact.apply(frame, redact.Config(columns=(column.name,))).findings
-    return {kind: found[f"{kind}s"] for kind in ("email", "phone") if found[f"{kind}s"]}
+    kinds = ("email", "phone")
+    found = redact.apply(frame, redact.Config(columns=(column.name,), kinds=kinds)).findings
+    return {kind: found[redact.counted(kind)] for kind in kinds if found[redact.counted(kind)]}

@@ -154,6 +154,17 @@ class Data(Section):
         "system message stays if it can), drop their end, or make several rows of each. All are counted.",
     )
 
+    @model_validator(mode="after")
+    def _sealed_first(self) -> Data:
+        seals = [getattr(step, "seals", False) for step in self.steps]
+        for before, (step, sealed) in enumerate(zip(self.steps, seals, strict=True)):
+            if sealed and not all(seals[:before]):
+                raise ValueError(
+                    f"data.steps: '{step.plugin}' seals what stood there before, and the log of the step in front of "
+                    "it would keep that readable: put it first, or set its ledger to keep"
+                )
+        return self
+
 
 # Larger pieces than this are no quicker on a processor (docs/performance.md).
 LARGEST_BUDGET = 2048

@@ -19,7 +19,7 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     "exact_duplicates": [{}, {"conflicts": "keep_first"}, {"conflicts": "keep"}],
     "near_duplicates": [{}, {"answers": "any", "threshold": 0.5}],
     "iso_dates": [{"columns": ["text"], "on_error": what, "order": "dmy"} for what in ("keep", "null", "drop")],
-    "redact": [{}, {"region": "US"}, {"kinds": ["phone"], "region": "DE"}],
+    "redact": [{}, {"region": "US"}, {"kinds": ["phone"], "region": "DE"}, {"keep": ["bob"]}],
     "require": [{"columns": ["text", "label"]}],
     "map_values": [
         {"column": "text", "mapping": {"Kaputt": "broken", "defekt": "broken"}, "unknown": what}
@@ -32,6 +32,8 @@ TEXTS = [
     "mail bob@mail.example.com, or call (202) 555-0123!",
     "+49 30 123456 +49 30 123457", "order 2025550123",
     "card 4111 1111 1111 1111 from 10.0.0.7", "password: [SECRET] or x=hunter2!",
+    "My name is Zorvath Lindqvister, 12 Elm Street, Leeds LS1 4AP",
+    "see https://a.example/?token=9f8e7d6c Anna and Bob",
     "DOB 03/05/1980, GB82 WEST 1234 5698 7654 32", "👩\u200d💻 a\u200db",
 ]  # fmt: skip
 text = st.sampled_from(TEXTS) | st.text(max_size=12)

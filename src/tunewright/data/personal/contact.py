@@ -27,7 +27,8 @@ def phones(text: str, region: str | None) -> list[Span]:
     A run of bare digits counts only after a word such as "call" or "mobile", and nothing does that follows a word
     such as "order" or "invoice" or hangs on letters, digits or a hash.
     """
-    if not _DIGITS.search(text):
+    # Without a region only numbers with their country's code can be told.
+    if (region is None and "+" not in text and "＋" not in text) or not _DIGITS.search(text):
         return []
     from phonenumbers import Leniency, PhoneNumberMatcher
 

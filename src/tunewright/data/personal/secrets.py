@@ -44,19 +44,25 @@ def _looks_made(value: str) -> bool:
     return len(stripped) >= 6 and not stripped.isalpha()
 
 
+# Each with words of which one must stand in the text, in lower case: that is asked first, as it is cheap.
 _FINDERS = (
-    matching(_PRIVATE_KEY),
-    matching(_KNOWN),
-    matching(_CALLED, _looks_made),
-    matching(_BEARER),
-    matching(_USER),
-    matching(_PARAMETER),
+    (matching(_PRIVATE_KEY), ("private key",)),
+    (
+        matching(_KNOWN),
+        ("sk-", "_live_", "_test_", "gh", "glpat-", "akia", "asia", "aiza", "xox", "hf_", "npm_", "pypi-", "eyj"),
+    ),
+    (matching(_CALLED, _looks_made), ("pass", "pwd", "secret", "key", "token", "authorization")),
+    (matching(_BEARER), ("bearer",)),
+    (matching(_USER), ("://",)),
+    (matching(_PARAMETER), ("=",)),
 )
 
 
 def secrets(text: str, region: str | None) -> list[Span]:
     """Keys, tokens, passwords, and the parts of addresses that carry one; the longest where several overlap."""
-    found = sorted((span for find in _FINDERS for span in find(text, region)), key=lambda span: (span[0], -span[1]))
+    lowered = text.lower()
+    finders = [find for find, words in _FINDERS if any(word in lowered for word in words)]
+    found = sorted((span for find in finders for span in find(text, region)), key=lambda span: (span[0], -span[1]))
     kept: list[Span] = []
     for span in found:
         if not kept or span[0] >= kept[-1][1]:
