@@ -29,18 +29,30 @@ def quiet() -> Iterator[None]:
     huggingface_hub are switched off through their own switches, when those libraries are loaded already or at
     their first use inside the block.
     """
-    loggers = [logging.getLogger(name) for name in _CHATTY]
+    with silent_warnings(), silent(*_CHATTY), _no_bars():
+        yield
+
+
+@contextlib.contextmanager
+def silent(*names: str) -> Iterator[None]:
+    """While open, these libraries log nothing short of an error."""
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def silent_warnings() -> Iterator[None]:
+    """While open, no library warns."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            with _no_bars():
-                yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+        yield
 
 
 @contextlib.contextmanager

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 from tunewright.base.errors import DataError
+from tunewright.data.datafile import DataFile
+from tunewright.data.limits import read_line, too_long
 from tunewright.data.rows import Fault, Row
 
 NOT_UTF8 = "byte 0x{byte:02X} at position {position} is not UTF-8; save the file as UTF-8"
@@ -37,10 +38,12 @@ class _Lines:
         if self._again:
             numbered = self._again.popleft()
         else:
-            raw = self._file.readline()
+            raw, too_large = read_line(self._file)
             if not raw:
                 raise StopIteration
             self._number += 1
+            if too_large:
+                self.bad[self._number] = too_long()
             numbered = (self._number, self._decode(raw))
         self.record.append(numbered)
         return numbered[1]
@@ -58,6 +61,11 @@ class _Lines:
         """Forgets the lines of the last record."""
         self.record.clear()
 
+    def start_over(self) -> None:
+        """Reads all lines of the current record again."""
+        self._again.extendleft(reversed(self.record))
+        self.record.clear()
+
     def give_back(self) -> None:
         """Reads all lines of the current record again but its first."""
         self._again.extendleft(reversed(self.record[1:]))
@@ -73,24 +81,23 @@ def guess_delimiter(header: str, usual: str) -> str:
     return max(DELIMITERS, key=lambda mark: (outside.count(mark), mark == usual))
 
 
-def read_delimited(path: Path, name: str, *, usual: str) -> Iterator[Row | Fault]:
+def read_delimited(file: DataFile, *, usual: str) -> Iterator[Row | Fault]:
     """Rows and faults of a CSV or TSV file, in order.
 
     A record that is broken (ragged, a quote left open, bytes that are no UTF-8, NUL) is a fault of the line it
     starts on, and reading goes on at the line after: a stray quote cannot swallow the rows behind it.
 
     Args:
-        path: The file.
-        name: What rows and faults call it.
+        file: The file.
         usual: The delimiter that the suffix suggests.
 
     Raises:
         DataError: If the header cannot be used.
     """
-    with path.open("rb") as file:
-        header, delimiter = _header(file, name, usual)
-        file.seek(0)
-        lines = _Lines(file)
+    name = file.name
+    header, delimiter = _header(file, usual)
+    with file.open() as stream:
+        lines = _Lines(stream)
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         next(reader)
         while True:
@@ -112,22 +119,22 @@ def read_delimited(path: Path, name: str, *, usual: str) -> Iterator[Row | Fault
                 yield Row(dict(zip(header, cells, strict=True)), name, lines.record[0][0])
 
 
-def read_header(path: Path, name: str, *, usual: str) -> list[str]:
+def read_header(file: DataFile, *, usual: str) -> list[str]:
     """The column names of a CSV or TSV file."""
-    with path.open("rb") as file:
-        return _header(file, name, usual)[0]
+    return _header(file, usual)[0]
 
 
-def _header(file: BinaryIO, name: str, usual: str) -> tuple[list[str], str]:
-    lines = _Lines(file)
-    text = next(lines, "")
-    delimiter = guess_delimiter(text, usual)
-    file.seek(0)
-    lines = _Lines(file)
-    try:
-        header = [cell.strip() for cell in next(csv.reader(lines, delimiter=delimiter, strict=True), [])]
-    except csv.Error as error:
-        raise DataError(f"The header cannot be read: {_csv_fault(error)}", where=f"{name}:1") from error
+def _header(file: DataFile, usual: str) -> tuple[list[str], str]:
+    name = file.name
+    with file.open() as stream:
+        lines = _Lines(stream)
+        first = next(lines, "")
+        delimiter = guess_delimiter(first, usual)
+        lines.start_over()
+        try:
+            header = [cell.strip() for cell in next(csv.reader(lines, delimiter=delimiter, strict=True), [])]
+        except csv.Error as error:
+            raise DataError(f"The header cannot be read: {_csv_fault(error)}", where=f"{name}:1") from error
     if lines.bad:
         number, reason = next(iter(lines.bad.items()))
         raise DataError(f"The header cannot be read: {reason}", where=f"{name}:{number}")

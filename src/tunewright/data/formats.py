@@ -294,7 +294,7 @@ def choose_format(data: Data) -> Format:
         return _formats()[data.format]
     source = data.train[0]
     file = find_files(source)[0]
-    columns = list(source.columns) or columns_of(file)
+    columns = list(source.columns) or columns_of(file, sheet=source.sheet)
     for known in _formats().values():
         if set(known.needed) <= set(columns):
             return known

@@ -22,6 +22,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from tunewright.base.plugins import METHODS, METRICS, OBJECTIVES, OPTIMISERS, STEPS
+from tunewright.recipe.places import PAGES, fault_of, resolve_url, scheme_of
 from tunewright.recipe.plugin import plugin_field
 
 
@@ -33,6 +34,8 @@ def _resolve(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str):
         return value
     base = Path.cwd() if isinstance(value, FromCommandLine) else Path((info.context or {}).get("folder", "."))
+    if scheme_of(value):
+        return resolve_url(value, base)
     return str((base / Path(value).expanduser()).absolute())
 
 
@@ -57,8 +60,12 @@ class Source(Section):
     """Where rows come from, and how their fields are called here."""
 
     path: DataPath = Field(
-        description="A file or a glob: JSONL, JSON, CSV, TSV or Parquet; for documents also .txt and .md."
+        description="A file, a folder or a glob (JSONL, JSON, CSV, TSV, Parquet, Excel, text, Markdown, HTML, PDF, "
+        "DOCX, e-mail; gzip, zstd and zip are unpacked), a list of web pages (.urls), or an address: a database with "
+        "`query`, https://, hf://datasets/OWNER/NAME, s3:// and other stores."
     )
+    query: str = Field("", description="What to ask a database: one SELECT.")
+    sheet: str = Field("", description="The sheet of a workbook; empty: its only one.")
     columns: dict[str, str] = Field(
         default_factory=dict,
         description=(
@@ -66,6 +73,17 @@ class Source(Section):
             "`messages[-1].content`). Empty: the file's own columns."
         ),
     )
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the rows are to be collected first, from a database, the web or a store."""
+        return bool(scheme_of(self.path)) or self.path.lower().endswith(PAGES)
+
+    @model_validator(mode="after")
+    def _place_fits(self) -> Source:
+        if fault := fault_of(self.path, self.query):
+            raise ValueError(fault)
+        return self
 
     def files(self) -> list[Path]:
         """The files behind the path, sorted; empty if there are none."""

@@ -1,0 +1,68 @@
+"""Parquet, a batch of rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from tunewright.base.errors import DataError
+from tunewright.base.plugins import PluginConfig
+from tunewright.data.datafile import DataFile, Head
+from tunewright.data.rows import Fault, Row
+
+SUFFIXES = (".parquet", ".pq")
+BINARY = True
+NESTED = True
+
+_BATCH_ROWS = 4096
+
+
+class Config(PluginConfig):
+    """Parquet."""
+
+    name: Literal["parquet"] = "parquet"
+
+
+def claims(head: Head) -> bool:
+    """Whether a file is of this kind."""
+    return head.raw.startswith(b"PAR1")
+
+
+def columns(file: DataFile) -> list[str]:
+    """The names in the schema."""
+    return list(_open(file).schema_arrow.names)
+
+
+def read(file: DataFile) -> Iterator[Row | Fault]:
+    """All rows.
+
+    Raises:
+        DataError: If the file is damaged.
+    """
+    import pyarrow
+
+    line = 0
+    table = _open(file)
+    try:
+        for batch in table.iter_batches(batch_size=_BATCH_ROWS):
+            for values in batch.to_pylist():
+                line += 1
+                yield Row(values, file.name, line)
+    except (pyarrow.ArrowException, OSError) as error:
+        where = f"{file.name}:{line + 1}"
+        raise DataError(f"This Parquet file breaks off ({_first_line(error)})", where=where) from error
+
+
+def _open(file: DataFile) -> Any:
+    import pyarrow
+    import pyarrow.parquet
+
+    path = file.plain_path("Parquet")
+    try:
+        return pyarrow.parquet.ParquetFile(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"This Parquet file cannot be read ({_first_line(error)})", where=str(path)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0].strip().rstrip(".")
