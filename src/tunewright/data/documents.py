@@ -63,7 +63,7 @@ def check_documents(source: Source) -> None:
     files = find_files(source)
     for file in files:
         if not is_plain(file):
-            one = Source(path=str(file), columns=source.columns)
+            one = Source(path=str(file), columns=source.columns, sheet=source.sheet)
             check_columns(one, (TEXT,), hint="It holds the document; name another under columns: {text: body}.")
 
 
@@ -79,7 +79,8 @@ def read_documents(source: Source, names: Mapping[Path, str]) -> Iterator[Sectio
         if is_plain(file):
             yield from _read_plain(file, name)
             continue
-        for row in read_rows(Source(path=str(file), columns=source.columns), {file: name}):
+        one = Source(path=str(file), columns=source.columns, sheet=source.sheet)
+        for row in read_rows(one, {file: name}):
             yield from [row] if isinstance(row, Fault) else _read_row(row)
 
 

@@ -252,7 +252,8 @@ def _require_sources(recipe: Recipe) -> None:
     from tunewright.data.readers import find_files
 
     for source in (*recipe.data.train, *recipe.data.validation, *recipe.data.test):
-        find_files(source)
+        if not source.is_elsewhere:
+            find_files(source)
 
 
 def within(listener: Listener, names: Mapping[str, str], *, own: str = "") -> Listener:

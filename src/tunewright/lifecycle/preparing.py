@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 def prepare(job: Job) -> Dataset:
     """Reads, cleans and splits the records: the dataset artifact."""
+    from tunewright.data.collect import collect
     from tunewright.data.dataset import Dataset
     from tunewright.data.prepare import prepare
 
     def work() -> tuple[Dataset, dict[str, Any]]:
         listener = within(job.tell, {"data": "prepare", "read": "prepare"}, own="prepare")
         with quiet():
-            dataset = prepare(job.recipe, job.workspace, listener=listener, producer=job.run.id)
+            recipe = collect(job.recipe, cache=job.workspace.cache, listener=listener)
+            dataset = prepare(recipe, job.workspace, listener=listener, producer=job.run.id)
         return dataset, {"dataset": dataset.hash}
 
     return job.stage("prepare", work, lambda record: Dataset.open(job.workspace.artifact(record["dataset"], "dataset")))

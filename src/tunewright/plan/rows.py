@@ -72,7 +72,8 @@ def find_rows(
 
     files = base_at_hand(recipe.base, cache)
     sources = [*recipe.data.train, *recipe.data.validation, *recipe.data.test]
-    stored = [file for source in sources for file in find_files(source)]
+    elsewhere = [source.path for source in sources if source.is_elsewhere]
+    stored = [file for source in sources if not source.is_elsewhere for file in find_files(source)]
     if files is None:
         yield Found("the base model is not on this machine, and so the rows' tokens are not known", rows=_count(recipe))
         return
@@ -81,6 +82,9 @@ def find_rows(
             dataset = _prepared(recipe, workspace)
         note = "the rows as they were prepared before"
         if dataset is None:
+            if elsewhere:
+                yield Found("the rows lie elsewhere, and are collected when they are prepared (tunewright data prepare)")
+                return
             size = sum(file.stat().st_size for file in stored)
             if size > QUICK_BYTES:
                 told = f"the rows are not prepared yet, and {size / 1e6:,.0f} MB are too many to do so for a plan"
