@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewright.base.errors import DataError
+from tunewright.data.datafile import DataFile
 from tunewright.data.delimited import read_delimited
 from tunewright.data.rows import Fault, Row
 
 
 def _read(path: Path, content: bytes | str, usual: str = ",") -> list[Row | Fault]:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return list(read_delimited(path, "rows.csv", usual=usual))
+    return list(read_delimited(DataFile(path, "rows.csv"), usual=usual))
 
 
 def test_line_numbers_count_quoted_line_breaks(tmp_path: Path) -> None:

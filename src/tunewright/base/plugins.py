@@ -83,6 +83,7 @@ class Plugins:
 
 
 # The kinds that a recipe may name. Packages are named as text, so that floor 1 need not import the floors above.
+EXPORTS = Plugins("export format", "tunewright.data.exports")
 READERS = Plugins("reader", "tunewright.data.readers")
 STEPS = Plugins("data step", "tunewright.data.steps")
 INSPECTIONS = Plugins("inspection", "tunewright.data.inspections")

@@ -1,7 +1,7 @@
 """From a recipe whose rows lie elsewhere to one whose rows lie in files: databases, web pages, stores, the hub.
 
-Everything after this reads files alone, as often as it needs to, and finds the same rows each time. What is brought here
-is kept in the cache, under a name that its address decides, so that the same recipe gives the same row ids.
+Everything after this reads files alone, as often as it needs to, and finds the same rows each time. What is brought
+here is kept in the cache, under a name that its address decides, so that the same recipe gives the same row ids.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _from_pages(listed: Path, folder: Path, kept: Path, listener: Listener) -> P
 
 def _from_web(url: str, folder: Path, listener: Listener) -> Path:
     from tunewright.data.collecting.sql import fill_in, shown_url
-    from tunewright.data.collecting.web import DOWNLOAD, Refused, Web
+    from tunewright.data.collecting.web import DOWNLOAD, PageError, Web
 
     tell = _teller(listener, "bytes", shown_url(url))
     filled, _ = fill_in(url)
@@ -135,7 +135,7 @@ def _from_web(url: str, folder: Path, listener: Listener) -> Path:
                     file.write(chunk)
                     done += len(chunk)
                     tell(done, 0)
-    except Refused as error:
+    except PageError as error:
         raise DataError(error.what[0].upper() + error.what[1:], where=shown_url(url)) from None
     return folder / name
 

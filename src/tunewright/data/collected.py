@@ -1,6 +1,7 @@
-"""The file that rows from elsewhere are kept in: each with its place there, and each fault that was met instead of one.
+"""The file that rows from elsewhere are kept in: each with its place there, and the faults met instead of some.
 
-A first line says what the file is; then a JSON object a line, `{"line": 7, "values": {…}}` or `{"line": 8, "fault": …}`.
+A first line says what the file is. Then comes a JSON object a line, `{"line": 7, "values": {…}}`, or for a fault
+`{"line": 8, "fault": "why"}`.
 `data/readers/collected.py` reads it.
 """
 

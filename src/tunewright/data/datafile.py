@@ -129,7 +129,7 @@ def data_file(path: Path, name: str = "", *, sheet: str = "") -> DataFile:
             start = file.read(4)
     except OSError as error:
         raise DataError(f"This file cannot be read ({error.strerror})", where=str(path)) from error
-    packing = next((packing for mark, packing in _MARKS.items() if start.startswith(mark)), "")
+    packing: Packing = next((packing for mark, packing in _MARKS.items() if start.startswith(mark)), "")
     name = name or path.name
     if packing != "zip":
         return DataFile(path, name, packing, sheet=sheet)
@@ -217,4 +217,3 @@ def head_of(file: DataFile) -> Head:
     is_zip = not file.packing and raw.startswith(b"PK\x03\x04")
     members = frozenset(info.filename for info in zip_members(file.path)) if is_zip else frozenset[str]()
     return Head(raw, file.suffix, members, len(raw) < HEAD_BYTES)
-

@@ -101,9 +101,12 @@ class Dataset:
         """The rows of a part; of documents their sections: `id, source, line, text, leaked`.
 
         Else `id, source, line, messages, tools, answer, rejected, leaked`."""
+        self._check_part(part)
+        return pl.read_parquet(self.path / f"{part}.parquet")
+
+    def _check_part(self, part: str) -> None:
         if part not in PARTS:
             raise DataError(f"'{part}' is no part of a dataset", hint=f"Known: {', '.join(PARTS)}.")
-        return pl.read_parquet(self.path / f"{part}.parquet")
 
     def examples(self, part: Part) -> list[Example]:
         """The examples of a part, in the order of their sources.
@@ -117,8 +120,12 @@ class Dataset:
         """`examples` one after another, a few of them in memory at a time."""
         if self.answer_kind == "document":
             raise DataError("This dataset holds documents, and no conversations", where=str(self.path))
-        for some in self.table(part).iter_slices(_EXAMPLES_AT_ONCE):
-            yield from self._as_examples(some)
+        self._check_part(part)
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(self.path / f"{part}.parquet") as file:
+            for batch in file.iter_batches(batch_size=_EXAMPLES_AT_ONCE):
+                yield from self._as_examples(pl.DataFrame(batch))
 
     def sections(self, part: Part) -> Iterator[Section]:
         """The documents of a part, section by section, in the order of their sources; read as they are asked for."""

@@ -140,7 +140,7 @@ class ConversationFormat:
 
     def turns(self, values: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
         """Each message, and what an error calls it."""
-        return [(message, f"messages[{index}]") for index, message in enumerate(_list_of(values, "messages"))]
+        return [(message, f"messages[{index}]") for index, message in enumerate(list_of(values, "messages"))]
 
     def flatten(self, values: Mapping[str, Any]) -> dict[str, str | None]:
         turns = self.turns(values)
@@ -203,9 +203,11 @@ class ShareGptFormat(ConversationFormat):
         turns: list[tuple[Mapping[str, Any], str]] = []
         if isinstance(system, str) and system.strip():
             turns.append(({"role": "system", "content": system}, "system"))
-        for index, turn in enumerate(_list_of(values, "conversations")):
-            speaker = turn.get("from")
-            message = {"role": self._roles.get(str(speaker), speaker), "content": turn.get("value")}
+        for index, turn in enumerate(list_of(values, "conversations")):
+            # Some call it as OpenAI does, and the list as ShareGPT does.
+            speaker = turn.get("from", turn.get("role"))
+            content = turn.get("value", turn.get("content"))
+            message = {"role": self._roles.get(str(speaker), speaker), "content": content}
             turns.append((message | {"weight": turn.get("weight")}, f"conversations[{index}]"))
         return turns
 
@@ -227,17 +229,17 @@ class PreferenceFormat:
         )
 
     def flatten(self, values: Mapping[str, Any]) -> dict[str, str | None]:
-        if all(_is_list(values.get(name)) for name in self.needed):
+        if all(is_list(values.get(name)) for name in self.needed):
             return self._flatten_lists(values)
         for name in ("prompt", *self.needed):
-            if _is_list(values.get(name)):
+            if is_list(values.get(name)):
                 raise DataError(f"'{name}' is a list of messages, and the other texts are none")
         if values.get("prompt") is None:
             raise DataError("'chosen' and 'rejected' are texts, and there is no 'prompt'")
         return self._texts.flatten(values)
 
     def _flatten_lists(self, values: Mapping[str, Any]) -> dict[str, str | None]:
-        prompt = _turns(values, "prompt") if _is_list(values.get("prompt")) else []
+        prompt = _turns(values, "prompt") if is_list(values.get("prompt")) else []
         chosen, rejected = (_turns(values, name) for name in self.needed)
         shared = _common_length(chosen, rejected)
         if any(len(turns) != shared + 1 or turns[-1][0] != "assistant" for turns in (chosen, rejected)):
@@ -305,20 +307,23 @@ def choose_format(data: Data) -> Format:
         hint=f"Columns: {', '.join(columns)}.\nSay with a template what is asked and what is answered:\n"
         f'  data:\n    template:\n      user: "{{{asked}}}"\n      assistant: "{{{answered}}}"\n'
         "Known formats: messages (chat), conversations (ShareGPT), prompt and completion, instruction and output, "
-        "prompt with chosen and rejected (preference), text and label (labelled), tokens and tags (tagged).",
+        "prompt with chosen and rejected (preference), text and label (labelled), tokens and tags (tagged), OpenAI's "
+        "input with preferred and non-preferred output.",
     )
 
 
 def _formats() -> dict[str, Format]:
     from tunewright.data.class_rows import LabelledFormat, TaggedFormat  # which builds on this file
+    from tunewright.data.completion_rows import CompletionFormat, OpenAiPreferenceFormat, VerdictFormat
 
-    completion = TemplateFormat(Template(user="{prompt}", assistant="{completion}"), "prompt_completion")
     return {
         # First, since such rows often hold the chosen conversation as `messages`, too.
         "preference": PreferenceFormat(),
+        "openai_preference": OpenAiPreferenceFormat(),
         "chat": ConversationFormat(),
         "sharegpt": ShareGptFormat(),
-        "prompt_completion": completion,
+        "kto": VerdictFormat(),
+        "prompt_completion": CompletionFormat(),
         "instruction": InstructionFormat(),
         "tagged": TaggedFormat(),
         "labelled": LabelledFormat(),
@@ -357,7 +362,8 @@ def refuse_if_all_empty(columns: Sequence[str], cells: Cells, what: str) -> None
         raise DataError(f"{what}: nothing in {', '.join(columns)}")
 
 
-def _list_of(values: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+def list_of(values: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """A row's list of objects; tables keep it as JSON text. Raises a `DataError` if it is none, or empty."""
     value = values.get(name)
     if isinstance(value, str):  # tables keep lists as JSON text
         try:
@@ -372,7 +378,7 @@ def _list_of(values: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return value
 
 
-def _is_list(value: Any) -> bool:
+def is_list(value: Any) -> bool:
     """Whether a value is a list of messages; tables keep it as JSON text, and an answer may be other JSON."""
     if isinstance(value, str) and re.match(r"\s*\[\s*\{", value):
         try:
@@ -386,7 +392,7 @@ def _is_list(value: Any) -> bool:
 def _turns(values: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
     """(role, content) of each message in a list."""
     turns = []
-    for index, message in enumerate(_list_of(values, name)):
+    for index, message in enumerate(list_of(values, name)):
         field = f"{name}[{index}]"
         if message.get("role") not in KNOWN_ROLES:
             raise DataError(f"{field}: the role '{message.get('role')}' is not one of {', '.join(KNOWN_ROLES)}")

@@ -45,7 +45,7 @@ def tool_cells(message: Mapping[str, Any], field: str) -> dict[str, str]:
     Raises:
         DataError: If a call cannot be read, or the role fits neither.
     """
-    role, calls = message.get("role"), message.get(CALLS)
+    role, calls = message.get("role"), _calls_of(message, field)
     if message.get("function_call"):
         raise DataError(f"{field}: 'function_call' is no longer OpenAI's form; write it as 'tool_calls'")
     if calls and role != "assistant":
@@ -60,6 +60,12 @@ def tool_cells(message: Mapping[str, Any], field: str) -> dict[str, str]:
             raise DataError(f"{field}: a tool's result needs 'tool_call_id', the id of the call that it answers")
         cells[RESULT_OF] = message[RESULT_OF]
     return cells
+
+
+def _calls_of(message: Mapping[str, Any], field: str) -> Any:
+    """What stands under `tool_calls`; tables keep lists as JSON text."""
+    calls = message.get(CALLS)
+    return _load(calls, f"{field}: 'tool_calls'") if isinstance(calls, str) and calls else calls
 
 
 def _call(value: Any, field: str) -> ToolCall:
@@ -78,7 +84,7 @@ def check_results(turns: Iterable[tuple[Mapping[str, Any], str]]) -> None:
     """Raises a `DataError` if a tool's result answers no call that stands before it."""
     called: set[str] = set()
     for message, field in turns:
-        called.update(str(call.get("id") or "") for call in message.get(CALLS) or ())
+        called.update(str(call.get("id") or "") for call in _calls_of(message, field) or ())
         if message.get("role") == "tool" and message[RESULT_OF] not in called:
             raise DataError(f"{field} answers the call '{message[RESULT_OF]}', which nobody has made")
 

@@ -83,7 +83,7 @@ def find_rows(
         note = "the rows as they were prepared before"
         if dataset is None:
             if elsewhere:
-                yield Found("the rows lie elsewhere, and are collected when they are prepared (tunewright data prepare)")
+                yield Found("the rows lie elsewhere, and are not collected yet (tunewright data prepare)")
                 return
             size = sum(file.stat().st_size for file in stored)
             if size > QUICK_BYTES:

@@ -1,4 +1,4 @@
-"""Files in object stores and on the Hugging Face hub, through fsspec: s3://, gs://, az://, hf://datasets/… and others."""
+"""Files in object stores and on the Hugging Face hub, through fsspec: s3://, gs://, hf://datasets/… and others."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Answer:
     chunks: Iterator[bytes]
 
 
-class Refused(DataError):
+class PageError(DataError):
     """An address that is not fetched, or that gave nothing; `what` says why."""
 
 
@@ -81,13 +81,13 @@ class Web:
         """Yields one answer, whose chunks are to be read before going on.
 
         Raises:
-            Refused: If the address is not public, the site wants no robots there, or there is no good answer in time.
+            PageError: If the address is not public, the site wants no robots there, or there is no good answer in time.
         """
         deadline = time.monotonic() + bounds.time_s
         for _ in range(MOST_REDIRECTS + 1):
             site = _site(url)
             if robots and not self._robots_of(site).can_fetch(USER_AGENT, url):
-                raise Refused(f"{site} asks robots not to read this (robots.txt)", where=url)
+                raise PageError(f"{site} asks robots not to read this (robots.txt)", where=url)
             self._wait(site, deadline, url)
             with _told(url), self._pool.stream("GET", _ascii(url), headers=_headers(), extensions=_limits()) as answer:
                 headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in answer.headers}
@@ -95,14 +95,14 @@ class Web:
                     url = urljoin(url, headers["location"])
                     continue
                 if answer.status != 200:
-                    raise Refused(f"the site answered {answer.status}", where=url)
+                    raise PageError(f"the site answered {answer.status}", where=url)
                 if headers.get("content-encoding", "identity") != "identity":
-                    raise Refused(f"the site answered in {headers['content-encoding']}, unasked", where=url)
+                    raise PageError(f"the site answered in {headers['content-encoding']}, unasked", where=url)
                 kind, _, rest = headers.get("content-type", "").partition(";")
                 encoding = rest.partition("charset=")[2].strip().strip("\"'")
                 yield Answer(url, kind.strip().lower(), encoding, _bounded(answer.iter_stream(), bounds, deadline, url))
                 return
-        raise Refused(f"more than {MOST_REDIRECTS} redirects", where=url)
+        raise PageError(f"more than {MOST_REDIRECTS} redirects", where=url)
 
     def read(self, url: str, bounds: Bounds, *, robots: bool = True) -> tuple[Answer, bytes]:
         """An answer, and all of its bytes."""
@@ -130,9 +130,9 @@ class Web:
         try:
             _, raw = self.read(f"{site}/robots.txt", Bounds(_ROBOTS_BYTES, PAGE.time_s), robots=False)
             rules.parse(raw.decode("utf-8", errors="replace").splitlines())
-        except Refused as error:
+        except PageError as error:
             if not error.what.startswith("the site answered 4"):
-                raise Refused(f"robots.txt cannot be read: {error.what}", where=site) from error
+                raise PageError(f"robots.txt cannot be read: {error.what}", where=site) from error
             rules.parse([])
         self._robots[site] = rules
         return rules
@@ -142,17 +142,17 @@ def _site(url: str) -> str:
     """Scheme, host and port.
 
     Raises:
-        Refused: If this is no address on the web.
+        PageError: If this is no address on the web.
     """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise Refused(f"this is no address ({error})", where=url) from error
+        raise PageError(f"this is no address ({error})", where=url) from error
     if parts.scheme not in ("http", "https") or not host:
-        raise Refused("this is no http:// or https:// address", where=url)
+        raise PageError("this is no http:// or https:// address", where=url)
     if parts.username or parts.password:
-        raise Refused("the address holds a name or a password", where=parts.hostname or "")
+        raise PageError("the address holds a name or a password", where=parts.hostname or "")
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}"
 
@@ -164,7 +164,7 @@ def _ascii(url: str) -> str:
     try:
         return str(httpx.URL(url))
     except httpx.InvalidURL as error:
-        raise Refused(f"this is no address ({error})", where=url) from error
+        raise PageError(f"this is no address ({error})", where=url) from error
 
 
 def _headers() -> list[tuple[bytes, bytes]]:
@@ -182,14 +182,14 @@ def _bounded(chunks: Iterable[bytes], bounds: Bounds, deadline: float, url: str)
         for chunk in chunks:
             size += len(chunk)
             if size > bounds.size_bytes:
-                raise Refused(f"the answer is larger than {bounds.size_bytes / 1e6:,.0f} MB", where=url)
+                raise PageError(f"the answer is larger than {bounds.size_bytes / 1e6:,.0f} MB", where=url)
             if time.monotonic() > deadline:
-                raise Refused(f"the answer took longer than {bounds.time_s:g} seconds", where=url)
+                raise PageError(f"the answer took longer than {bounds.time_s:g} seconds", where=url)
             yield chunk
 
 
 class _told:  # noqa: N801 - used as a function is
-    """Turns what the network raises into a `Refused`."""
+    """Turns what the network raises into a `PageError`."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -201,14 +201,14 @@ class _told:  # noqa: N801 - used as a function is
         import httpcore
 
         if isinstance(error, httpcore.TimeoutException):
-            raise Refused(f"the site said nothing for {_SILENCE_S:g} seconds", where=self._url) from error
+            raise PageError(f"the site said nothing for {_SILENCE_S:g} seconds", where=self._url) from error
         broken = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError)
         if isinstance(error, broken):
-            raise Refused(f"the site cannot be reached ({error or type(error).__name__})", where=self._url) from error
+            raise PageError(f"the site cannot be reached ({error or type(error).__name__})", where=self._url) from error
 
 
 def check_address(address: str, host: str) -> None:
-    """Raises a `Refused` if an IP address is not a public one: of this machine, a private network, or no host's."""
+    """Raises a `PageError` if an IP address is not a public one: of this machine, a private network, or no host's."""
     found: Any = ipaddress.ip_address(address.partition("%")[0])
     if found.version == 6:
         # Addresses of the old kind inside of new ones lead where the old ones do.
@@ -217,7 +217,7 @@ def check_address(address: str, host: str) -> None:
         else:
             found = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else found)
     if not found.is_global or found.is_multicast:
-        raise Refused(f"{host} is at {address}, which is no public address", where=host)
+        raise PageError(f"{host} is at {address}, which is no public address", where=host)
 
 
 def _guarded(allowed: frozenset[str]) -> Any:
@@ -238,9 +238,9 @@ def _guarded(allowed: frozenset[str]) -> Any:
 def _look_up(host: str, port: int) -> list[str]:
     asked = in_background(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     if not wait([asked], _LOOK_UP_S).done:
-        raise Refused(f"the name was not found within {_LOOK_UP_S:g} seconds", where=host)
+        raise PageError(f"the name was not found within {_LOOK_UP_S:g} seconds", where=host)
     try:
         found = asked.result()
     except (OSError, UnicodeError) as error:
-        raise Refused(f"the name is unknown ({error})", where=host) from error
+        raise PageError(f"the name is unknown ({error})", where=host) from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tunewright.base.errors import DataError
 from tunewright.base.files import atomic_file, hash_value, write_json
-from tunewright.data.collecting.web import PAGE, Answer, Refused, Web
+from tunewright.data.collecting.web import PAGE, Answer, PageError, Web
 from tunewright.data.pages import main_text
 from tunewright.data.prose import TEXT, TITLE
 from tunewright.data.rows import Fault, Row
@@ -41,7 +41,7 @@ def page_rows(listed: Path, kept: Path, web: Web, tell: Callable[[int, int], Non
         tell(done, len(numbered))
         try:
             page = main_text(_html(url, kept, web), url=url)
-        except Refused as error:
+        except PageError as error:
             yield Fault(listed.name, number, f"{url}: {error.what}")
             continue
         if page.text:
@@ -69,7 +69,7 @@ def _html(url: str, kept: Path, web: Web) -> str | bytes:
 
 def _check_kind(answer: Answer, url: str) -> None:
     if answer.type and answer.type not in (*_MARKUP, *_PLAIN):
-        raise Refused(f"this is {answer.type}, and no page; name it as a source of its own", where=url)
+        raise PageError(f"this is {answer.type}, and no page; name it as a source of its own", where=url)
 
 
 def _decoded(raw: bytes, encoding: str) -> str | bytes:

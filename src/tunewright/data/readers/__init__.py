@@ -58,7 +58,7 @@ def _kind_of(file: DataFile) -> str:
 
 
 def _claimed(head: Head, readers: dict[str, Any], *, binary: bool) -> str:
-    return next((name for name, reader in readers.items() if reader.BINARY == binary and reader.claims(head)), "")
+    return next((name for name, reader in readers.items() if binary is reader.BINARY and reader.claims(head)), "")
 
 
 def read_file(path: Path, name: str = "", *, sheet: str = "") -> Iterator[Row | Fault]:

@@ -62,7 +62,7 @@ def read(file: DataFile) -> Iterator[Row | Fault]:
     except (zipfile.BadZipFile, ParseError, DefusedXmlException, KeyError, RuntimeError, OSError) as error:
         yield Fault(file.name, 1, f"this document cannot be read ({error})")
         return
-    rows = list(sections(_blocks(body, levels), file, title=_title(path), between="\n"))
+    rows: list[Row | Fault] = list(sections(_blocks(body, levels), file, title=_title(path), between="\n"))
     yield from rows or [Fault(file.name, 1, "this document holds no text")]
 
 
@@ -111,8 +111,8 @@ def _pieces(place: Any, space: str) -> Iterator[tuple[str, str]]:
             yield (str(style.get(f"{space}val")) if style is not None else ""), _text(item, space)
         elif kind == "tbl":
             for row in item.findall(f"{space}tr"):
-                cells = (" ".join(_text(p, space) for p in cell.iter(f"{space}p")) for cell in row.findall(f"{space}tc"))
-                yield "", "\t".join(cells)
+                cells = (cell.iter(f"{space}p") for cell in row.findall(f"{space}tc"))
+                yield "", "\t".join(" ".join(_text(p, space) for p in inside) for inside in cells)
         elif kind in ("sdt", "sdtContent", "ins", "smartTag", "customXml"):
             yield from _pieces(item, space)
 

@@ -37,5 +37,5 @@ def read(file: DataFile) -> Iterator[Row | Fault]:
     if isinstance(text, Fault):
         yield text
         return
-    rows = list(sections(markdown_blocks(text), file))
+    rows: list[Row | Fault] = list(sections(markdown_blocks(text), file))
     yield from rows or [Fault(file.name, 1, "this file holds headings, and no text under them")]
