@@ -74,6 +74,13 @@ class OpenAiPreferenceFormat(PreferenceFormat):
     name = "openai_preference"
     needed: tuple[str, ...] = ("input", "preferred_output", "non_preferred_output")
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._pairs = PreferenceFormat()
+
+    def sides(self, columns: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return self._pairs.sides(columns)
+
     def flatten(self, values: Mapping[str, Any]) -> dict[str, str | None]:
         asked = values.get("input")
         if not isinstance(asked, Mapping) or not is_list(asked.get("messages")):
@@ -81,4 +88,4 @@ class OpenAiPreferenceFormat(PreferenceFormat):
         if asked.get("tools"):
             raise DataError("'input' defines tools, and answers with tools cannot be compared yet")
         good, bad = (values.get(name) for name in self.needed[1:])
-        return super().flatten({"prompt": asked["messages"], "chosen": good, "rejected": bad})
+        return self._pairs.flatten({"prompt": asked["messages"], "chosen": good, "rejected": bad})

@@ -25,8 +25,9 @@ def main_text(html: str | bytes, url: str | None = None) -> Page:
     """
     try:
         import trafilatura
-    except ImportError:
-        raise MissingExtraError("trafilatura", extra="web", needed_for="Reading web pages") from None
+    except ImportError as error:
+        package = error.name or "trafilatura"
+        raise MissingExtraError(package, extra="web", needed_for="Reading web pages") from None
     tree = trafilatura.load_html(html)
     if tree is None:
         return Page("", "")

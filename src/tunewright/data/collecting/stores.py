@@ -82,15 +82,18 @@ def _open(url: str) -> tuple[Any, str]:
 
 
 def _find(system: Any, place: str, url: str) -> list[str]:
+    # Asked first, since `glob` and `isfile` take any failure for an answer.
+    try:
+        kind = system.info(_before_glob(place))["type"]
+    except FileNotFoundError:
+        raise DataError("There is no such file", where=url) from None
     if glob.has_magic(place):
         found = [path for path in system.glob(place) if system.isfile(path)]
         if not found:
             raise DataError("No file there has such a name", where=url)
         return found
-    if system.isfile(place):
+    if kind == "file":
         return [place]
-    if not system.exists(place):
-        raise DataError("There is no such file", where=url)
     suffixes = [suffix for name in READERS.names() for suffix in READERS.module(name).SUFFIXES]
     # A card that describes the rest is no row of it.
     inside = [path for path in sorted(system.find(place)) if PurePosixPath(path).name.lower() != "readme.md"]
@@ -104,6 +107,13 @@ def _find(system: Any, place: str, url: str) -> list[str]:
         where=url,
         hint=f"Name one, or several with a glob: {', '.join(names[:_SHOWN])}{more}." if names else "",
     )
+
+
+def _before_glob(place: str) -> str:
+    """The folder that a glob begins in; a place without magic is itself."""
+    parts = place.split("/")
+    first = next((index for index, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    return "/".join(parts[:first])
 
 
 def _safe(relative: str, url: str) -> str:

@@ -19,7 +19,7 @@ from tunewright.data.rows import Fault, Row
 from tunewright.data.structure import MAILBOX
 
 SUFFIXES = (".mbox", ".mbx", ".eml")
-BINARY = False
+BINARY = True  # in an encoding of its own
 NESTED = False
 
 _BETWEEN = re.compile(rb"From \S+.*\d{4}\s*$")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import repeat
 from typing import Any, Literal
 
@@ -93,10 +93,10 @@ def _fault_of(cells: Sequence[Any], written: Sequence[Any], width: int) -> str:
     return ""
 
 
-def _open(file: DataFile, *, formulas: bool = False) -> Any:
-    """The workbook, to be closed; cells are read as they are asked for."""
+@contextmanager
+def _open(file: DataFile, *, formulas: bool = False) -> Iterator[Any]:
+    """The workbook, whose cells are read as they are asked for; what is wrong with it is then a `DataError`."""
     import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
 
     path = file.plain_path("Excel")
     check_archive(path, limits.MOST_UNPACKED_BYTES)
@@ -106,9 +106,13 @@ def _open(file: DataFile, *, formulas: bool = False) -> Any:
     if strings > limits.MOST_JSON_BYTES:
         raise DataError("The texts of this workbook are too large", where=str(path), hint="Save it as CSV (UTF-8).")
     try:
-        with silent_warnings():  # of styles and extensions that mean nothing to rows
-            return closing(openpyxl.load_workbook(path, read_only=True, data_only=not formulas, keep_links=False))
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, SyntaxError) as error:
+        # Opened here, since openpyxl goes by the file's name.
+        with path.open("rb") as raw:
+            with silent_warnings():  # of styles and extensions that mean nothing to rows
+                book = openpyxl.load_workbook(raw, read_only=True, data_only=not formulas, keep_links=False)
+            with closing(book):
+                yield book
+    except (zipfile.BadZipFile, KeyError, IndexError, ValueError, TypeError, AttributeError, SyntaxError) as error:
         raise DataError(f"This workbook cannot be read ({error})", where=str(path)) from error
 
 

@@ -15,7 +15,7 @@ from tunewright.data.rows import Fault, Row
 from tunewright.data.structure import PAGE
 
 SUFFIXES = (".html", ".htm", ".xhtml")
-BINARY = False
+BINARY = True  # in an encoding of its own
 NESTED = False
 
 
