@@ -62,12 +62,12 @@ def test_a_file_that_breaks_off_is_refused(tmp_path: Path, packing: str) -> None
     lines = b"".join(b'{"a": "%d %d"}\n' % (n, hash((n, "x")) % 10**12) for n in range(40_000))
     path = pack(tmp_path, packing, lines, "rows.jsonl")
     path.write_bytes(path.read_bytes()[:-20_000])
-    with pytest.raises(DataError, match="breaks off, or is damaged|archive is damaged"):
+    with pytest.raises(DataError, match=r"breaks off, or is damaged|archive is damaged"):
         rows_and_faults(path)
 
 
 def test_archives_of_several_files_and_documents_in_archives_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds 2 files, and not one.*name the folder"):
+    with pytest.raises(DataError, match=r"holds 2 files, and not one.*name the folder"):
         sniff(write_zip(tmp_path / "a.zip", {"a.csv": CSV, "b.csv": CSV}))
     pdf = write_pdf(tmp_path / "a.pdf", ["Text"]).read_bytes()
     with pytest.raises(DataError, match="PDF inside a gzip file cannot be read"):

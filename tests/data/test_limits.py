@@ -71,5 +71,5 @@ def test_json_as_deep_as_is_allowed_is_read(tmp_path: Path) -> None:
 def test_a_json_document_has_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.json").write_text('[{"a": 1}]')
     monkeypatch.setattr(limits, "MOST_JSON_BYTES", 9)
-    with pytest.raises(DataError, match="larger than 9 bytes.*JSONL"):
+    with pytest.raises(DataError, match=r"larger than 9 bytes.*JSONL"):
         rows_and_faults(tmp_path / "a.json")

@@ -115,9 +115,10 @@ def _from_pages(listed: Path, folder: Path, kept: Path, listener: Listener) -> P
 
     if not listed.exists():
         raise DataError("This file does not exist", where=str(listed))
+    target = folder / f"{listed.name}.rows"  # the list's own suffix would call for collecting it again
     with closing(Web()) as web:
-        write_collected(folder / listed.name, page_rows(listed, kept, web, _teller(listener, "pages", listed.name)))
-    return folder / listed.name
+        write_collected(target, page_rows(listed, kept, web, _teller(listener, "pages", listed.name)))
+    return target
 
 
 def _from_web(url: str, folder: Path, listener: Listener) -> Path:

@@ -89,7 +89,7 @@ def test_a_redirect_inward_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(socket, "getaddrinfo", names)
         visitor = Web(allowed=HERE, pause_s=0)
-        with pytest.raises(PageError, match="inside.example is at 127.0.0.2"):
+        with pytest.raises(PageError, match=r"inside.example is at 127.0.0.2"):
             visitor.read(f"http://outside.example:{port}/", PAGE, robots=False)
         visitor.close()
         assert asked == ["/"]
@@ -143,7 +143,7 @@ def test_a_site_without_robots_is_open_and_one_that_cannot_say_is_closed(
         if is_open:
             assert guest.read(f"{address}/a", PAGE)[0].type == "text/html"
         else:
-            with pytest.raises(PageError, match="robots.txt cannot be read: the site answered 500"):
+            with pytest.raises(PageError, match=r"robots.txt cannot be read: the site answered 500"):
                 guest.read(f"{address}/a", PAGE)
 
 

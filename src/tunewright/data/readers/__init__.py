@@ -4,8 +4,8 @@ What a file is, is decided by its content; its suffix only settles what the cont
 a `Fault` in the stream of rows, and the rows behind it are read; so does a broken document. A table that is missing,
 empty or unreadable as a whole, and a column that is not there, is a `DataError`.
 
-A reader has `Config`, `SUFFIXES`, `BINARY` (its content is no UTF-8 text, or need not be), `NESTED` (rows may differ, and
-hold lists and objects), `claims(head)`, `read(file)`, and `columns(file)` where all rows have the same.
+A reader has `Config`, `SUFFIXES`, `BINARY` (its content is no UTF-8 text, or need not be), `NESTED` (rows may differ,
+and hold lists and objects), `claims(head)`, `read(file)`, and `columns(file)` where all rows have the same.
 """
 
 from __future__ import annotations
