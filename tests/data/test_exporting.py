@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 
 from tunewright.base.errors import DataError, UnknownNameError
 from tunewright.base.plugins import EXPORTS
-from tunewright.data.conversations import converse
 from tunewright.data.dataset import Dataset
 from tunewright.data.example import Example, Message
 from tunewright.data.exporting import export, guarded_cell
 from tunewright.data.formats import choose_format
-from tunewright.data.frame import ROW_ID
+from tunewright.data.frame import TOOLS as TOOL_COLUMN
 from tunewright.data.prepare import prepare
-from tunewright.data.table import read_table
+from tunewright.data.readers import read_rows
+from tunewright.data.rows import Row
+from tunewright.data.tool_rows import read_tools
 from tunewright.models.tool_calls import ToolCall
 from tunewright.recipe import recipe_from_mapping
 from tunewright.recipe.schema import Data
@@ -50,13 +51,12 @@ def read_back(path: Path) -> list[tuple[Any, ...]]:
     """What a file says when it is read as a recipe's data: messages, tools and rejected answer of each row."""
     data = Data.model_validate({"train": str(path)})
     format = choose_format(data)
-    table = read_table(data.train, format, (), names={path: path.name}, listener=lambda event: None)
-    assert not table.refused.height, table.refused.to_dicts()
-    frame = table.frame.with_columns(table.frame[ROW_ID] + "x")
-    examples, misfits = converse(frame, format, "text")
-    assert not misfits.height, misfits.to_dicts()
-    kept = Made.__mro__[1]._as_examples(Made([]), examples)  # type: ignore[attr-defined]
-    return [said(each) for each in kept]
+    found = []
+    for row in read_rows(data.train[0]):
+        assert isinstance(row, Row), row
+        cells = format.flatten(row.values)
+        found.append((format.messages(cells), read_tools(cells.get(TOOL_COLUMN)), format.rejected(cells)))
+    return found
 
 
 def said(each: Example) -> tuple[Any, ...]:

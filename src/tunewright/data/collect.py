@@ -18,7 +18,7 @@ from tunewright.base.events import Listener, Message, Stage, ignore
 from tunewright.base.files import atomic_file, hash_value
 from tunewright.data.collected import write_collected
 from tunewright.data.folders import look_into
-from tunewright.recipe.places import PAGES, is_database, scheme_of
+from tunewright.recipe.places import PAGES, is_database, scheme_of, shown_url
 from tunewright.recipe.schema import Recipe, Source
 
 _SHOWN = 3
@@ -92,7 +92,7 @@ def _teller(listener: Listener, unit: str, what: str) -> Callable[[int, int], No
 
 
 def _from_database(source: Source, folder: Path, listener: Listener) -> Path:
-    from tunewright.data.collecting.sql import query_rows, shown_url
+    from tunewright.data.collecting.sql import query_rows
 
     shown = shown_url(source.path)
     tell = _teller(listener, "rows", shown)
@@ -122,7 +122,7 @@ def _from_pages(listed: Path, folder: Path, kept: Path, listener: Listener) -> P
 
 
 def _from_web(url: str, folder: Path, listener: Listener) -> Path:
-    from tunewright.data.collecting.sql import fill_in, shown_url
+    from tunewright.data.collecting.sql import fill_in
     from tunewright.data.collecting.web import DOWNLOAD, PageError, Web
 
     tell = _teller(listener, "bytes", shown_url(url))

@@ -11,6 +11,7 @@ from pathlib import Path
 from tunewright.base.errors import DataError
 from tunewright.base.plugins import READERS
 from tunewright.data.datafile import PACKED_SUFFIXES
+from tunewright.recipe.places import shown_url
 from tunewright.recipe.schema import Source
 
 
@@ -36,7 +37,11 @@ def find_files(source: Source) -> list[Path]:
         DataError: If there are none, or the source lies elsewhere and is not collected yet (`data/collect.py`).
     """
     if source.is_elsewhere:
-        raise DataError("This source is no file, and is not collected yet", where=source.path, hint="See data/collect.")
+        raise DataError(
+            "This source is no file, and is not collected yet",
+            where=shown_url(source.path),
+            hint="Name it in a recipe, and prepare that: tunewright data prepare RECIPE.",
+        )
     files = source.files()
     if not files:
         path = Path(source.path)

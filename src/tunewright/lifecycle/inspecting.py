@@ -75,6 +75,7 @@ def _view(
     workspace: Workspace | None,
     listener: Listener,
 ) -> View:
+    from tunewright.data.collect import collect
     from tunewright.data.quality.viewing import named_sources, view_of_dataset, view_of_files
     from tunewright.plan.bases import models_cache
 
@@ -85,6 +86,8 @@ def _view(
         raise InputError("--set changes a recipe, and none is named", where=_WHERE, hint="Name one with --recipe.")
     named = Path(target) if is_recipe else recipe
     loaded = load_recipe(named, overrides) if named else None
+    if loaded and workspace:
+        loaded = collect(loaded, cache=workspace.cache, listener=listener)
     held = named_sources(against, option="--against")
     told: dict[str, Any] = {
         "benchmarks": named_sources(benchmarks, option="--benchmark"),

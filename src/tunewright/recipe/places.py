@@ -34,6 +34,15 @@ def resolve_url(path: str, base: Path) -> str:
     return f"{found[1]}:///{file}{found[4] or ''}"
 
 
+def shown_url(url: str) -> str:
+    """The address as it may be shown: without what stands before the host, and behind a question mark."""
+    parts = urlsplit(url)
+    if not parts.scheme:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
 def fault_of(path: str, query: str) -> str:
     """What is wrong with an address, or empty."""
     scheme = scheme_of(path)

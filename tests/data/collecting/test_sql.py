@@ -9,8 +9,9 @@ import pytest
 
 from tunewright.base.errors import DataError
 from tunewright.data.collecting import sql
-from tunewright.data.collecting.sql import query_rows, shown_url
+from tunewright.data.collecting.sql import query_rows
 from tunewright.data.rows import Row
+from tunewright.recipe.places import shown_url
 
 
 @pytest.fixture

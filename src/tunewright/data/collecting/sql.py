@@ -14,7 +14,7 @@ from urllib.parse import quote_plus, urlsplit
 
 from tunewright.base.errors import DataError, MissingExtraError
 from tunewright.data.rows import Fault, Row
-from tunewright.recipe.places import scheme_of
+from tunewright.recipe.places import scheme_of, shown_url
 
 _ROWS_AT_ONCE = 2000
 _READS = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/|\()*(select|with|values|from|table)\b", re.IGNORECASE | re.DOTALL)
@@ -52,13 +52,6 @@ def query_rows(url: str, query: str, name: str) -> Iterator[Row | Fault]:
             for values in batch:
                 line += 1
                 yield Row(dict(zip(columns, values, strict=True)), name, line)
-
-
-def shown_url(url: str) -> str:
-    """The address as it may be shown: without what stands before the host, and behind a question mark."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def fill_in(url: str) -> tuple[str, list[str]]:
