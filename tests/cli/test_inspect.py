@@ -74,6 +74,17 @@ def test_only_some_inspections(here: Path) -> None:
     assert {name for names in found["verdicts"].values() for name in names} == {"duplicates", "length"}
 
 
+def test_settings_of_single_inspections(here: Path) -> None:
+    held = ["--against", "test.csv"]
+    found = tunewright("data", "inspect", "train.csv", *held, "--setting", "leakage.n=5", "--json").document
+    assert found["leakage"]["ngram"]["n"] == 5
+    refused(tunewright("data", "inspect", "train.csv", "--setting", "leakage=5"), "NAME.FIELD=VALUE")
+    refused(tunewright("data", "inspect", "train.csv", "--setting", "leak.n=5"), "Did you mean 'leakage'")
+    refused(tunewright("data", "inspect", "train.csv", "--setting", "leakage.m=5"), "leakage.m", "Fields: n.")
+    refused(tunewright("data", "inspect", "train.csv", "--setting", "leakage.n=-1"), "leakage.n", "greater than")
+    refused(tunewright("data", "inspect", "train.csv", "--setting", "leakage.n=["), "YAML")
+
+
 def test_a_page_is_written_and_named(here: Path) -> None:
     outcome = tunewright("data", "inspect", "train.csv", "--html", "quality.html", "--json")
     assert outcome.document["html"] == "quality.html"
@@ -125,3 +136,24 @@ def test_a_model_that_is_not_here_is_said_and_the_rest_goes_on(here: Path) -> No
 def test_the_json_is_plain(here: Path) -> None:
     text = tunewright("data", "inspect", "train.csv", "--json").out
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_documents_as_files_and_as_a_dataset(here: Path) -> None:
+    lines = "".join(json.dumps({"text": f"Document {n} tells of thing {n} at some length."}) + "\n" for n in range(60))
+    (here / "docs.jsonl").write_text(lines)
+    recipe = make_world(
+        here / "world",
+        rows=20,
+        instead={
+            "data": {"train": str(here / "docs.jsonl"), "split": {"validation": 5, "test": 8, "minimum_test_rows": 5}}
+        },
+        train={"objective": "cpt"},
+    )
+    found = tunewright("data", "inspect", recipe, "--json").document
+    assert (found["rows"], found["format"], found["answers"]) == (60, "text", "document")
+    assert found["preflight"]["max_length"] == 512
+    prepared = tunewright("data", "prepare", recipe, "--workspace", "ws", "--json").document
+    dataset = tunewright("data", "inspect", prepared["path"], "--workspace", "ws", "--json").document
+    assert dataset["rows"] == 60 - 5 - 8
+    assert dataset["held_out"] == {"validation": 5, "test": 8}
+    assert "balance" not in dataset

@@ -51,6 +51,10 @@ def inspect(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="Only this inspection; repeatable.")
     ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--setting", metavar="NAME.FIELD=VALUE", help="Of one inspection: leakage.n=5; repeatable."),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with charts and the worst rows.")
     ] = None,
@@ -74,6 +78,7 @@ def inspect(
             recipe=recipe,
             overrides=overrides or (),
             only=only or (),
+            settings=setting or (),
             workspace=existing(workspace),
             listener=listener,
         )

@@ -33,6 +33,7 @@ def inspect(
     recipe: Path | None = None,
     overrides: Sequence[str] = (),
     only: Sequence[str] = (),
+    settings: Sequence[str] = (),
     workspace: Workspace | None = None,
     listener: Listener = ignore,
 ) -> Report:
@@ -46,6 +47,7 @@ def inspect(
         recipe: For a file or a dataset: the recipe that says how rows are laid out, and which model reads them.
         overrides: `a.b=value` each, for the recipe.
         only: The inspections wanted; none: all.
+        settings: `NAME.FIELD=VALUE` each: of single inspections.
         workspace: Where prepared datasets and models lie; None where there is no workspace.
         listener: Hears how far it is.
 
@@ -53,10 +55,12 @@ def inspect(
         InputError: If a file, column, recipe, dataset or inspection is not there or cannot be used.
     """
     from tunewright.data.quality.report import inspect as ask
+    from tunewright.data.quality.report import read_settings
 
+    chosen = read_settings(settings)
     with quiet():
         view = _view(target, against, benchmarks, recipe, overrides, workspace, listener)
-        return ask(view, path=target, only=only)
+        return ask(view, path=target, only=only, settings=chosen)
 
 
 def write_page(report: Report, path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,33 @@ def test_files_with_held_out_files_and_benchmarks(tmp_path: Path) -> None:
     assert [rows.name for rows in view.held_out] == ["test/rows.csv"]  # told apart from the data's own file
     assert [rows.name for rows in view.benchmarks] == ["bench"]
     assert view.benchmarks[0].prompts == ["who?"]
+
+
+def test_a_system_prompt_is_left_out_on_every_side(tmp_path: Path) -> None:
+    def conversation(*texts: str) -> str:
+        roles = ("system", "user", "assistant", "user", "assistant")
+        return json.dumps({"messages": [{"role": r, "content": t} for r, t in zip(roles, texts, strict=False)]})
+
+    data = [conversation("Be kind.", f"question {n}", "yes", "and then?", f"answer {n}") for n in range(3)]
+    (tmp_path / "data.jsonl").write_text("\n".join([*data, conversation("Be kind.", "short", "no")]))
+    (tmp_path / "test.jsonl").write_text(conversation("Be kind.", "question 1", "yes", "and then?", "answer 1"))
+    view = view_of_files(
+        named_sources([str(tmp_path / "data.jsonl")], option="PATH")[str(tmp_path / "data.jsonl")],
+        held_out=named_sources([str(tmp_path / "test.jsonl")], option="--against"),
+        benchmarks={},
+    )
+    assert view.format == "chat"
+    assert view.data.prompts[0] == "question 0\nyes\nand then?"
+    assert view.data.prompts[3] == "short"
+    assert view.data.answers == ["answer 0", "answer 1", "answer 2", "no"]
+    assert view.held_out[0].prompts == [view.data.prompts[1]]
+
+
+def test_plain_documents_have_no_answers(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text(f"The document {name}.\nIt has two lines.\n")
+    sources = named_sources([str(tmp_path / "*.txt")], option="PATH")
+    view = view_of_files(sources[str(tmp_path / "*.txt")], held_out={}, benchmarks={})
+    assert (view.format, view.kind, len(view.data)) == ("text", "document", 2)
+    assert view.data.places == ["a.txt:1", "b.txt:1"]
+    assert view.data.answers == ["", ""]

@@ -60,7 +60,7 @@ def inspect(view: View, config: Config) -> Inspection | None:
         value=share,
         unit=SHARE,
         verdict=graded(share, look=config.look, act=config.act),
-        found=f"{counted(len(common), 'sentence')} come back in many texts ({counted(len(repeated), 'row')}); "
+        found=f"{counted(len(common), 'sentence')} of many texts ({counted(len(repeated), 'row')}); "
         f"{counted(len(marked), 'row')} with markup.",
         meaning="Greetings, signatures, disclaimers and tags take up the model's length limit and teach it nothing; "
         "where they go with a label, it learns to go by them.",

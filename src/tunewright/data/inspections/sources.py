@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tunewright.base.plugins import PluginConfig
 from tunewright.data.frame import SOURCE
-from tunewright.data.quality.inspection import SHARE, Bars, Inspection, counted, graded
+from tunewright.data.quality.inspection import SHARE, Bars, Inspection, counted, graded, shown
 from tunewright.data.quality.view import View
 
 _SHOWN_SOURCES = 20
@@ -64,7 +64,7 @@ def inspect(view: View, config: Config) -> Inspection:
         unit=SHARE,
         verdict=graded(share, look=config.look, act=config.act),
         found=(f"{counted(len(each), 'file')}; the least reliable, {worst}, has" if several else f"{worst} has")
-        + f" {100 * share:.1f}% troubled records: "
+        + f" {shown(share, SHARE)} troubled records: "
         + ", ".join(f"{first[name]:,} {name.replace('_', ' ')}" for name in KINDS)
         + ".",
         meaning="A source with many broken, copied or contradictory records deserves less trust in the others, too.",

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from tunewright.base.errors import InputError, TunewrightError
 from tunewright.base.events import Stage
 from tunewright.base.plugins import INSPECTIONS, PluginConfig
@@ -97,6 +99,39 @@ def inspect(
     view.listener(Stage(STAGE, "finished", done=len(names), total=len(names), unit="inspections"))
     worst_first = sorted(found.items(), key=lambda item: VERDICTS.index(item[1].verdict))
     return Report(path, view, dict(worst_first), not_run)
+
+
+def read_settings(given: Sequence[str]) -> dict[str, PluginConfig]:
+    """Settings of inspections as they are typed: `leakage.n=5`, the value in YAML.
+
+    Raises:
+        InputError: If one is not of this form, or names an inspection, a field or a value that there is not.
+    """
+    import yaml
+
+    typed: dict[str, dict[str, Any]] = {}
+    for each in given:
+        place, equals, value = each.partition("=")
+        name, dot, field = place.strip().partition(".")
+        if not equals or not dot:
+            raise InputError("A setting reads NAME.FIELD=VALUE", where=each, hint="As in: leakage.n=5.")
+        INSPECTIONS.module(name)
+        try:
+            typed.setdefault(name, {})[field] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError("The value is not valid YAML", where=each) from error
+    return {name: _config(name, fields) for name, fields in typed.items()}
+
+
+def _config(name: str, fields: Mapping[str, Any]) -> PluginConfig:
+    known = INSPECTIONS.config(name)
+    try:
+        return known.model_validate(fields)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = ".".join(map(str, fault["loc"]))
+        listed = ", ".join(own for own in known.model_fields if own != "name")
+        raise InputError(f"{fault['msg']}", where=f"{name}.{field}", hint=f"Fields: {listed}.") from error
 
 
 def _totals(several: Sequence[Rows]) -> dict[str, int]:
