@@ -66,7 +66,7 @@ def test_people_read_eighty_columns_with_the_worst_first(here: Path) -> None:
     marks = re.findall(r"^\s+([✗!✓]) \w+ ", table, re.MULTILINE)
     assert marks == sorted(marks, key="✗!✓".index)
     assert "data inspect train.csv --html quality.html" in outcome.out
-    assert "leakage: Take these rows out" in " ".join(table.split())
+    assert "Leakage: Take these rows out" in " ".join(table.split())
 
 
 def test_only_some_inspections(here: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunewright.data.near import SHINGLE, near_copies, shingles, words_of
+from tunewright.data.near import SHINGLE, near_copies, nearest, shingles, words_of
 
 
 def jaccard(one: str, other: str) -> float:
@@ -86,3 +86,45 @@ def test_what_goes_is_near_to_what_stays(texts: list[str], threshold: float) -> 
             assert found >= threshold
     kept = [text for text, keeper in zip(texts, near.kept_by, strict=True) if keeper < 0]
     assert (near_copies(kept, threshold=threshold, rank=first_come(kept)).kept_by == -1).all()
+
+
+def test_nearest_finds_each_text_its_best_other() -> None:
+    others = [
+        "the cat sat on the mat by the door",
+        "the cat sat on the mat by the window",
+        "something else",
+        "",
+        "the cat",
+    ]
+    texts = ["The cat sat on the mat, by the doors", "nothing like it at all", "", "THE CAT!"]
+    found = nearest(texts, others, threshold=0.7)
+    assert found.kept_by.tolist() == [0, -1, -1, 4]
+    assert found.similarity[0] == pytest.approx(jaccard(texts[0], others[0]))
+    assert found.similarity.tolist()[1:] == [0.0, 0.0, 1.0]
+    assert found.crowded == 0
+
+
+def test_nearest_of_nothing() -> None:
+    assert nearest([], ["a"], threshold=0.7).kept_by.tolist() == []
+    assert nearest(["a"], [], threshold=0.7).kept_by.tolist() == [-1]
+
+
+def test_nearest_says_where_too_many_share_a_band() -> None:
+    others = [f"the very same long beginning of every text here {n}" for n in range(200)]
+    found = nearest(["the very same long beginning of every text here 7", "unlike any other"], others, threshold=0.85)
+    assert found.kept_by[0] >= 0
+    assert found.crowded == 1
+
+
+@settings(max_examples=50)
+@given(st.lists(st.text("ab ", max_size=12), max_size=6), st.lists(st.text("ab ", max_size=12), max_size=6))
+def test_nearest_reports_only_what_is_near_and_misses_no_equal_text(texts: list[str], others: list[str]) -> None:
+    found = nearest(texts, others, threshold=0.8)
+    reduced = [words_of(text) for text in others]
+    for text, other, similarity in zip(texts, found.kept_by.tolist(), found.similarity.tolist(), strict=True):
+        words = words_of(text)
+        if other >= 0:
+            assert similarity == pytest.approx(jaccard(text, others[other]))
+            assert similarity >= 0.8
+        else:
+            assert not words or words not in reduced

@@ -105,9 +105,9 @@ def show_report(report: Report, html: Path | None) -> None:
     if view.data.drawn:
         console.print(Text(f"{len(view.data):,} rows were drawn; counts below are of these.", style="yellow"))
     console.print(_table(report))
-    for name, found in report.inspections.items():
+    for found in report.inspections.values():
         if found.advice and found.verdict != "good":
-            console.print(Text.assemble((f"{name}: ", "bold"), found.advice))
+            console.print(Text.assemble((f"{found.title}: ", "bold"), found.advice))
     for name, lacks in report.not_run.items():
         console.print(Text(f"{name}: not measured. {lacks.reason}. {lacks.advice}".strip(), style="dim"))
     _next(report, html)

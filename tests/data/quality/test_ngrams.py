@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewright.data.quality.ngrams import overlaps, run_length
@@ -15,6 +15,7 @@ def runs(text: str, n: int) -> set[tuple[str, ...]]:
     return {tuple(words[at : at + n]) for at in range(len(words) - n + 1)}
 
 
+@settings(max_examples=50)
 @given(TEXTS, TEXTS, st.integers(1, 4))
 def test_the_same_as_by_sets(texts: list[str], others: list[str], n: int) -> None:
     """A text is found if one of its runs stands in 1 to 10 of the others; here there are no more than 8."""

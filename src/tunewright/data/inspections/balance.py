@@ -89,10 +89,14 @@ def _unseen(view: View, counts: dict[str, int]) -> dict[str, list[str]]:
 def _unseen_words(unseen: dict[str, list[str]]) -> str:
     told = ""
     if names := unseen["only_held_out"]:
-        told += f" {counted(len(names), 'class', 'classes')} stand in the held-out rows only: {', '.join(names[:5])}."
+        told += f" {counted(len(names), 'class', 'classes')} stand in the held-out rows only: {_listed(names)}."
     if names := unseen["only_data"]:
-        told += f" {counted(len(names), 'class', 'classes')} stand in the data only: {', '.join(names[:5])}."
+        told += f" {counted(len(names), 'class', 'classes')} stand in the data only: {_listed(names)}."
     return told
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"“{name}”" for name in names[:5]) + (" …" if len(names) > 5 else "")
 
 
 def _advice(verdict: Verdict, few: dict[str, int], unseen: dict[str, list[str]]) -> str:
@@ -101,7 +105,7 @@ def _advice(verdict: Verdict, few: dict[str, int], unseen: dict[str, list[str]])
     if unseen["only_held_out"]:
         return "Bring rows of these classes, or check their spelling: what was never shown cannot be learned."
     if few:
-        rarest = ", ".join(sorted(few, key=few.__getitem__)[:5])
+        rarest = _listed(sorted(few, key=few.__getitem__))
         return f"Bring rows of the rarest classes ({rarest}), or join them with others."
     return "Weigh classes or draw the rare ones more often, and judge by macro-F1 rather than accuracy."
 
@@ -120,6 +124,6 @@ def _bars(counts: dict[str, int]) -> tuple[tuple[str, float], ...]:
 def _examples(view: View, counts: dict[str, int]) -> tuple[Case, ...]:
     if view.kind != "label":
         return ()
-    rarest = sorted(counts, key=lambda name: (counts[name], name))[:WORST]
+    rarest = sorted(counts, key=lambda name: (counts[name], name))[: WORST // 2]
     first = {answer: row for row, answer in reversed(list(enumerate(view.data.answers)))}
     return tuple(view.data.case(first[name], f"one of {counted(counts[name], 'row')} of “{name}”") for name in rarest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,9 +56,7 @@ def inspect(view: View, config: Config) -> Inspection | None:
     labels = view.labels
     if labels is None or len(set(labels)) < 2:
         return None
-    mentions = {
-        (axis, group): _naming(view.data.words, terms) for axis, each in TERMS.items() for group, terms in each.items()
-    }
+    mentions = _naming(view.data.words)
     counts = {f"{axis}: {group}": int(naming.sum()) for (axis, group), naming in mentions.items() if naming.any()}
     tested = {key: naming for key, naming in mentions.items() if naming.sum() >= config.least}
     found = _differences(tested, labels)
@@ -93,10 +91,19 @@ def inspect(view: View, config: Config) -> Inspection | None:
     )
 
 
-def _naming(words: Sequence[str], terms: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Which texts, reduced to words, have one of the terms as whole words; shape (texts,)."""
-    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, terms))})\b")
-    return np.fromiter((pattern.search(text) is not None for text in words), bool, len(words))
+def _naming(words: Sequence[str]) -> dict[tuple[str, str], npt.NDArray[np.bool_]]:
+    """Which texts, reduced to words, have a term of each group as whole words; shape (texts,) each."""
+    groups = [(axis, group) for axis, each in TERMS.items() for group in each]
+    owner = {
+        term: groups.index((axis, group)) for axis, each in TERMS.items() for group, t in each.items() for term in t
+    }
+    naming = np.zeros((len(groups), len(words)), dtype=bool)
+    for row, text in enumerate(words):
+        each_word = text.split(" ")
+        for term in (*each_word, *map(" ".join, itertools.pairwise(each_word))):
+            if term in owner:
+                naming[owner[term], row] = True
+    return dict(zip(groups, naming, strict=True))
 
 
 def _differences(tested: dict[tuple[str, str], npt.NDArray[np.bool_]], labels: Sequence[str]) -> list[Difference]:

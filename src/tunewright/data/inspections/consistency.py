@@ -20,9 +20,9 @@ from tunewright.data.quality.view import View
 _LIKENESS, _RARER = 0.85, 10
 _SHORTEST_LIKE = 5
 _PLACEHOLDER = re.compile(
-    r"[\W_]*|n\W?a|null|none|nan|nil|undefined|unknown|tbd|tba|tbc|todo|fixme|xx+|yy+|test|testing|asdf\w*|qwerty\w*|"
+    r"[\W_]*|n\W?a\W?|null|none|nan|nil|undefined|unknown|tbd|tba|tbc|todo|fixme|xx+|yy+|test|testing|asdf\w*|qwerty\w*|"
     r"lorem ipsum.*|placeholder|to be (?:done|determined|defined|added)|your (?:text|answer) here|insert .* here|"
-    r"no (?:answer|response|data|value)|not (?:available|applicable|provided)|k\W?a|keine angabe|s\W?o",
+    r"no (?:answer|response|data|value)|not (?:available|applicable|provided)|k\.\s?a\.?|keine angabe|s\.\s?o\.?",
     re.DOTALL,
 )
 
@@ -91,7 +91,11 @@ def _alike(labels: Sequence[str]) -> dict[str, str]:
             continue
         common = [other for other in counts if counts[other] >= _RARER * count]
         close = difflib.get_close_matches(folded[rare], [folded[other] for other in common], n=1, cutoff=_LIKENESS)
-        if close and close[0] != folded[rare] and not _differ_in_number(close[0], folded[rare]):
+        if (
+            close
+            and words_of(close[0]).replace(" ", "") != words_of(rare).replace(" ", "")
+            and not _differ_in_number(close[0], folded[rare])
+        ):
             found[rare] = next(other for other in common if folded[other] == close[0])
     return found
 

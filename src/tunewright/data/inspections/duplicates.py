@@ -62,11 +62,12 @@ def _bars(labels: tuple[str, ...], sizes: np.ndarray[tuple[int], np.dtype[np.int
 def _worst(view: View, groups: list[list[int]]) -> tuple[Case, ...]:
     """The texts with the most rows, then the nearest of the near copies."""
     data, texts = view.data, view.texts
-    largest = sorted(groups, key=len, reverse=True)[:WORST]
-    cases = [data.case(rows[0], f"{len(rows):,} times, also at {data.places[rows[1]]}") for rows in largest]
-    order = np.argsort(-texts.near.similarity, kind="stable")
-    for text in order[: max(0, int((texts.near.kept_by >= 0).sum()))][: WORST // 2].tolist():
-        kept = texts.first[texts.near.kept_by[text]]
+    largest = sorted(groups, key=len, reverse=True)
+    exact = [data.case(rows[0], f"{len(rows):,} times, also at {data.places[rows[1]]}") for rows in largest[:WORST]]
+    gone = np.flatnonzero(texts.near.kept_by >= 0)
+    near: list[Case] = []
+    for text in gone[np.argsort(-texts.near.similarity[gone], kind="stable")][:WORST].tolist():
+        kept = int(texts.first[texts.near.kept_by[text]])
         why = f"near copy of {data.places[kept]}, similarity {texts.near.similarity[text]:.2f}: {data.prompts[kept]}"
-        cases.insert(min(len(cases), WORST // 2), data.case(int(texts.first[text]), why))
-    return tuple(cases[:WORST])
+        near.append(data.case(int(texts.first[text]), why))
+    return (*exact[: max(WORST // 2, WORST - len(near))], *near)[:WORST]

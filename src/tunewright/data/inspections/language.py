@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tunewright.base.plugins import PluginConfig
 from tunewright.data.languages import detect
-from tunewright.data.quality.inspection import SHARE, WORST, Bars, Case, Inspection, graded
+from tunewright.data.quality.inspection import SHARE, WORST, Bars, Case, Inspection, counted, graded
 from tunewright.data.quality.view import View
 
 _SHOWN_LANGUAGES = 10
@@ -54,7 +54,7 @@ def inspect(view: View, config: Config) -> Inspection | None:
         unit=SHARE,
         verdict=graded(1 - share, look=config.look, act=1.1),
         found=f"{100 * share:.1f}% of the texts that can be told are in '{main}'"
-        + (f"; {len(counts) - 1:,} further languages." if len(counts) > 1 else "."),
+        + (f"; {counted(len(counts) - 1, 'further language')}." if len(counts) > 1 else "."),
         meaning="A model answers worst in the languages that it saw least of; a few rows in another language are often "
         "strays.",
         advice="Keep the languages that are meant with the step language, or bring more rows of the rare ones."

@@ -46,9 +46,11 @@ def inspect(view: View, config: Config) -> Inspection:
     """
     data = view.data
     listed = {*_listed(), *map(words_of, config.words)} - {words_of(word) for word in config.keep}
-    longest = max(term.count(" ") for term in listed) + 1
-    asked = [_terms(text, listed, longest) for text in data.words]
-    answered = [_terms(words_of(text), listed, longest) for text in data.answers]
+    by_first: dict[str, list[str]] = {}
+    for term in sorted(listed):
+        by_first.setdefault(term.partition(" ")[0], []).append(term)
+    asked = [_terms(text, by_first) for text in data.words]
+    answered = [_terms(words_of(text), by_first) for text in data.answers]
     rows = [row for row in range(len(data)) if asked[row] or answered[row]]
     counts = Counter(term for row in rows for term in {*asked[row], *answered[row]})
     in_answers = sum(bool(terms) for terms in answered)
@@ -94,13 +96,16 @@ def _listed() -> frozenset[str]:
     return frozenset(words_of(line) for line in lines) - people - _ORDINARY - {""}
 
 
-def _terms(words: str, listed: set[str], longest: int) -> list[str]:
-    """The listed words and phrases in a text that is reduced to words, in order."""
-    each = words.split(" ")
-    found = []
-    for length in range(1, longest + 1):
-        found += [term for at in range(len(each) - length + 1) if (term := " ".join(each[at : at + length])) in listed]
-    return found
+def _terms(words: str, by_first: dict[str, list[str]]) -> list[str]:
+    """The listed words and phrases in a text that is reduced to words, in order; they are given by their first word."""
+    if by_first.keys().isdisjoint(each := words.split(" ")):
+        return []
+    return [
+        term
+        for at, word in enumerate(each)
+        for term in by_first.get(word, ())
+        if each[at : at + term.count(" ") + 1] == term.split(" ")
+    ]
 
 
 def _masked(term: str) -> str:

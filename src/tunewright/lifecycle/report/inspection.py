@@ -67,8 +67,8 @@ def _headline(report: Report) -> str:
     if not act and not look:
         return f"All {good:,} inspections are good."
     parts = [f"{counted(act, 'thing')} to act on"] if act else []
-    parts += [f"{counted(look, 'thing')} to look at"] if look else []
-    return f"{', '.join(parts)}; {good:,} good."
+    parts += [f"{look:,} to look at" if act else f"{counted(look, 'thing')} to look at"] if look else []
+    return f"{', '.join([*parts, f'{good:,} good'])}."
 
 
 def _section(name: str, found: Inspection) -> dict[str, Any]:
