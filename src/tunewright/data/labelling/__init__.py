@@ -1,0 +1,1 @@
+"""Labels given by people: which row to ask for next, what was answered, and how far two people agree."""
