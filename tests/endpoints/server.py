@@ -78,7 +78,10 @@ def serving(script: Script, usage: bool = True) -> Iterator[Server]:
             pass
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            sent = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(sent) < int(self.headers["Content-Length"]):
+                return  # the client is gone
+            body = json.loads(sent)
             with state.lock:
                 state.asked.append(body)
                 state.keys.append(self.headers["Authorization"])
