@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tunewright.cli import export, inspect, reveal
+from tunewright.cli import export, inspect, label, ledger, reveal, synthesize
 from tunewright.cli.faults import print_json
 from tunewright.cli.options import JsonOutput, Overrides, RecipePath, WorkspacePath
 from tunewright.cli.verb import verb
@@ -14,9 +14,8 @@ def register(app: typer.Typer) -> None:
     """Adds these verbs to the command line."""
     group = typer.Typer(help="Look at the data before training.", no_args_is_help=True)
     verb(group, "prepare", example="tunewright data prepare recipe.yaml")(prepare)
-    export.register(group)
-    inspect.register(group)
-    reveal.register(group)
+    for verbs in (export, inspect, label, ledger, reveal, synthesize):
+        verbs.register(group)
     app.add_typer(group, name="data")
 
 

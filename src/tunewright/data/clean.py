@@ -12,6 +12,8 @@ from tunewright.base.plugins import STEPS
 from tunewright.data.frame import EDITS, LINE, ROW_ID, SOURCE, StepConfig, StepResult
 from tunewright.data.pieces import Pieces
 from tunewright.data.table import REFUSED
+from tunewright.data.undoing import undo_edits
+from tunewright.recipe.schema import Undo
 
 LOG: dict[str, Any] = {
     "row_id": pl.String,
@@ -84,6 +86,7 @@ def clean(
     *,
     held_out: bool,
     known: Sequence[Any] = (),
+    undo: Sequence[Undo] = (),
     progress: Callable[[int, str], None] = lambda done, step: None,
 ) -> Cleaned:
     """Runs steps in order, over a few rows at a time.
@@ -97,9 +100,10 @@ def clean(
         format: Says which columns make up the conversation.
         held_out: Whether these rows come from validation or test files of their own; some steps leave those alone.
         known: What the steps' surveys found in the training rows; empty: these are the training rows.
+        undo: Edits that are taken back as soon as a step has made them.
         progress: Is told how many rows of a pass are done, and its steps.
     """
-    cleaning = _Cleaning(format, held_out, tuple(known) or (None,) * len(steps), not known)
+    cleaning = _Cleaning(format, held_out, tuple(known) or (None,) * len(steps), not known, undo)
     for passed in _passes(steps, looked=not known):
         rows = cleaning.run(rows, passed, steps, progress)
     return Cleaned(
@@ -136,8 +140,10 @@ def _passes(steps: Sequence[StepConfig], *, looked: bool) -> list[list[int]]:
 class _Cleaning:
     """The log of what several passes do."""
 
-    def __init__(self, format: Columns, held_out: bool, known: tuple[Any, ...], surveys: bool) -> None:
-        self._format, self._held_out, self._surveys = format, held_out, surveys
+    def __init__(
+        self, format: Columns, held_out: bool, known: tuple[Any, ...], surveys: bool, undo: Sequence[Undo]
+    ) -> None:
+        self._format, self._held_out, self._surveys, self._undo = format, held_out, surveys, undo
         self.known = list(known)
         self.edits = Pieces.of([pl.DataFrame(schema=LOG)])
         self.refused: list[pl.DataFrame] = []
@@ -184,6 +190,7 @@ class _Cleaning:
             return frame, StepRecord(step.plugin, rows, rows, 0, 0, {})
         given = (known,) if surveys(step) else ()
         result: StepResult = STEPS.call(step.plugin, "apply", frame, step, *given)
+        result = undo_edits(frame, result, step.plugin, self._undo)
         log = _place(result.edits, frame, step.plugin)
         self.edits.add(log)
         self.refused.append(_refusals(log, result))

@@ -50,6 +50,10 @@ class Shelf(Protocol):
         """Stores what `fill` writes under the hash of its content."""
         ...
 
+    def artifact(self, hash_or_prefix: str, kind: str | None = None) -> StoredPayload:
+        """What is stored under a hash, or under the one that begins so."""
+        ...
+
 
 @dataclass(frozen=True)
 class Dataset:

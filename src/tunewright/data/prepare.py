@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tunewright.base.errors import DataError
@@ -22,6 +23,7 @@ from tunewright.data.clean import LOG, Cleaned, clean
 from tunewright.data.conversations import EXAMPLES, converse
 from tunewright.data.corpus import prepare_corpus
 from tunewright.data.dataset import GENERAL, PARTS, Dataset, Part, Shelf
+from tunewright.data.earlier_parts import EarlierParts, earlier_parts
 from tunewright.data.findings import (
     HELD,
     SHOWN_EDITS,
@@ -70,6 +72,7 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
     if recipe.learns_documents:
         return prepare_corpus(recipe, workspace, listener=listener, producer=producer)
     listener(Stage("data", "started"))
+    earlier = earlier_parts(recipe.data.parts_of, workspace)
     format = choose_format(recipe.data)
     if format.name == "tagged":
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"answer": "tags"})})
@@ -77,7 +80,7 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
     kind = answer_kind(
         chain.from_iterable(map(_answers, (part.examples for part in rows.values()))), recipe.data.answer
     )
-    parts = _split({part: each.examples for part, each in rows.items()}, recipe, kind)
+    parts = _split({part: each.examples for part, each in rows.items()}, recipe, kind, earlier)
     general = _general(recipe, parts["test"], listener)
     parts, leaks, dropped = _settle_leaks(parts, recipe.data)
     edits = [*(each.cleaned.edits for each in rows.values()), dropped]
@@ -87,6 +90,10 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
     content |= findings(
         _shown(edits, recipe.seed), count, refused, leaks, policy=recipe.data.leakage, dropped=dropped.height
     )
+    if recipe.data.undo:
+        content["undo"] = [each.model_dump(exclude_defaults=True) for each in recipe.data.undo]
+    if earlier:
+        content["parts_of"] = earlier.dataset
     if general is not None:
         content["general"] = {"rows": general.height, "sources": [source.path for source in recipe.forgetting.data]}
 
@@ -100,7 +107,10 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
         write_parquet(chain.from_iterable(edits), folder / "edits.parquet", schema=LOG)
         write_parquet([refused], folder / "refused.parquet")
 
-    return store_dataset(workspace, recipe, content, write, unit="rows", listener=listener, producer=producer)
+    parents = [earlier.dataset] if earlier else []
+    return store_dataset(
+        workspace, recipe, content, write, unit="rows", listener=listener, producer=producer, parents=parents
+    )
 
 
 def _examples(data: Data, format: Format, listener: Listener) -> dict[Part, _Rows]:
@@ -178,7 +188,7 @@ def _make_examples(
         listener(Stage("data", "progress", done=done, total=table.read, unit="rows", note=note))
 
     steps = cast(tuple[StepConfig, ...], data.steps)
-    cleaned = clean(table.rows, steps, format, held_out=part != "train", known=known, progress=progress)
+    cleaned = clean(table.rows, steps, format, held_out=part != "train", known=known, undo=data.undo, progress=progress)
     examples, misfits = converse(cleaned.rows, format, data.answer, listener=listener)
     refused = pl.concat([table.refused, cleaned.refused, misfits])
     check_usable(part, table.total, refused, data.max_unusable_share)
@@ -187,13 +197,17 @@ def _make_examples(
     return _Rows(table, cleaned, examples, refused)
 
 
-def _split(examples: dict[Part, Pieces], recipe: Recipe, kind: AnswerKind) -> dict[Part, Chosen]:
+def _split(
+    examples: dict[Part, Pieces], recipe: Recipe, kind: AnswerKind, earlier: EarlierParts | None
+) -> dict[Part, Chosen]:
     """The three parts: files named in the recipe as they are, the others taken out of train."""
     settings, train = recipe.data.split, examples["train"]
-    groups, _ = strata(list(_answers(train)), kind)
-    keys = np.concatenate([piece["prompt_key"].to_numpy().astype(np.bytes_) for piece in train])
+    keys = _column(train, "prompt_key")
     drawn = [part for part in HELD if part not in examples]
-    homes = split_rows(keys, groups, settings, parts=drawn, seed=recipe.seed)
+    if earlier:
+        homes = earlier.of(_column(train, "id"), keys)
+    else:
+        homes = split_rows(keys, strata(list(_answers(train)), kind)[0], settings, parts=drawn, seed=recipe.seed)
     parts: dict[Part, Chosen] = {
         part: Chosen.all_of(examples[part])
         if part != "train" and part in examples
@@ -202,6 +216,10 @@ def _split(examples: dict[Part, Pieces], recipe: Recipe, kind: AnswerKind) -> di
     }
     check_test_rows(parts["test"].height, train.height, settings, given="test" in examples)
     return parts
+
+
+def _column(rows: Pieces, name: str) -> npt.NDArray[np.bytes_]:
+    return np.concatenate([piece[name].to_numpy().astype(np.bytes_) for piece in rows])
 
 
 def _settle_leaks(parts: dict[Part, Chosen], data: Data) -> tuple[dict[Part, Chosen], dict[Part, Leaks], Pieces]:

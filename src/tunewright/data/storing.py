@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ def store_dataset(
     unit: str,
     listener: Listener,
     producer: str,
+    parents: Sequence[str] = (),
 ) -> Dataset:
     """Stores a dataset under the hash of what it holds.
 
@@ -34,6 +35,7 @@ def store_dataset(
         unit: What the rows are called.
         listener: Hears what was found, and of the artifact.
         producer: The run that makes it.
+        parents: Hashes of the datasets that it continues.
     """
 
     def fill(folder: Path) -> None:
@@ -42,7 +44,7 @@ def store_dataset(
         write_text(folder / MANIFEST, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     manifest = {"recipe": recipe.name, "goal": recipe.goal, **content}
-    dataset = Dataset.open(workspace.put("dataset", fill, manifest=manifest, producer=producer))
+    dataset = Dataset.open(workspace.put("dataset", fill, manifest=manifest, parents=parents, producer=producer))
     for text, level in summary(manifest):
         listener(Message(text, level))
     total = sum(manifest["splits"].values())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tunewright.data.tokens import TokenTable
     from tunewright.models.chat import ChatFormat
     from tunewright.models.files import BaseFiles
-    from tunewright.store import Workspace
+    from tunewright.store import Stored, Workspace
 
 # Sources up to this size are read, cleaned and tokenised for a plan: some seconds.
 QUICK_BYTES = 16 << 20
@@ -90,7 +90,7 @@ def find_rows(
                 told = f"the rows are not prepared yet, and {size / 1e6:,.0f} MB are too many to do so for a plan"
                 yield Found(f"{told} (tunewright data prepare)", rows=_count(recipe))
                 return
-            dataset, note = _prepare(recipe, Path(folder), listener), "the rows, read for this plan"
+            dataset, note = _prepare(recipe, Path(folder), workspace, listener), "the rows, read for this plan"
         chat = _chat(recipe, dataset, files)
         tables = _tokens(recipe, dataset, chat, cache or Path(folder), listener)
         yield Found(note, tables=tables, dataset=dataset, chat=chat)
@@ -142,6 +142,7 @@ class _Folder:
     """Takes a dataset as a workspace does, and under the same hash, into a folder of its own."""
 
     path: Path
+    workspace: Workspace | None
 
     def put(
         self,
@@ -157,15 +158,22 @@ class _Folder:
         fill(folder)
         return _Payload(hash_folder(folder), folder, dict(manifest))
 
+    def artifact(self, hash_or_prefix: str, kind: str | None = None) -> Stored:
+        if self.workspace is None:
+            raise WorkspaceError(
+                f"There is no workspace that holds the dataset {hash_or_prefix}", where="data.parts_of"
+            )
+        return self.workspace.artifact(hash_or_prefix, kind)
 
-def _prepare(recipe: Recipe, folder: Path, listener: Listener) -> Dataset:
+
+def _prepare(recipe: Recipe, folder: Path, workspace: Workspace | None, listener: Listener) -> Dataset:
     from tunewright.data.prepare import prepare
 
     def hear(event: Event) -> None:
         if not isinstance(event, Message):  # what is wrong with single rows is for `data prepare` to tell
             listener(event)
 
-    return prepare(recipe, _Folder(folder), listener=hear)
+    return prepare(recipe, _Folder(folder, workspace), listener=hear)
 
 
 def _count(recipe: Recipe) -> int:

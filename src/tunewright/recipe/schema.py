@@ -131,6 +131,20 @@ class Split(Section):
     minimum_test_rows: int = Field(200, ge=1, description="Fewer held-out rows than this is an error.")
 
 
+class Undo(Section):
+    """Edits that are taken back: those that match all that is said here."""
+
+    step: str = Field("", description="Only what this step did.")
+    row: str = Field("", description="Only what was done to the row of this id.")
+    field: str = Field("", description="Only what was done to this column.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Undo:
+        if not (self.step or self.row):
+            raise ValueError("say a step, a row, or both")
+        return self
+
+
 class Data(Section):
     """From raw records to examples."""
 
@@ -160,7 +174,12 @@ class Data(Section):
         "auto", description="What an answer is, which decides how it is measured."
     )
     steps: tuple[plugin_field(STEPS), ...] = Field((), description="Cleaning steps, in order.")  # type: ignore[valid-type]
+    undo: tuple[Undo, ...] = Field((), description="Edits of steps that are taken back (`tunewright data undo`).")
     split: Split = Field(default_factory=Split)
+    parts_of: str = Field(
+        "",
+        description="A dataset's hash: its rows keep the part they have there, and others are learned from.",
+    )
     leakage: Literal["refuse", "report", "drop"] = Field(
         "refuse",
         description="When test rows stand in train but for white space and case: refuse to go on, report both "
@@ -182,6 +201,16 @@ class Data(Section):
                 raise ValueError(
                     f"data.steps: '{step.plugin}' seals what stood there before, and the log of the step in front of "
                     "it would keep that readable: put it first, or set its ledger to keep"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _undone_steps_are_there(self) -> Data:
+        names = [step.plugin for step in self.steps]
+        for undo in self.undo:
+            if undo.step and undo.step not in names:
+                raise ValueError(
+                    f"undo names the step '{undo.step}', which data.steps has not; it has {', '.join(names) or 'none'}"
                 )
         return self
 
@@ -397,6 +426,8 @@ class Recipe(Section):
             raise ValueError(
                 f"'{name}' learns from plain documents: take data.template out, and set data.format to text"
             )
+        if self.data.undo or self.data.parts_of:
+            raise ValueError(f"'{name}' streams documents, and cannot take edits back: change data.steps instead")
         if self.forgetting.data:
             raise ValueError(f"'{name}' learns from documents alone: name general ones under data.train, too")
         if self.train.best != "loss":

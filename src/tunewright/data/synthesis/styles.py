@@ -63,13 +63,13 @@ class Style:
             value = fields.get(name)
             if value is None and name in self.optional:
                 continue
-            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            if type(value) is not kind:
                 return WRONG_FORM
             if isinstance(value, str) and not value.strip():
                 return INCOMPLETE
             if name in self.labels and value not in self.labels[name]:
                 return UNKNOWN_LABEL
-            if name in self.keys and _keys(value) != self.keys[name]:
+            if name in self.keys and _keys(str(value)) != self.keys[name]:
                 return WRONG_FORM
         return ""
 
