@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ Packing = Literal["", "gzip", "zstd", "zip"]
 
 HEAD_BYTES = 1 << 16
 _MARKS: dict[bytes, Packing] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
+# What Python's zipfile raises for archives that are damaged, encrypted, or packed in a way that it does not know.
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, struct.error)
 PACKED_SUFFIXES = (".gz", ".gzip", ".zst", ".zip")
 # ZIP archives that are documents of their own.
 _OFFICE = ("[Content_Types].xml", "mimetype")
@@ -68,7 +72,7 @@ class DataFile:
             return io.BufferedReader(_Unpacked(self._unpack(), size, str(self.path)), buffer_size=1 << 18)
         except OSError as error:
             raise DataError(f"This file cannot be read ({error.strerror})", where=str(self.path)) from error
-        except (zipfile.BadZipFile, NotImplementedError) as error:
+        except BROKEN_ZIP as error:
             raise DataError(f"This ZIP archive cannot be read ({error})", where=str(self.path)) from error
 
     def _unpack(self) -> Any:
@@ -106,7 +110,7 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             raw = self._stream.read(len(buffer))
-        except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
+        except (*BROKEN_ZIP, OSError) as error:
             raise DataError("This compressed file breaks off, or is damaged", where=self._where) from error
         self._count += len(raw)
         check_unpacked(self._count, self._packed, self._where)
@@ -157,7 +161,7 @@ def zip_members(path: Path) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (*BROKEN_ZIP, OSError, ValueError) as error:
         raise DataError("This ZIP archive is damaged", where=str(path)) from error
 
 

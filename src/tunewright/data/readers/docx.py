@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tunewright.base.errors import DataError
 from tunewright.base.plugins import PluginConfig
 from tunewright.data import limits
-from tunewright.data.datafile import DataFile, Head, check_archive
+from tunewright.data.datafile import BROKEN_ZIP, DataFile, Head, check_archive
 from tunewright.data.prose import SECTION, TEXT, TITLE, Block, sections
 from tunewright.data.rows import Fault, Row
 
@@ -55,14 +55,14 @@ def read(file: DataFile) -> Iterator[Row | Fault]:
             if size > limits.MOST_DOCUMENT_BYTES:
                 raise DataError(f"The text unpacks to more than {limits.in_megabytes(limits.MOST_DOCUMENT_BYTES)}")
             body = fromstring(archive.read(_DOCUMENT))
-            levels = _heading_levels(archive)
+            levels, title = _heading_levels(archive), _title(archive)
     except DataError as error:
         yield Fault(file.name, 1, error.what[0].lower() + error.what[1:])
         return
-    except (zipfile.BadZipFile, ParseError, DefusedXmlException, KeyError, RuntimeError, OSError) as error:
+    except (*BROKEN_ZIP, ParseError, DefusedXmlException, LookupError, ValueError, OSError) as error:
         yield Fault(file.name, 1, f"this document cannot be read ({error})")
         return
-    rows: list[Row | Fault] = list(sections(_blocks(body, levels), file, title=_title(path), between="\n"))
+    rows: list[Row | Fault] = list(sections(_blocks(body, levels), file, title=title, between="\n"))
     yield from rows or [Fault(file.name, 1, "this document holds no text")]
 
 
@@ -82,15 +82,14 @@ def _heading_levels(archive: zipfile.ZipFile) -> dict[str, int]:
     return levels
 
 
-def _title(path: Any) -> str:
+def _title(archive: zipfile.ZipFile) -> str:
     """The title among the document's properties; empty where there is none."""
     from defusedxml.ElementTree import fromstring
 
-    with zipfile.ZipFile(path) as archive:
-        if "docProps/core.xml" not in archive.namelist():
-            return ""
-        found = fromstring(archive.read("docProps/core.xml")).find("{http://purl.org/dc/elements/1.1/}title")
-        return (found.text or "").strip() if found is not None else ""
+    if "docProps/core.xml" not in archive.namelist():
+        return ""
+    found = fromstring(archive.read("docProps/core.xml")).find("{http://purl.org/dc/elements/1.1/}title")
+    return (found.text or "").strip() if found is not None else ""
 
 
 def _blocks(document: Any, levels: dict[str, int]) -> Iterator[Block]:

@@ -15,7 +15,7 @@ from tunewright.base.errors import DataError, did_you_mean
 from tunewright.base.plugins import PluginConfig
 from tunewright.base.quiet import silent_warnings
 from tunewright.data import limits
-from tunewright.data.datafile import DataFile, Head, check_archive
+from tunewright.data.datafile import BROKEN_ZIP, DataFile, Head, check_archive
 from tunewright.data.rows import Fault, Row
 
 SUFFIXES = (".xlsx", ".xlsm")
@@ -112,7 +112,7 @@ def _open(file: DataFile, *, formulas: bool = False) -> Iterator[Any]:
                 book = openpyxl.load_workbook(raw, read_only=True, data_only=not formulas, keep_links=False)
             with closing(book):
                 yield book
-    except (zipfile.BadZipFile, KeyError, IndexError, ValueError, TypeError, AttributeError, SyntaxError) as error:
+    except (*BROKEN_ZIP, LookupError, ValueError, TypeError, AttributeError, SyntaxError, OSError) as error:
         raise DataError(f"This workbook cannot be read ({error})", where=str(path)) from error
 
 
