@@ -217,7 +217,8 @@ def check_address(address: str, host: str) -> None:
         else:
             found = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else found)
     if not found.is_global or found.is_multicast:
-        raise PageError(f"{host} is at {address}, which is no public address", where=host)
+        told = address if host in (address, f"[{address}]") else f"{host} is at {address}, which"
+        raise PageError(f"{told} is no public address", where=host)
 
 
 def _guarded(allowed: frozenset[str]) -> Any:

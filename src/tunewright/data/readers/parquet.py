@@ -45,12 +45,26 @@ def read(file: DataFile) -> Iterator[Row | Fault]:
     table = _open(file)
     try:
         for batch in table.iter_batches(batch_size=_BATCH_ROWS):
-            for values in batch.to_pylist():
+            for values in _values_of(batch):
                 line += 1
-                yield Row(values, file.name, line)
+                yield Fault(file.name, line, values) if isinstance(values, str) else Row(values, file.name, line)
     except (pyarrow.ArrowException, OSError) as error:
         where = f"{file.name}:{line + 1}"
         raise DataError(f"This Parquet file breaks off ({_first_line(error)})", where=where) from error
+
+
+def _values_of(batch: Any) -> Iterator[dict[str, Any] | str]:
+    """The rows of a batch; for one that Python has no values for (no UTF-8, a date beyond its years) the reason."""
+    try:
+        yield from batch.to_pylist()
+        return
+    except (ValueError, OverflowError):
+        pass  # one of them; each is tried for itself
+    for index in range(batch.num_rows):
+        try:
+            yield from batch.slice(index, 1).to_pylist()
+        except (ValueError, OverflowError) as error:
+            yield f"a value cannot be read ({_first_line(error)})"
 
 
 def _open(file: DataFile) -> Any:
@@ -60,7 +74,7 @@ def _open(file: DataFile) -> Any:
     path = file.plain_path("Parquet")
     try:
         return pyarrow.parquet.ParquetFile(path)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"This Parquet file cannot be read ({_first_line(error)})", where=str(path)) from error
 
 
