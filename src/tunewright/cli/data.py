@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tunewright.cli import export, inspect, label, ledger, reveal, synthesize
+from tunewright.cli import export, glossary, inspect, label, ledger, reveal, synthesize
 from tunewright.cli.faults import print_json
 from tunewright.cli.options import JsonOutput, Overrides, RecipePath, WorkspacePath
 from tunewright.cli.verb import verb
@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
     """Adds these verbs to the command line."""
     group = typer.Typer(help="Look at the data before training.", no_args_is_help=True)
     verb(group, "prepare", example="tunewright data prepare recipe.yaml")(prepare)
-    for verbs in (export, inspect, label, ledger, reveal, synthesize):
+    for verbs in (export, glossary, inspect, label, ledger, reveal, synthesize):
         verbs.register(group)
     app.add_typer(group, name="data")
 

@@ -118,25 +118,60 @@ def map_text(series: pl.Series, change: Callable[[str], str | None]) -> pl.Serie
     return pl.Series(series.name, [None if text is None else change(text) for text in series], dtype=pl.String)
 
 
-def replace(frame: pl.DataFrame, column: str, after: pl.Series, reason: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def replace(
+    frame: pl.DataFrame, column: str, after: pl.Series, reason: str | pl.Series
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Puts new values into a column.
+
+    Args:
+        frame: The rows.
+        column: The column to fill.
+        after: Its new values.
+        reason: Why they change: for all rows, or for each row.
 
     Returns:
         The frame, and an edit for each cell that is not what it was.
     """
     after = after.cast(pl.String).alias(column)
     changed = frame[column].ne_missing(after)
+    told = reason if isinstance(reason, pl.Series) else pl.Series([reason]).new_from_index(0, frame.height)
     edits = pl.DataFrame(
         {
             "row_id": frame[ROW_ID].filter(changed),
             "field": pl.Series([column], dtype=pl.String).new_from_index(0, int(changed.sum())),
             "before": frame[column].filter(changed),
             "after": after.filter(changed),
-            "reason": pl.Series([reason], dtype=pl.String).new_from_index(0, int(changed.sum())),
+            "reason": told.filter(changed),
         },
         schema=EDITS,
     )
     return frame.with_columns(after), edits
+
+
+def change_columns(
+    frame: pl.DataFrame, columns: Sequence[str], change: Callable[[str], str], reason: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A function over every text of several columns; nulls stay.
+
+    Returns:
+        The frame, and an edit for each cell that is not what it was.
+    """
+    logs = []
+    for column in columns:
+        frame, changes = replace(frame, column, map_text(frame[column], change), reason)
+        logs.append(changes)
+    return frame, join_edits(logs)
+
+
+def set_aside(frame: pl.DataFrame, reasons: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame, frozenset[str]]:
+    """Drops the rows that a reason is given for, as `drop` does, and counts them as unusable.
+
+    Returns:
+        The rows that stay, an edit for each that goes, and the ids of those.
+    """
+    unusable = frozenset(frame[ROW_ID].filter(reasons.is_not_null()))
+    kept, edits = drop(frame, reasons)
+    return kept, edits, unusable
 
 
 def drop(frame: pl.DataFrame, reasons: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler, SerializeAsAny, ValidationError
+from pydantic import BeforeValidator, GetJsonSchemaHandler, SerializeAsAny, ValidationError, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
@@ -27,7 +27,7 @@ def plugin_field(plugins: Plugins, default: str = "") -> Any:
         default: The name where a mapping has none; empty: every mapping must have one.
     """
 
-    def resolve(value: Any) -> Any:
+    def resolve(value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, PluginConfig):
             return value
         settings = {"name": value} if isinstance(value, str) else value
@@ -41,7 +41,8 @@ def plugin_field(plugins: Plugins, default: str = "") -> Any:
             # A ValueError, so that it is reported with its line, beside the recipe's other faults.
             raise ValueError(f"{error.what}. {error.hint}") from error
         try:
-            return config.model_validate(settings)
+            # With the recipe's folder: paths in a plug-in's settings are relative to it too.
+            return config.model_validate(settings, context=info.context)
         except ValidationError as error:
             raise PluginSettingsError(error.errors(), config) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,12 +14,28 @@ from tunewright.base.plugins import STEPS
 from tunewright.data.clean import clean_frame, surveys
 from tunewright.data.frame import EDITS, LINE, ROW_ID, SOURCE, StepConfig, StepResult
 
+TERMS = str(Path(__file__).with_name("terms.yaml"))
 SETTINGS: dict[str, list[dict[str, Any]]] = {
-    "unicode": [{}, {"form": "NFKC"}],
+    "unicode": [{}, {"form": "NFKC"}, {"mojibake": "keep"}],
     "whitespace": [{}, {"keep_lines": False}],
     "exact_duplicates": [{}, {"conflicts": "keep_first"}, {"conflicts": "keep"}],
     "near_duplicates": [{}, {"answers": "any", "threshold": 0.5}],
-    "iso_dates": [{"columns": ["text"], "on_error": what, "order": "dmy"} for what in ("keep", "null", "drop")],
+    "iso_dates": [{"columns": ["text"], "on_error": what, "order": "dmy"} for what in ("keep", "null", "drop")]
+    + [{"columns": ["text"], "on_error": "keep", "least_proofs": 1}],
+    "boilerplate": [{"columns": ["text"], "least_rows": 2, "least_characters": 5}],
+    "contradictions": [{"keep": what} for what in ("none", "majority", "newest", "all")],
+    "glossary": [{"file": TERMS}],
+    "language": [{"keep": ["en"], "least_probability": 0.5}],
+    "length": [{"least_words": 2, "most_characters": 40}],
+    "markup": [{"markdown": True}],
+    "missing_values": [{}, {"become": "empty", "then": "drop"}, {"then": "fill", "fill": "nothing said"}],
+    "numbers": [
+        {"columns": ["text"], "decimal": decimal, "on_error": what, "least_proofs": 1}
+        for decimal, what in (("infer", "keep"), ("infer", "drop"), ("comma", "null"), ("point", "drop"))
+    ],
+    "quality": [{"least_words": 3, "least_stop_words": 1}],
+    "spelling": [{"own_word_rows": 2, "own_word_share": 0, "least_known_share": 0.3, "glossary": TERMS}],
+    "units": [{"convert": {"lb": "kg", "mi": "km", "°F": "°C"}}, {"convert": {"km": "mi"}, "decimal": "point"}],
     "redact": [{}, {"region": "US"}, {"kinds": ["phone"], "region": "DE"}, {"keep": ["bob"]}],
     "require": [{"columns": ["text", "label"]}],
     "map_values": [
@@ -34,6 +51,13 @@ TEXTS = [
     "card 4111 1111 1111 1111 from 10.0.0.7", "password: [SECRET] or x=hunter2!",
     "My name is Zorvath Lindqvister, 12 Elm Street, Leeds LS1 4AP",
     "see https://a.example/?token=9f8e7d6c Anna and Bob",
+    "n/a", "-", "1.234,56", "1,234", "1.234", "12,345", "1,5", "2.5", "−1.234.567", "€ 0,125", "12,34,567", "1e5",
+    "25/03/2024", "schÃ¶n", "A\u0303©", "<p>Hi <b>there</b> &amp;lt;i&gt;</p><pre>a &lt; b</pre>", "&lt;b&gt; <u>x",
+    "**so** _it_ `**is**`", "Thanks!\nSent from my iPhone", "> all\n> quoted",
+    "On Mon, Ann wrote:\n> old\nnew line here\nBest wishes from us", "new line here\nBest wishes from us",
+    "please recieve teh mony, I dont know wether it arived", "Recieve it. recieve it",
+    "5kgs, 10 lbs and 3.5 miles at 72 °F", "1,234 km or 5-10 kilos", "postgres and POSTGRES or e mail in `postgres`",
+    "Das ist ein ziemlich langer deutscher Satz über Rechnungen und Mahnungen.", "a a a a a a a a", "AAAAAAAAAAAAAAAA",
     "DOB 03/05/1980, GB82 WEST 1234 5698 7654 32", "👩\u200d💻 a\u200db",
 ]  # fmt: skip
 text = st.sampled_from(TEXTS) | st.text(max_size=12)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from tests.data.steps.frames import frame_of
 from tunewright.data.frame import ROW_ID
-from tunewright.data.steps.iso_dates import Config, apply, read_dates
+from tunewright.data.steps.iso_dates import Config, apply, read_dates, survey
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,8 @@ def test_a_written_date_reads_back_or_is_called_ambiguous(date: datetime.date, m
 
 
 def test_faults_are_set_aside_with_their_reasons() -> None:
-    result = apply(frame_of(on=["03/04/2024", "5 May 2024", None, "soon"]), Config(columns=("on",)))
+    frame, config = frame_of(on=["03/04/2024", "5 May 2024", None, "soon"]), Config(columns=("on",))
+    result = apply(frame, config, survey([frame], config))
     assert result.frame[ROW_ID].to_list() == ["r2", "r3"]
     assert result.frame["on"].to_list() == ["2024-05-05", None]
     assert result.unusable == {"r1", "r4"}
@@ -75,6 +76,22 @@ def test_faults_are_set_aside_with_their_reasons() -> None:
         "on: '03/04/2024' may be two dates; say which with 'order'",
         "on: 'soon' is no complete date",
     ]
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        (["25/03/2024", "26/03/2024", "27/03/2024"], "2024-04-03"),
+        (["03/25/2024", "03.26.2024", "3-27-2024"], "2024-03-04"),
+        (["25/03/2024", "26/03/2024"], None),  # too few
+        (["25/03/2024", "26/03/2024", "27/03/2024", "03/25/2024"], None),  # both
+        (["2024-03-25", "25 March 2024", "25/03/24", "04/04/2024"], None),  # none
+    ],
+)
+def test_the_column_says_which_number_is_the_day(others: list[str], expected: str | None) -> None:
+    frame, config = frame_of(on=["03/04/2024", *others]), Config(columns=("on",), on_error="null")
+    known = survey([frame[:2], frame[2:]], config)
+    assert apply(frame[:1], config, known).frame["on"].to_list() == [expected]
 
 
 def test_columns_must_be_named() -> None:

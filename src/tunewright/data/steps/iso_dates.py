@@ -1,8 +1,9 @@
 """Writes dates as ISO 8601 (`2024-03-05`), and never guesses which number is the day.
 
-`03/04/2024` is two dates. Without `order` such a value is a fault, and so is a value that contradicts the order. Dates
-that spell the month, or whose numbers allow one reading only, need no order. Relative dates ("yesterday") are
-refused: they mean nothing without the day they were written on.
+`03/04/2024` is two dates. What the other cells of the column prove decides (`25/03/2024` proves that the day comes
+first), or `order` does. Where nothing decides, or where a column proves both, such a value is a fault, and so is one
+that contradicts a given order. Dates that spell the month, or whose numbers allow one reading only, need no order.
+Relative dates ("yesterday") are refused: they mean nothing without the day they were written on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import datetime
 import re
 import warnings
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -28,6 +31,8 @@ from tunewright.data.frame import (
     replace,
 )
 
+Order = Literal["dmy", "mdy"]
+
 _TIME = r"(?:[T ,]\s*\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:\.\d+)?)?\s*(?:[ap]\.?m\.?)?\s*(?:Z|UTC|[+-]\d{2}:?\d{2})?)?"
 _YEAR_FIRST = re.compile(rf"(\d{{4}})([-/. ]?)(\d{{1,2}})\2(\d{{1,2}}){_TIME}", re.IGNORECASE)
 _YEAR_LAST = re.compile(rf"(\d{{1,2}})\s*([-/. ])\s*(\d{{1,2}})\s*\2\s*(\d{{4}}|\d{{2}}){_TIME}", re.IGNORECASE)
@@ -43,9 +48,12 @@ class Config(ColumnsConfig):
 
     name: Literal["iso_dates"] = "iso_dates"
     columns: tuple[str, ...] = Field((), description="Columns that hold a date each.")
-    order: Literal["dmy", "mdy"] | None = Field(
-        None, description="Which number comes first where both readings are possible; null: such a value is a fault."
+    order: Literal["infer", "dmy", "mdy"] | None = Field(
+        "infer",
+        description="Which number comes first where both readings are possible; infer: the column says; null: such a "
+        "value is a fault.",
     )
+    least_proofs: int = Field(3, ge=1, description="Cells that must prove one order, and none the other, to infer it.")
     languages: tuple[str, ...] = Field(("en",), min_length=1, description="Languages that months are spelt in.")
     on_error: Literal["keep", "null", "drop"] = Field(
         "drop", description="An ambiguous or unreadable date: keep it, empty the cell, or set the row aside."
@@ -58,7 +66,43 @@ class Config(ColumnsConfig):
         return self
 
 
-def apply(frame: pl.DataFrame, config: Config) -> StepResult:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What all rows together say: for each column which number comes first; None where that is not known."""
+
+    orders: dict[str, Order | None]
+
+
+def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
+    """Counts in each column the dates that only one order can read."""
+    if config.order != "infer":
+        return Known(dict.fromkeys(config.columns, config.order))
+    proofs: dict[str, Counter[Order]] = {column: Counter() for column in config.columns}
+    for piece in pieces:
+        check_columns(piece, config.columns, config.name)
+        for column in config.columns:
+            for text, rows in piece[column].drop_nulls().value_counts().iter_rows():
+                if proved := _proved_order(" ".join(text.split())):
+                    proofs[column][proved] += rows
+    return Known({column: _inferred(found, config.least_proofs) for column, found in proofs.items()})
+
+
+def _inferred(proofs: Counter[Order], least: int) -> Order | None:
+    order, count = max(proofs.items(), key=lambda pair: pair[1], default=(None, 0))
+    return order if len(proofs) == 1 and count >= least else None
+
+
+def _proved_order(text: str) -> Order | None:
+    """The order that a date's own numbers prove; None if it reads both ways, or not as numbers with a year behind."""
+    found = _YEAR_LAST.fullmatch(text)
+    if not found or len(found[4]) != 4:
+        return None
+    readings = _both_orders(int(found[1]), int(found[3]), int(found[4]))
+    possible: list[Order] = [order for order, date in readings.items() if date]
+    return possible[0] if len(possible) == 1 else None
+
+
+def apply(frame: pl.DataFrame, config: Config, known: Known) -> StepResult:
     """Dates in `columns` become ISO dates; times of day are cut off; empty cells are left alone."""
     check_columns(frame, config.columns, config.name)
     logs, reasons = [], pl.Series([None] * frame.height, dtype=pl.String)
@@ -66,7 +110,7 @@ def apply(frame: pl.DataFrame, config: Config) -> StepResult:
     for column in config.columns:
         cells = frame[column]
         texts = [text for text in cells.unique(maintain_order=True) if text is not None and text.strip()]
-        read = read_dates(texts, config.order, config.languages)
+        read = read_dates(texts, known.orders[column], config.languages)
         faults = {text: found for text, found in read.items() if found in (_AMBIGUOUS, _UNPARSABLE)}
         dates = {text: found for text, found in read.items() if text not in faults}
         frame, changes = replace(frame, column, map_text(cells, partial(_swap, dates)), "ISO date")
@@ -97,14 +141,14 @@ def _reason(column: str, faults: dict[str, str], text: str) -> str | None:
     return f"{column}: '{text}' {what}"
 
 
-def read_dates(texts: list[str], order: Literal["dmy", "mdy"] | None, languages: tuple[str, ...]) -> dict[str, str]:
+def read_dates(texts: list[str], order: Order | None, languages: tuple[str, ...]) -> dict[str, str]:
     """Each text's ISO date, or `ambiguous`, or `unparsable`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # dateparser's own, about its dependencies
         return {text: _read(" ".join(text.split()), order, languages) for text in texts}
 
 
-def _read(text: str, order: Literal["dmy", "mdy"] | None, languages: tuple[str, ...]) -> str:
+def _read(text: str, order: Order | None, languages: tuple[str, ...]) -> str:
     if found := _YEAR_FIRST.fullmatch(text):
         return _iso(int(found[1]), int(found[3]), int(found[4])) or _UNPARSABLE
     if found := _YEAR_LAST.fullmatch(text):
@@ -117,11 +161,11 @@ def _read(text: str, order: Literal["dmy", "mdy"] | None, languages: tuple[str, 
     return _AMBIGUOUS if order is None else readings[order] or _UNPARSABLE
 
 
-def _read_numbers(first: int, second: int, year_text: str, order: Literal["dmy", "mdy"] | None) -> str:
+def _read_numbers(first: int, second: int, year_text: str, order: Order | None) -> str:
     year = int(year_text)
     if len(year_text) == 2:
         year += 2000 if year < _CENTURY_PIVOT else 1900
-    readings = {"dmy": _iso(year, second, first), "mdy": _iso(year, first, second)}
+    readings = _both_orders(first, second, year)
     if order:
         return readings[order] or _UNPARSABLE
     possible = sorted({date for date in readings.values() if date})
@@ -129,6 +173,10 @@ def _read_numbers(first: int, second: int, year_text: str, order: Literal["dmy",
         return _UNPARSABLE
     # Three two-digit numbers may also begin with the year.
     return possible[0] if len(possible) == 1 and len(year_text) == 4 else _AMBIGUOUS
+
+
+def _both_orders(first: int, second: int, year: int) -> dict[Order, str | None]:
+    return {"dmy": _iso(year, second, first), "mdy": _iso(year, first, second)}
 
 
 def _iso(year: int, month: int, day: int) -> str | None:

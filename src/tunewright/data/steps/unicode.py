@@ -1,12 +1,14 @@
-"""Brings text to one Unicode form, and takes out characters that nobody can see.
+"""Repairs mojibake, brings text to one Unicode form, and takes out characters that nobody can see.
 
-Mojibake is left alone: what looks like it may be meant, and a wrong repair cannot be told from a right one.
+Mojibake (`schÃ¶n` for `schön`) is text that was decoded with another encoding than it was written in. ftfy knows the
+ways in which that happens, and repairs what no one would write on purpose; what may be meant stays.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from functools import partial
 from typing import Literal
 
 import polars as pl
@@ -30,18 +32,29 @@ class Config(ColumnsConfig):
     form: Literal["NFC", "NFKC"] = Field(
         "NFC", description="NFC composes accents; NFKC also unfolds ligatures, full-width letters and the like."
     )
+    mojibake: Literal["repair", "keep"] = Field(
+        "repair", description="Text that was decoded with a wrong encoding (`schÃ¶n`): repair it, or keep it."
+    )
 
 
 def apply(frame: pl.DataFrame, config: Config) -> StepResult:
-    """Every cell in one Unicode form, without control, zero-width and direction characters."""
+    """Every cell decoded as it was written, in one Unicode form, without control and zero-width characters."""
     check_columns(frame, config.columns, config.name)
-    edits = []
+    edits, repaired = [], 0
+    usual = f"{config.form}, invisible characters removed"
     for column in config.columns:
-        after = map_text(frame[column], lambda text: normal(text, config.form))
-        frame, changes = replace(frame, column, after, f"{config.form}, invisible characters removed")
+        if config.mojibake == "repair":
+            after = map_text(frame[column], partial(repair, form=config.form))
+            broken = after.ne_missing(map_text(frame[column], partial(normal, form=config.form)))
+        else:
+            after = map_text(frame[column], partial(normal, form=config.form))
+            broken = pl.Series([False]).new_from_index(0, frame.height)
+        reason = pl.select(pl.when(broken).then(pl.lit(f"mojibake repaired, {usual}")).otherwise(pl.lit(usual)))
+        frame, changes = replace(frame, column, after, reason.to_series())
+        repaired += int(broken.sum())
         edits.append(changes)
     log = join_edits(edits)
-    return StepResult(frame, log, {"cells_changed": log.height})
+    return StepResult(frame, log, {"cells_changed": log.height, "mojibake_repaired": repaired})
 
 
 def normal(text: str, form: Literal["NFC", "NFKC"]) -> str:
@@ -50,3 +63,19 @@ def normal(text: str, form: Literal["NFC", "NFKC"]) -> str:
         return text
     # What is removed may have kept two characters apart that now compose, so the form comes last.
     return unicodedata.normalize(form, _LONE_JOINER.sub("", _INVISIBLE.sub("", unicodedata.normalize(form, text))))
+
+
+def repair(text: str, form: Literal["NFC", "NFKC"]) -> str:
+    """The text decoded as it was written, and normal."""
+    if text.isascii():
+        return normal(text, form)
+    from ftfy import TextFixerConfig, fix_encoding
+
+    # A sequence of which a byte is lost cannot be repaired, only replaced by a mark: that would hide the damage.
+    settings = TextFixerConfig(replace_lossy_sequences=False, explain=False)
+    # The bytes of mojibake may be invisible characters, so it is repaired first; composing accents may bring more to
+    # light. Each round leaves fewer characters, or fewer controls among them, so that this ends.
+    before = ""
+    while text != before:
+        before, text = text, normal(fix_encoding(text, settings), form)
+    return text
