@@ -89,7 +89,9 @@ def test_only_what_is_free_changes(text: str) -> None:
     assert all(stretch in changed for stretch in kept)
 
 
-@pytest.mark.parametrize("bit", ["```", "`", "<code>", "<a", "a.", "a-", "x@", "{{", "a/", "_", "http://", "aB", "1-", "["])
+@pytest.mark.parametrize(
+    "bit", ["```", "`", "<code>", "<a", "a.", "a-", "x@", "{{", "a/", "_", "http://", "aB", "1-", "["]
+)
 def test_long_texts_take_no_time(bit: str) -> None:
     start = time.perf_counter()
     _free(bit * 20_000)

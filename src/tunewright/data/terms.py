@@ -243,7 +243,8 @@ def _add_misspellings(groups: dict[str, Counter[str]], scores: dict[str, float],
         if len(key) >= _LONG and group.total() >= max(least, _RARE) and scores.get(key, 0) > _SURPRISING:
             index.create_dictionary_entry(key, group.total())
     for key in sorted(groups):
-        if len(key) < _LONG or key in known or key + "s" in groups or key.removesuffix("s") in groups:
+        is_plural = key.endswith("s") and key[:-1] in groups
+        if len(key) < _LONG or key in known or key + "s" in groups or is_plural:
             continue
         near = [each for each in index.lookup(key, Verbosity.ALL, max_edit_distance=1) if each.term != key]
         if len(near) == 1 and near[0].count >= _RARE * groups[key].total():

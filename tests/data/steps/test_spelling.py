@@ -50,12 +50,12 @@ def _corrected(*texts: str | None, **settings: object) -> list[str | None]:
         ("it doesnt work with the new langauge", "it doesn't work with the new language"),
         ("she asked Recieve for the money", "she asked Recieve for the money"),
         ("Recieve is the name of the man", "Recieve is the name of the man"),
-        ("see `recieve` at https://x.example/recieve or x_recieve", "see `recieve` at https://x.example/recieve or x_recieve"),
+        ("see `recieve` at x.example/recieve or x_recieve", "see `recieve` at x.example/recieve or x_recieve"),
         ("send the recieve2 to RECIEVE and iRecieve", "send the recieve2 to RECIEVE and iRecieve"),
         ("bitte nicht recieve sondern überweisen", "bitte nicht recieve sondern überweisen"),
         ("colour and organisation, cancelled and travelling", "colour and organisation, cancelled and travelling"),
     ],
-)  # fmt: skip
+)
 def test_texts(text: str, expected: str) -> None:
     assert _corrected(text) == [expected]
 
@@ -70,7 +70,9 @@ def test_words_that_many_rows_use_are_the_domains_own() -> None:
     assert _corrected(*texts) == texts
     assert _corrected(*texts[:19])[0] == "please open the receive of number 0"
     assert _corrected(*texts, own_word_share=1.0) == texts
-    assert _corrected(*texts, "and here is one more text", own_word_share=1.0)[0] == "please open the receive of number 0"
+    assert (
+        _corrected(*texts, "and here is one more text", own_word_share=1.0)[0] == "please open the receive of number 0"
+    )
 
 
 def test_the_glossary_and_own_words_are_kept(tmp_path: Path) -> None:

@@ -36,7 +36,16 @@ def test_spelling(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["20 pounds", "5m, 5 g and 5 t", "5 kgfoo", "kilos", "a 5 in the corner", "16 Gb", "`12 kilos`", "https://x.example/12kilos"],
+    [
+        "20 pounds",
+        "5m, 5 g and 5 t",
+        "5 kgfoo",
+        "kilos",
+        "a 5 in the corner",
+        "16 Gb",
+        "`12 kilos`",
+        "https://x.example/12kilos",
+    ],
 )
 def test_left_alone(text: str) -> None:
     assert _written(text) == text

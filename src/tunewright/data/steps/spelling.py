@@ -43,7 +43,7 @@ class Config(ColumnsConfig):
     own_word_rows: int = Field(20, ge=1, description="A word that so many rows use is the domain's own …")
     own_word_share: float = Field(0.0005, ge=0, le=1, description="… if they are also this share of all rows.")
     least_known_share: float = Field(
-        0.7, ge=0, le=1, description="Texts of which fewer words are in the dictionary are left alone."
+        0.7, ge=0, le=1, description="Texts of whose other words fewer are in the dictionary are left alone."
     )
 
 
@@ -88,7 +88,7 @@ def apply(frame: pl.DataFrame, config: Config, known: Known) -> StepResult:
         reasons: list[str | None] = []
         for text in frame[column]:
             found = list(_corrections(text, words, kept, known, config)) if text else []
-            if found and _known_share(text, words, kept) < config.least_known_share:
+            if found and not _is_in_the_language(text, {match[0] for match, _ in found}, words, kept, config):
                 findings["texts_left_alone"] += 1
                 found = []
             for match, right in reversed(found):
@@ -152,7 +152,8 @@ def _begins(match: re.Match[str]) -> bool:
     return not before.strip() or _SENTENCE_END.search(before) is not None
 
 
-def _known_share(text: str, words: Speller, kept: frozenset[str]) -> float:
-    """Share of a text's words, names left out, that the dictionary or the glossary has."""
-    small = [word for word in _plain_words(text) if word.islower()] or [""]
-    return sum(words.knows(word) or word in kept for word in small) / len(small)
+def _is_in_the_language(text: str, corrected: set[str], words: Speller, kept: frozenset[str], config: Config) -> bool:
+    """Whether enough of a text's words are known; names and the words to correct do not count."""
+    others = [word for word in _plain_words(text) if word.islower() and word not in corrected]
+    known = sum(words.knows(word) or word in kept for word in others)
+    return known > 0 and known >= max(len(corrected), config.least_known_share * len(others))
