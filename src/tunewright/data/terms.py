@@ -36,7 +36,7 @@ _BEFORE = 8
 _SURPRISING = 10.83  # the ratio's 0.1 % point: chi-square with one degree of freedom
 _TIMES = 10  # how many times as common as in the background
 _TOGETHER = 0.5  # normalised mutual information, from -1 to 1
-_ORDINARY = 150  # so many of the most common words are never part of a term of two
+_ORDINARY = 150  # so many of the most common words are no terms, and no part of one
 _MOST_COUNTED = 1_000_000
 _TOLD_ROWS = 5_000
 _LONG = 7  # letters from which on a rare neighbour at distance 1 is a misspelling
@@ -198,11 +198,18 @@ def _surprise(key: str, count: int, total: int) -> float:
     """Dunning's log-likelihood ratio of a word against the background; 0 where it is not far more common here."""
     background = word_counts()
     there, everything = background.get(key, 0), sum_of_background()
-    if there and count / total < _TIMES * there / everything:
+    if key in _ordinary() or (there and count / total < _TIMES * there / everything):
         return 0.0
     pooled = (count + there) / (total + everything)
     ratio = count * math.log(count / (total * pooled))
     return 2 * (ratio + (there * math.log(there / (everything * pooled)) if there else 0.0))
+
+
+@cache
+def _ordinary() -> frozenset[str]:
+    """The most common English words."""
+    counts = word_counts()
+    return frozenset(sorted(counts, key=lambda word: -counts[word])[:_ORDINARY])
 
 
 @cache
@@ -215,7 +222,7 @@ def _add_pairs(
     counts: _Counts, groups: dict[str, Counter[str]], scores: dict[str, float], least: int, total: int
 ) -> None:
     """Terms of two words; a pair that another writes as one word (`charge back`) becomes a form of that."""
-    ordinary = set(sorted(word_counts(), key=lambda word: -word_counts()[word])[:_ORDINARY])
+    ordinary = _ordinary()
     singles: Counter[str] = Counter()
     for word, count in counts.words.items():
         singles[fold(word)] += count
