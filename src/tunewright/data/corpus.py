@@ -109,7 +109,7 @@ class _Corpus:
         self._recipe, self._data, self._listener = recipe, recipe.data, listener
         self._steps = cast(tuple[StepConfig, ...], recipe.data.steps)
         for step in self._steps:
-            if surveys(step) or not step.held_out:
+            if surveys(step):
                 raise DataError(
                     f"The step '{step.plugin}' compares rows with one another, and documents are streamed",
                     where="data.steps",
