@@ -108,8 +108,9 @@ def show_report(report: Report, html: Path | None) -> None:
     for found in report.inspections.values():
         if found.advice and found.verdict != "good":
             console.print(Text.assemble((f"{found.title}: ", "bold"), found.advice))
-    for name, lacks in report.not_run.items():
-        console.print(Text(f"{name}: not measured. {lacks.reason}. {lacks.advice}".strip(), style="dim"))
+    for lacks, names in report.lacking:
+        told = f"Not measured: {', '.join(names)}. {lacks.reason}. {lacks.advice}"
+        console.print(Text(told.strip(), style="dim"))
     _next(report, html)
 
 

@@ -64,6 +64,13 @@ def test_the_worst_first_and_what_was_not_measured_apart(plugins: Made) -> None:
     assert [stage.note for stage in stages if stage.status == "progress"] == ["a", "b", "c", "d", "e"]
 
 
+def test_what_several_lack_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lacks, other = NotRun("no encoder", "Get it."), NotRun("no model")
+    monkeypatch.setattr(report, "INSPECTIONS", Made(a=lacks, b=other, c=NotRun("no encoder", "Get it.")))
+    found = report.inspect(view_of([("a", "x")]), path="a.csv")
+    assert found.lacking == [(lacks, ["a", "c"]), (other, ["b"])]
+
+
 def test_one_that_was_asked_for_and_does_not_apply_is_an_error(plugins: Made) -> None:
     view = view_of([("a", "x")])
     assert list(report.inspect(view, path="a.csv", only=["a", "a"]).inspections) == ["a"]

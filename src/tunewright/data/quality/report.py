@@ -42,6 +42,14 @@ class Report:
             for verdict in VERDICTS
         }
 
+    @property
+    def lacking(self) -> list[tuple[NotRun, list[str]]]:
+        """What inspections lack, each with the names of those that lack it."""
+        return [
+            (lacks, [name for name, one in self.not_run.items() if one == lacks])
+            for lacks in dict.fromkeys(self.not_run.values())
+        ]
+
     def as_json(self) -> dict[str, Any]:
         """One object: facts about the rows, the verdicts, and under each inspection's name what it found."""
         view = self.view

@@ -40,7 +40,8 @@ def render_inspection(report: Report, *, created: datetime | None = None) -> str
         "state": "missed" if report.verdicts["act"] else "none" if report.verdicts["look"] else "reached",
         "inspections": [_section(name, found) for name, found in report.inspections.items()],
         "not_run": [
-            {"name": name, "reason": lacks.reason, "advice": lacks.advice} for name, lacks in report.not_run.items()
+            {"names": ", ".join(names).replace("_", " "), "reason": lacks.reason, "advice": lacks.advice}
+            for lacks, names in report.lacking
         ],
     }
     page = templates().get_template("inspection.html.j2").render(view).strip() + "\n"
