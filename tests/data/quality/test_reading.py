@@ -89,6 +89,17 @@ def test_too_many_rows_are_drawn_evenly(monkeypatch: pytest.MonkeyPatch) -> None
     assert all(75 - 34 <= count <= 75 + 34 for count in counts)
 
 
+def test_of_long_rows_fewer_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunewright.data.quality.reading.MOST_BYTES", 50_000)
+    monkeypatch.setattr("tunewright.data.quality.reading._CHUNK_CHARACTERS", 10_000)
+    rows = gather((Row({"text": f"{n} " + "x" * 990, "label": "x"}, "a", n) for n in range(400)), LABELLED, name="a")
+    assert rows.total == 400
+    assert rows.drawn
+    assert 30 <= len(rows) <= 50
+    # Early and late rows alike: the mean number of about 45 out of 0 to 399 has a standard deviation of 17.
+    assert abs(sum(int(text.split()[0]) for text in rows.prompts) / len(rows) - 199.5) < 4 * 17
+
+
 def test_a_system_prompt_that_is_always_the_same_tells_no_rows_apart() -> None:
     from tunewright.data.formats import InstructionFormat
 

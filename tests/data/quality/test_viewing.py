@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tunewright.base.errors import DataError
+from tunewright.data.inspections import conflicts
 from tunewright.data.quality.viewing import named_sources, view_of_files
 
 
@@ -58,6 +59,17 @@ def test_a_system_prompt_is_left_out_on_every_side(tmp_path: Path) -> None:
     assert view.data.prompts[3] == "short"
     assert view.data.answers == ["answer 0", "answer 1", "answer 2", "no"]
     assert view.held_out[0].prompts == [view.data.prompts[1]]
+
+
+def test_pairs_of_answers_contradict_nothing(tmp_path: Path) -> None:
+    pair = {"prompt": "which is it?", "chosen": "this one", "rejected": "that one"}
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, (pair, pair | {"chosen": "another one"}))))
+    sources = named_sources([str(tmp_path / "a.jsonl")], option="PATH")
+    view = view_of_files(sources[str(tmp_path / "a.jsonl")], held_out={}, benchmarks={})
+    assert view.pairs
+    assert view.contradictions == []
+    assert view.texts.copies.tolist() == [False, True]
+    assert conflicts.inspect(view, conflicts.Config()) is None
 
 
 def test_plain_documents_have_no_answers(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def inspect(view: View, config: Config) -> Inspection | None:
     Labels that differ contradict each other, and no model can get both right. Free answers may merely be worded in
     several ways, which a person has to judge.
     """
-    if view.kind == "document":
+    if view.kind == "document" or view.pairs:
         return None
     data = view.data
     found = [(rows, Counter(fold(data.answers[row]) for row in rows)) for rows in view.contradictions]

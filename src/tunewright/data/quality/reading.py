@@ -1,7 +1,7 @@
 """From files, sources or a prepared dataset to the rows that inspections look at.
 
 Rows are looked at as they stand in the files, before any cleaning step; a prepared dataset shows them after. Of more
-than `MOST_ROWS` rows so many are drawn, each equally likely, in one pass.
+than `MOST_ROWS` rows, or `MOST_BYTES` of text, as many as fit are drawn, each equally likely, in one pass.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tunewright.data.answers import AnswerKind, answer_kind
 from tunewright.data.columns import Column, cells, columns_in, pick_sides
 from tunewright.data.dataset import Dataset, Part
 from tunewright.data.documents import TEXT, is_plain, read_documents
+from tunewright.data.example import Example
 from tunewright.data.formats import ANSWER, ConversationFormat, TemplateFormat, choose_format
 from tunewright.data.frame import LINE, RESERVED, SOURCE
 from tunewright.data.quality.view import STAGE, Rows
@@ -31,9 +32,11 @@ from tunewright.recipe.schema import Data, Recipe, Source, Template
 
 # Beyond it rows are drawn: a row takes about a kilobyte with all that is derived from it.
 MOST_ROWS = 1_000_000
+MOST_BYTES = 400_000_000
 GUESSED = "columns"
 _HEAD_ROWS = 5000
 _CHUNK_ROWS = 20_000
+_CHUNK_CHARACTERS = 16_000_000
 _DRAW = "_draw"
 
 
@@ -67,16 +70,13 @@ class AskedOnly:
 
 
 class _Prepared:
-    """Rows of a prepared dataset: `messages`, and the `answer` that ends them."""
+    """Rows of a prepared dataset, flattened as conversations are."""
 
     name = "prepared"
-    needed = ("messages", ANSWER)
+    needed = (ANSWER,)
 
     def flatten(self, values: Mapping[str, Any]) -> dict[str, str | None]:
-        messages = values["messages"]
-        last = max(index for index, message in enumerate(messages) if message["role"] == "assistant")
-        asked = {f"messages[{index}].content": message["content"] for index, message in enumerate(messages[:last])}
-        return {**asked, ANSWER: values[ANSWER]}
+        return dict(values)
 
     def sides(self, columns: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return ConversationFormat().sides(columns)
@@ -168,14 +168,16 @@ def read_dataset(
     dataset: Dataset, part: Part, *, name: str, most: int = MOST_ROWS, seed: int = 17, listener: Listener = ignore
 ) -> Rows:
     """The rows of one part of a prepared dataset, under the places they came from."""
-    shape: Shape = AskedOnly() if dataset.answer_kind == "document" else _Prepared()
-    columns = [TEXT] if dataset.answer_kind == "document" else ["messages", ANSWER]
-    table = dataset.table(part).select("source", "line", *columns)
-    rows = (
-        Row({column: row[column] for column in columns}, row["source"], row["line"])
-        for row in table.iter_rows(named=True)
-    )
-    return gather(rows, shape, name=name, most=most, seed=seed, listener=listener)
+    if dataset.answer_kind == "document":
+        sections = (Row({TEXT: each.text}, each.source, each.line) for each in dataset.sections(part))
+        return gather(sections, AskedOnly(), name=name, most=most, seed=seed, listener=listener)
+    rows = (Row(_flat(example), example.source, example.line) for example in dataset.each(part))
+    return gather(rows, _Prepared(), name=name, most=most, seed=seed, listener=listener)
+
+
+def _flat(example: Example) -> dict[str, Any]:
+    asked = {f"messages[{index}].content": message.shown for index, message in enumerate(example.prompt)}
+    return {**asked, ANSWER: example.answer}
 
 
 def gather(
@@ -187,7 +189,7 @@ def gather(
     seed: int = 17,
     listener: Listener = ignore,
 ) -> Rows:
-    """Rows as one frame of text columns; at most `most`, each as likely to be drawn as any other.
+    """Rows as one frame of text columns; at most `most`, and of long rows fewer, each as likely as any other.
 
     Raises:
         DataError: If there is no usable row.
@@ -196,7 +198,7 @@ def gather(
     frame = pl.DataFrame()
     refused: list[dict[str, Any]] = []
     flat: list[dict[str, Any]] = []
-    usable = 0
+    usable = characters = 0
     for row in rows:
         cells_ = _cells(row, shape)
         if isinstance(cells_, Fault):
@@ -204,10 +206,12 @@ def gather(
             continue
         usable += 1
         flat.append(cells_)
-        if len(flat) == _CHUNK_ROWS:
-            frame, flat = _with(frame, flat, dice, most), []
+        characters += sum(len(text) for text in cells_.values() if isinstance(text, str))
+        if len(flat) == _CHUNK_ROWS or characters >= _CHUNK_CHARACTERS:
+            frame, most = _with(frame, flat, dice, most)
+            flat, characters = [], 0
             listener(Stage(STAGE, "progress", done=usable + len(refused), unit="rows", note=f"reading {name}"))
-    frame = _with(frame, flat, dice, most)
+    frame, _ = _with(frame, flat, dice, most)
     if not frame.height:
         first = f" The first: {refused[0]['source']}:{refused[0]['line']}: {refused[0]['reason']}." if refused else ""
         raise DataError("No row can be used", where=name, hint=f"{len(refused):,} were refused.{first}")
@@ -231,13 +235,17 @@ def _refusal(fault: Fault, stage: str) -> dict[str, Any]:
     return {"row_id": None, "source": fault.file, "line": fault.line, "stage": stage, "reason": fault.reason}
 
 
-def _with(frame: pl.DataFrame, rows: list[dict[str, Any]], dice: np.random.Generator, most: int) -> pl.DataFrame:
-    """The frame with further rows; where these are too many, those with the lowest numbers drawn stay.
+def _with(
+    frame: pl.DataFrame, rows: list[dict[str, Any]], dice: np.random.Generator, most: int
+) -> tuple[pl.DataFrame, int]:
+    """The frame with further rows, and how many it may hold from now on.
 
+    Where there are too many, those with the lowest numbers drawn stay; where these are too long, fewer of them, and no
+    more ever after, so that a later row has no better chance than an earlier one.
     Source: bottom-k sampling, Cohen and Kaplan, "Summarizing data using bottom-k sketches", 2007.
     """
     if not rows:
-        return frame
+        return frame, most
     order = dict.fromkeys([SOURCE, LINE, *(name for row in rows for name in row)])
     more = pl.DataFrame(
         {
@@ -246,9 +254,11 @@ def _with(frame: pl.DataFrame, rows: list[dict[str, Any]], dice: np.random.Gener
         }
     ).with_columns(pl.Series(_DRAW, dice.random(len(rows))))
     frame = pl.concat([frame, more], how="diagonal") if frame.width else more
+    if (size := frame.estimated_size()) > MOST_BYTES:
+        most = max(1, min(most, int(frame.height * MOST_BYTES / size)))
     if frame.height > most:
         frame = frame.filter(pl.col(_DRAW).rank("ordinal") <= most)
-    return frame
+    return frame, most
 
 
 def without_constant(data: Rows) -> tuple[str, ...]:

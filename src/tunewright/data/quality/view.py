@@ -107,6 +107,7 @@ class View:
         format: How the rows were recognised: a format's name, `columns` where two columns were taken for question and
             answer, `text` where there are no answers.
         kind: What the answers are; `document` where there are none.
+        pairs: Whether each row holds a better and a worse answer; several of these to one question contradict nothing.
         recipe: The recipe, where one is known.
         cache: Where models may lie, such as the text encoder; None where there is no such place.
         preflight: Gives the look before training for the recipe's base; None without a recipe. Raises an `InputError`
@@ -120,6 +121,7 @@ class View:
     benchmarks: tuple[Rows, ...] = ()
     format: str = ""
     kind: AnswerKind = "document"
+    pairs: bool = False
     recipe: Recipe | None = None
     cache: Path | None = None
     preflight: Callable[[], Preflight] | None = None
@@ -144,6 +146,8 @@ class View:
     @cached_property
     def contradictions(self) -> list[list[int]]:
         """The rows of each text whose answers differ by more than white space and case; only rows with an answer."""
+        if self.pairs:
+            return []
         answers = [fold(answer) for answer in self.data.answers]
         told = ([row for row in rows if answers[row]] for rows in self.texts.rows_of() if len(rows) > 1)
         return [rows for rows in told if len({answers[row] for row in rows}) > 1]

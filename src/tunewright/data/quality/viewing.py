@@ -65,6 +65,7 @@ def view_of_files(
     )
     declared = recipe.data.answer if recipe else "auto"
     told: dict[str, Any] = {"format": shape.name, "recipe": recipe, "seed": seed, "listener": listener}
+    told["pairs"] = bool(getattr(shape, "pairs", False))
     return _view(rows, measured, compared, declared=declared, **told, **settings)
 
 
@@ -84,7 +85,7 @@ def view_of_dataset(
     own = [
         read_dataset(dataset, part, name=part, seed=seed, listener=listener)
         for part in parts
-        if dataset.table(part).height
+        if dataset.manifest["splits"][part]
     ]
     names = _names([*held_out.values(), *benchmarks.values()])
     measured, compared = (
@@ -103,6 +104,7 @@ def view_of_dataset(
     )
     format = str(dataset.manifest.get("format", "prepared"))
     told: dict[str, Any] = {"format": format, "recipe": recipe, "seed": seed, "listener": listener}
+    told["pairs"] = format == "preference" or bool((dataset.manifest.get("template") or {}).get("rejected"))
     return _view(rows, [*own, *measured], compared, declared=dataset.answer_kind, **told, **settings)
 
 
