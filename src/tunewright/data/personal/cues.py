@@ -45,6 +45,19 @@ NAMES_THAT_ARE_WORDS = fold_list(
     "alexa siri mercedes ford dell watson alma an van my see thi long so in to on so no the bay binh don "
     "dong ha mi ly de la el di da le les lo al san server edit deniz bar can ada ece pages flora fauna nova viva vita"
 )
+# Of these, the ones that are nearly always a person where no sentence begins.
+MOSTLY_PEOPLE = fold_list(
+    "mark max bill rob will grace hope rose drew faith dawn joy heather holly ruby pearl ivy iris lily violet daisy "
+    "robin wade penny taylor"
+)
+# What people are called for short in English; name lists hold what stands in registers.
+SHORT_NAMES = fold_list(
+    "matt phil andy ted ron pete ed ned reggie freddie abe sid stu mel jess manny trey marcy cate bobbie cecil jeff "
+    "geoff greg doug dave steve chris nate zach zack nick vince vicky vicki becky debbie deb liz lizzie beth betsy "
+    "peggy meg maggie kate katie kathy cathy cindy suzie susie patty trish tess tessa terri gabby gabe gus hal herb "
+    "izzy jen jenn jenny jerry kurt lou mick mitch monty nell norm ollie percy rosie russ sal shelly stan teddy "
+    "theo timmy tommy trudy val wally walt wes willie winnie alf archie bert bernie eddie ernie"
+)
 FOREIGN_WORDS = fold_list(
     # German: what sentences begin with, and the nouns of letters to a firm.
     "ich du er sie es wir ihr der die das den dem des ein eine einen einem einer eines kein keine mein meine meinen "

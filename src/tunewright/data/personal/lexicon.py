@@ -14,7 +14,7 @@ from enum import Enum
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from tunewright.data.personal.cues import CALENDAR, FOREIGN_WORDS, NAMES_THAT_ARE_WORDS, PEOPLES
+from tunewright.data.personal.cues import CALENDAR, FOREIGN_WORDS, NAMES_THAT_ARE_WORDS, PEOPLES, SHORT_NAMES
 
 _ENGLISH = "en_GB en_IE en_IN en_KE en_NZ en_PK en_US".split()
 # Countries that write in Latin letters.
@@ -77,7 +77,7 @@ def rank(word: str) -> int | None:
 @cache
 def _given() -> dict[str, bool]:
     """Given names, folded, and whether English speakers bear them."""
-    return _names("first_names")
+    return _names("first_names") | dict.fromkeys(SHORT_NAMES, True)
 
 
 @cache

@@ -29,7 +29,9 @@ _WEIGHT = {
 _INITIAL, _SHAPE, _SHOUTED = 0.6, 1.5, -1.5
 # German writes every noun with a capital, so that an unknown word says little there.
 _UNKNOWN_IN_GERMAN = 0.5
-_LONE, _LONE_OTHER = {Known.GIVEN: 0.0, Known.WORDLIKE_GIVEN: -1.0}, -1.5
+_LONE, _LONE_WORDLIKE = -1.5, -1.0
+# A capital in mid-sentence on a word that is a name as well.
+_CHOSEN = 1.0
 _SEVERAL = 0.5
 _LONGEST = 5
 _CONTEXT_BEFORE, _CONTEXT_BEHIND = 36, 40
@@ -67,7 +69,8 @@ _THINGS_BEHIND = cues.THINGS - frozenset(
 )
 _NEXT_WORD = re.compile(rf"[ \u00a0-]+({_LETTER}+)")
 _LAST_WORD = re.compile(rf"({_LETTER}+)(?: of| de| von)?[ \u00a0]+$")
-_AND = re.compile(r"(?:,|,? (?:and|und|et|y|e|or|oder|&)|/)[ \u00a0]+")
+_AND = re.compile(r"(?:,|,? (?:and|und|et|y|e|or|oder|&)|/)[ \u00a0]$")
+_LONGEST_LINK = 8
 _WORDS = re.compile(r"\w+")
 
 
@@ -120,13 +123,16 @@ def names(text: str, region: str | None) -> list[Span]:
     candidates = list(_candidates(text, tokens)) if any(not token.breaks for token in tokens) else []
     if candidates:
         is_german = _is_german(text)
+        ends = {end for _, end in found}
+        whole: set[str] = set()
         for candidate in candidates:
-            follows = any(
-                end <= candidate.span[0] and _AND.fullmatch(text[end : candidate.span[0]]) for _, end in found
-            )
+            link = _AND.search(text, max(0, candidate.span[0] - _LONGEST_LINK), candidate.span[0])
+            follows = link is not None and link.start() in ends
             if name := _name(text, candidate, is_german=is_german, follows=follows):
                 found.append(name)
-        found.extend(_echoes(text, candidates, found))
+                ends.add(name[1])
+                whole.update(_telling_parts(candidate, name))
+        found.extend(_echoes(candidates, whole))
     return _apart(found)
 
 
@@ -210,9 +216,17 @@ def _name(text: str, candidate: _Candidate, *, is_german: bool, follows: bool) -
     if not candidate.is_lone:
         score += _SEVERAL
     else:
-        score += _LONE.get(candidate.tokens[0].kind, _LONE_OTHER)
+        score += _lone(text, candidate.tokens[0])
     score += before + behind + _neighbours(text, candidate) + (2.0 if follows else 0.0)
     return candidate.span if score >= _THRESHOLD else None
+
+
+def _lone(text: str, token: _Token) -> float:
+    """How much it speaks against a word that it stands alone: nothing for "Anna"; "Grace" may just begin a sentence."""
+    if token.kind is Known.WORDLIKE_GIVEN:
+        is_chosen = token.folded in cues.MOSTLY_PEOPLE and not _begins_sentence(text, token.start)
+        return _CHOSEN if is_chosen else _LONE_WORDLIKE
+    return 0.0 if token.kind is Known.GIVEN else _LONE
 
 
 def _word_weight(token: _Token) -> float:
@@ -329,17 +343,18 @@ def _lower(match: re.Match[str], value: str) -> Iterator[re.Match[str]]:
             yield again
 
 
-def _echoes(text: str, candidates: list[_Candidate], found: list[Span]) -> Iterator[Span]:
+def _telling_parts(candidate: _Candidate, name: Span) -> Iterator[str]:
+    """The parts of a whole name by which it is known again."""
+    if len(candidate.tokens) == 1:
+        return
+    words = (Known.ORDINARY, Known.WORDLIKE_GIVEN, Known.WORDLIKE_FAMILY)
+    for token in candidate.tokens:
+        if name[0] <= token.start and token.end <= name[1] and token.kind not in words and not token.is_initial:
+            yield token.folded
+
+
+def _echoes(candidates: list[_Candidate], whole: Collection[str]) -> Iterator[Span]:
     """One part of a name that stands in the same text as a whole."""
-    whole = {
-        token.folded
-        for candidate in candidates
-        for token in candidate.tokens
-        if len(candidate.tokens) > 1
-        and any(start <= token.start and token.end <= end for start, end in found)
-        and token.kind not in (Known.ORDINARY, Known.WORDLIKE_GIVEN, Known.WORDLIKE_FAMILY)
-        and not token.is_initial
-    }
     for candidate in candidates:
         is_thing = candidate.right is not None and candidate.right.folded in cues.THINGS
         if len(candidate.tokens) == 1 and candidate.tokens[0].folded in whole and not is_thing:

@@ -6,6 +6,7 @@ The model is a spaCy pipeline that the user has installed; nothing is downloaded
 from __future__ import annotations
 
 import importlib
+import re
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from tunewright.data.personal.spans import Finder, Span
 
 # Presidio's confidence from which it calls something a person; its own rules give 0.85 to what the model says.
 _LEAST_SCORE = 0.5
+_TAG = re.compile(r"\[[A-Z_]+\]")
 
 
 def presidio_names(model: str) -> Finder:
@@ -31,8 +33,9 @@ def presidio_names(model: str) -> Finder:
         for start, end in sorted((result.start, result.end) for result in found):
             if not spans or start >= spans[-1][1]:
                 spans.append((start, end))
-        # What stands in brackets and capitals is a tag, whatever the model thinks of it.
-        return [(start, end) for start, end in spans if text[start - 1 : start] != "[" and "[" not in text[start:end]]
+        # A tag is no name, whatever the model thinks of it.
+        tags = [match.span() for match in _TAG.finditer(text)]
+        return [span for span in spans if not any(span[0] < end and start < span[1] for start, end in tags)]
 
     return find
 
@@ -40,7 +43,10 @@ def presidio_names(model: str) -> Finder:
 @cache
 def _analyzer(model: str) -> Any:
     try:
-        presidio, engines = (importlib.import_module(f"presidio_analyzer{part}") for part in ("", ".nlp_engine"))
+        presidio, engines, recognizers = (
+            importlib.import_module(f"presidio_analyzer{part}")
+            for part in ("", ".nlp_engine", ".predefined_recognizers")
+        )
         spacy = importlib.import_module("spacy")
     except ImportError:
         raise MissingExtraError(
@@ -55,4 +61,7 @@ def _analyzer(model: str) -> Any:
         )
     settings = {"nlp_engine_name": "spacy", "models": [{"lang_code": model[:2], "model_name": model}]}
     engine = engines.NlpEngineProvider(nlp_configuration=settings).create_engine()
-    return presidio.AnalyzerEngine(nlp_engine=engine, supported_languages=[model[:2]])
+    # Only what reads the model's entities: others would look up lists on the network.
+    reader = recognizers.SpacyRecognizer(supported_language=model[:2])
+    registry = presidio.RecognizerRegistry(recognizers=[reader], supported_languages=[model[:2]])
+    return presidio.AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=[model[:2]])
