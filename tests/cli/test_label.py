@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
+import termios
+import threading
+import time
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.cli.command import Outcome, tunewright
@@ -124,3 +131,40 @@ def test_a_text_cannot_write_on_the_screen(tmp_path: Path) -> None:
     outcome = _label(path, "1\n1\n")
     assert "\u001b[2J" not in outcome.err
     assert "a\ufffd[2Jb" in outcome.err
+
+
+def test_one_key_is_an_answer_in_a_terminal(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of our own, in which an arrow key is pressed, keys are typed ahead, and Ctrl-D ends."""
+    from tunewright.cli.asking import ask
+    from tunewright.data.labelling.choosing import word_vectors
+    from tunewright.data.labelling.journal import Journal
+    from tunewright.data.labelling.pool import read_pool
+    from tunewright.data.labelling.session import Session
+
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "r+b", buffering=0) as terminal, Journal.open(rows.parent / "labels.jsonl") as journal:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(terminal))
+        pool = read_pool(rows, "", seed=0)
+        session = Session(pool, word_vectors([each.text for each in pool.candidates], 0), journal)
+        asker = Asker.open(["card", "parcel"])
+        assert asker.by_key
+        presses = [b"\x1b[A", b"2", b"s", b"112", b"u", b"x", b"\x04"]
+        real = click.getchar
+
+        def getchar() -> str:
+            threading.Thread(target=_press, args=(ours, terminal.fileno(), presses.pop(0)), daemon=True).start()
+            return real()
+
+        monkeypatch.setattr(click, "getchar", getchar)
+        ask(session, asker)
+        assert presses == []
+        assert [each.label for each in journal.labelled] == ["parcel", "card", "card"]
+        assert len(session.skipped) == 1
+    os.close(ours)
+
+
+def _press(ours: int, theirs: int, keys: bytes) -> None:
+    """Presses keys once the terminal waits for a single one; before that they would be thrown away."""
+    while termios.tcgetattr(theirs)[3] & termios.ICANON:
+        time.sleep(0.002)
+    os.write(ours, keys)

@@ -45,7 +45,7 @@ def test_edits_are_counted_by_step_and_column(tmp_path: Path) -> None:
         StepEdits("exact_duplicates", "", 1),
     )
     assert ledger.total == 43
-    assert ledger.edits["step"].to_list() == ["unicode"] + ["whitespace"] * 4
+    assert ledger.edits["step"].to_list() == ["unicode", "whitespace", "whitespace", "require", "exact_duplicates"]
     assert ledger.as_json()["edits"][1]["before"].startswith("message  ")
     one = read_ledger(dataset, row=ledger.edits["row_id"][0])
     assert (one.total, one.edits["after"].to_list()) == (1, ["café"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import string
 import sys
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.columns import Columns
@@ -35,7 +36,7 @@ class Answer:
     command: Command | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asker:
     """Reads what a person answers.
 
@@ -44,12 +45,14 @@ class Asker:
         keys: The key of each; empty where there are more labels than keys.
         by_key: Whether a key alone is an answer: in a terminal.
         console: Where questions are put: stderr, so that stdout holds results alone.
+        typed: Keys that were typed ahead.
     """
 
     labels: tuple[str, ...]
     keys: tuple[str, ...]
     by_key: bool
     console: Console
+    typed: deque[str] = field(default_factory=deque)
 
     @classmethod
     def open(cls, labels: Sequence[str]) -> Asker:
@@ -82,19 +85,25 @@ class Asker:
             return Answer(begun[0])
         if len(begun) > 1 and not self.by_key:
             return f"'{typed}' begins {len(begun)} labels: {', '.join(begun[:10])}{'…' if len(begun) > 10 else ''}"
-        return f"'{typed}' is no label. {did_you_mean(typed, self.labels)}s skips, u takes back, q ends."
+        return f"'{_harmless(typed)}' is no label. {did_you_mean(typed, self.labels)}s skips, u takes back, q ends."
 
     def _read(self) -> str | None:
         if self.by_key:
-            import click
-
-            try:
-                key = click.getchar()
-            except EOFError:
-                return None
-            return None if key == "\x04" else key
+            return self._read_key()
         line = sys.stdin.readline()
         return line.strip() if line else None
+
+    def _read_key(self) -> str | None:
+        import click
+
+        if not self.typed:
+            try:
+                keys = click.getchar()
+            except EOFError:  # Ctrl-D
+                return None
+            # An arrow or the like is one key; other signs that come together were typed ahead.
+            self.typed.extend([keys] if keys.startswith("\x1b") else keys)
+        return self.typed.popleft()
 
     def legend(self) -> Columns | Text:
         """The keys and what they mean."""

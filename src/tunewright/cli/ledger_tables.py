@@ -158,7 +158,9 @@ def _context(text: str, is_first: bool, is_last: bool) -> str:
     """What stands beside a change, without the rest."""
     head = "" if is_first else text[:_BESIDE_CHARACTERS]
     tail = "" if is_last else text[-_BESIDE_CHARACTERS:]
-    return text if len(text) <= len(head) + len(tail) + 3 else f"{head} … {tail}"
+    if len(text) <= len(head) + len(tail) + 3:
+        return text
+    return f"{head}{' ' if head else ''}…{' ' if tail else ''}{tail}"
 
 
 def _shortened(text: str, whole: bool) -> str:

@@ -6,11 +6,15 @@ The ledger is `edits.parquet`: an edit for each changed cell and each dropped ro
 from __future__ import annotations
 
 import difflib
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tunewright.base.errors import DataError, did_you_mean
@@ -46,7 +50,7 @@ class Ledger:
         dataset: The dataset's hash.
         counts: By step and field, in the recipe's order.
         total: How many edits there are.
-        edits: The first of them (`row_id, step, field, before, after, reason, source, line`), by step.
+        edits: The first of each step (`row_id, step, field, before, after, reason, source, line`).
     """
 
     dataset: str
@@ -100,10 +104,11 @@ def read_ledger(dataset: Dataset, *, step: str = "", row: str = "", limit: int =
             hint="Ids of rows stand in the dataset's tables, in its refused rows, and beside each edit that is shown.",
         )
     shown = [pl.DataFrame(schema=found.collect_schema())]
-    for name in dict.fromkeys(count.step for count in counts):
-        left = limit - sum(each.height for each in shown)
-        if left > 0:
-            shown.append(found.filter(pl.col("step") == name).head(left).collect(engine="streaming"))
+    names = list(dict.fromkeys(count.step for count in counts))
+    for place, name in enumerate(names):
+        # Each step gets its share; what one does not need goes to those after it.
+        share = math.ceil((limit - sum(each.height for each in shown)) / (len(names) - place))
+        shown.append(found.filter(pl.col("step") == name).head(share).collect(engine="streaming"))
     return Ledger(dataset.hash, tuple(counts), sum(count.edits for count in counts), pl.concat(shown))
 
 
@@ -161,13 +166,15 @@ class Comparison:
         return asdict(self)
 
 
-_KINDS = ("changed", "removed", "added", "moved")
+Hashes = npt.NDArray[np.uint64]
+# Of five million ids two share a hash of 64 bits once in a million datasets.
+_KEY = pl.col("id").hash().alias("key")
 
 
 def compare_datasets(first: Dataset, second: Dataset, *, limit: int = 20) -> Comparison:
     """Rows that were added, removed or changed between two datasets; rows are told apart by their ids.
 
-    Held in memory are 40 bytes or so for each row, and the conversations that are given.
+    Held in memory are some tens of bytes for each row, and the conversations that are given.
 
     Raises:
         DataError: If one of them holds documents, whose pieces have no ids of their own.
@@ -179,53 +186,71 @@ def compare_datasets(first: Dataset, second: Dataset, *, limit: int = 20) -> Com
                 where=str(dataset.path),
                 hint="See what its steps did to it: tunewright data diff DATASET.",
             )
-    both = _digests(first).join(
-        _digests(second), on="id", how="full", coalesce=True, suffix="_after", maintain_order="left_right"
-    )
-    what = (
-        pl.when(pl.col("part").is_null())
-        .then(pl.lit("added"))
-        .when(pl.col("part_after").is_null())
-        .then(pl.lit("removed"))
-        .when(pl.col("digest") != pl.col("digest_after"))
-        .then(pl.lit("changed"))
-        .when(pl.col("part") != pl.col("part_after"))
-        .then(pl.lit("moved"))
-        .otherwise(pl.lit("same"))
-    )
-    told = both.with_columns(what.alias("what"))
-    counted = dict(told["what"].value_counts().iter_rows())
-    shown = pl.concat([told.filter(pl.col("what") == kind) for kind in _KINDS]).head(limit)
-    old, new = _conversations(first, shown["id"]), _conversations(second, shown["id"])
-    changes = []
-    for row in shown.iter_rows(named=True):
-        (was_at, before), (is_at, after) = (each.get(row["id"], ("", "")) for each in (old, new))
-        parts = (row["part"] or "", row["part_after"] or "")
-        changes.append(Change(row["id"], row["what"], is_at or was_at, parts, before, after))
-    return Comparison(
-        first.hash, second.hash, {kind: counted.get(kind, 0) for kind in (*_KINDS, "same")}, tuple(changes)
-    )
+    old, new = _digests(first), _digests(second)
+    _, here, there = np.intersect1d(old.keys, new.keys, assume_unique=True, return_indices=True)
+    order = np.argsort(here)
+    here, there = here[order], there[order]
+    is_changed = old.texts[here] != new.texts[there]
+    is_moved = ~is_changed & (old.parts[here] != new.parts[there])
+    rows: dict[str, Hashes] = {
+        "changed": old.keys[here[is_changed]],
+        "removed": np.delete(old.keys, here),
+        "added": np.delete(new.keys, there),
+        "moved": old.keys[here[is_moved]],
+    }
+    counts = {what: len(keys) for what, keys in rows.items()}
+    counts["same"] = len(here) - counts["changed"] - counts["moved"]
+    shown = [(what, int(key)) for what, keys in rows.items() for key in keys[:limit].tolist()][:limit]
+    wanted = [key for _, key in shown]
+    before, after = _conversations(first, wanted), _conversations(second, wanted)
+    changes = tuple(_change(what, before.get(key), after.get(key)) for what, key in shown)
+    return Comparison(first.hash, second.hash, counts, changes)
 
 
-def _digests(dataset: Dataset) -> pl.DataFrame:
-    """For each row its id, its part, and a hash of its conversation."""
-    return pl.concat(
-        [
-            _scan(dataset.path, part)
-            .select("id", pl.lit(part, pl.Enum(list(PARTS))).alias("part"), _text().hash().alias("digest"))
-            .collect(engine="streaming")
-            for part in PARTS
-        ]
-    )
+@dataclass(frozen=True, slots=True)
+class _Conversation:
+    id: str
+    place: str
+    part: str
+    text: str
 
 
-def _conversations(dataset: Dataset, ids: pl.Series) -> dict[str, tuple[str, str]]:
-    """By id, where some rows came from and what they say."""
-    place = pl.concat_str("source", pl.lit(":"), pl.col("line").cast(pl.String))
-    found: dict[str, tuple[str, str]] = {}
+_NOWHERE = _Conversation("", "", "", "")
+
+
+def _change(what: Any, before: _Conversation | None, after: _Conversation | None) -> Change:
+    old, new = before or _NOWHERE, after or _NOWHERE
+    return Change(old.id or new.id, what, new.place or old.place, (old.part, new.part), old.text, new.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Digests:
+    """For each row of a dataset a hash of its id, one of its conversation, and its part's number, shape (n,)."""
+
+    keys: Hashes
+    texts: Hashes
+    parts: npt.NDArray[np.int8]
+
+
+def _digests(dataset: Dataset) -> _Digests:
+    keys, texts, parts = [], [], []
+    for number, part in enumerate(PARTS):
+        read = _scan(dataset.path, part).select(_KEY, _text().hash().alias("digest")).collect(engine="streaming")
+        keys.append(read["key"].to_numpy())
+        texts.append(read["digest"].to_numpy())
+        parts.append(np.full(read.height, number, dtype=np.int8))
+    return _Digests(np.concatenate(keys), np.concatenate(texts), np.concatenate(parts))
+
+
+def _conversations(dataset: Dataset, keys: Sequence[int]) -> dict[int, _Conversation]:
+    """Some rows, by the hashes of their ids."""
+    place = pl.concat_str("source", pl.lit(":"), pl.col("line").cast(pl.String)).alias("place")
+    wanted = pl.Series(keys, dtype=pl.UInt64).implode()
+    found: dict[int, _Conversation] = {}
     for part in PARTS:
-        rows = _scan(dataset.path, part).filter(pl.col("id").is_in(ids.to_list())).select("id", place, _text())
-        found |= {row_id: (place, text) for row_id, place, text in rows.collect(engine="streaming").iter_rows()}
+        rows = _scan(dataset.path, part).filter(_KEY.is_in(wanted)).select(_KEY, "id", place, _text())
+        for key, row, where, text in rows.collect(engine="streaming").iter_rows():
+            found[key] = _Conversation(row, where, part, text)
     return found
 
 

@@ -81,3 +81,8 @@ def test_asking_where_it_is_unsure_learns_more_than_asking_anywhere() -> None:
     head = learn(vectors, given)
     assert head is not None
     assert np.mean([head.guess(text) == str(truth[text]) for text in range(600)]) > 0.95
+
+
+def test_labels_met_once_are_no_matter_for_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    learn(_circle(*range(0, 180, 10)), {text: f"label {text}" for text in range(12)})
+    assert not recwarn.list

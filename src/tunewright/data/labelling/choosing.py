@@ -59,13 +59,13 @@ class Head:
 
     def __init__(self, vectors: Vectors, given: Mapping[int, str]) -> None:
         """Learns from the labels of some texts, by their numbers; at least two different ones."""
-        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
         rows = sorted(given)
         model = LogisticRegression(C=_INVERSE_REGULARISATION, max_iter=100)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # it only has to say where it is unsure
+            # Few labels, and many of them met once, are what it is for; it only has to say where it is unsure.
+            warnings.simplefilter("ignore", UserWarning)
             model.fit(vectors[rows], [given[row] for row in rows])
         self.labels: list[str] = [str(label) for label in model.classes_]
         self.chances: npt.NDArray[np.float64] = model.predict_proba(vectors)
