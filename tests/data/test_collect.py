@@ -10,10 +10,12 @@ import fsspec
 import pytest
 
 from tests.data.collecting.site import site
+from tests.data.readers.made import rows_and_faults
 from tunewright.base.errors import DataError, RecipeError
 from tunewright.base.events import Event, Stage
 from tunewright.data import collect as collecting
 from tunewright.data.collect import collect
+from tunewright.data.collected import write_collected
 from tunewright.data.collecting import web
 from tunewright.data.prepare import prepare
 from tunewright.data.readers import find_files, read_rows
@@ -73,6 +75,22 @@ def test_raw_bytes_in_an_answer_are_refused_and_nothing_is_left(tmp_path: Path) 
     with pytest.raises(DataError, match="raw bytes"):
         collect(recipe, cache=tmp_path / "cache")
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_a_text_that_is_no_utf8_and_json_too_deep_cost_their_rows(tmp_path: Path) -> None:
+    make_database(tmp_path / "t.db", 1)
+    query = "SELECT CAST(x'6eff' AS TEXT) AS prompt UNION ALL SELECT 'good'"
+    (source,) = collect(recipe_of(tmp_path, {"path": "sqlite:///t.db", "query": query}), cache=tmp_path).data.train
+    first, second = read_rows(source)
+    assert "half of a surrogate pair" in str(first)
+    assert second == Row({"prompt": "good"}, "t.db", 2)
+    deep: Any = "x"
+    for _ in range(200):
+        deep = [deep]
+    write_collected(tmp_path / "deep", [Row({"a": deep}, "x", 1), Row({"a": float("nan")}, "x", 2)])
+    rows, (fault,) = rows_and_faults(tmp_path / "deep")
+    assert "nested too deep" in str(fault)
+    assert rows[0].values == {"a": None}
 
 
 def test_stores_and_renamed_columns(tmp_path: Path) -> None:

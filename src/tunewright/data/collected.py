@@ -32,8 +32,9 @@ def write_collected(path: Path, rows: Iterable[Row | Fault]) -> int:
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write(f"{MARK}\n")
         for row in rows:
+            # In ASCII, so that half of a character, which databases may hold, is a fault when it is read.
             kept = {"values": row.values} if isinstance(row, Row) else {"fault": row.reason}
-            file.write(json.dumps({"line": row.line, **kept}, ensure_ascii=False, default=_plain) + "\n")
+            file.write(json.dumps({"line": row.line, **kept}, default=_plain) + "\n")
             count += 1
     return count
 

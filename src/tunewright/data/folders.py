@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,8 +105,8 @@ def short_names(files: Iterable[Path]) -> dict[Path, str]:
     depth = 1
     while remaining:
         spelled = {file: "/".join(file.parts[-depth:]) for file in remaining}
-        counts = list(spelled.values())
-        unique = {file: name for file, name in spelled.items() if counts.count(name) == 1}
+        counts = Counter(spelled.values())
+        unique = {file: name for file, name in spelled.items() if counts[name] == 1}
         names |= unique
         remaining = [file for file in remaining if file not in unique]
         depth += 1

@@ -17,16 +17,24 @@ def load(text: str) -> Any:
         ValueError: If it is no JSON, or nested too deep to be worked on.
     """
     try:
-        value = json.loads(text, parse_constant=_constant)
+        value = json.loads(text, parse_constant=missing)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
-    # Counting brackets is quick, and settles nearly all rows.
-    if text.count("[") + text.count("{") > limits.MOST_NESTED and _depth(value) > limits.MOST_NESTED:
-        raise ValueError(f"it is nested too deep: more than {limits.MOST_NESTED} lists and objects inside one another")
+    if reason := depth_fault(value, text):
+        raise ValueError(reason)
     return value
 
 
-def _constant(name: str) -> float | None:
+def depth_fault(value: Any, text: str) -> str:
+    """Why a value is nested too deep to be worked on, or empty; `text` is the JSON that it stands in."""
+    # Counting brackets is quick, and settles nearly all rows.
+    if text.count("[") + text.count("{") <= limits.MOST_NESTED or _depth(value) <= limits.MOST_NESTED:
+        return ""
+    return f"it is nested too deep: more than {limits.MOST_NESTED} lists and objects inside one another"
+
+
+def missing(name: str) -> float | None:
+    """What a constant of JavaScript stands for: NaN, which some writers put for a missing number, is None."""
     return None if name == "NaN" else float(name)
 
 

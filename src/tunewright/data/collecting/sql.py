@@ -150,4 +150,10 @@ def _sqlite_opener(path: str) -> Any:
     import sqlite3
     from pathlib import Path
 
-    return lambda: sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True)
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)
+        # A text that is no UTF-8 spoils its own row, and not the answer.
+        connection.text_factory = lambda raw: raw.decode(errors="surrogateescape")
+        return connection
+
+    return connect

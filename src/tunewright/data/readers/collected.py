@@ -10,7 +10,7 @@ from tunewright.base.errors import DataError
 from tunewright.base.plugins import PluginConfig
 from tunewright.data.collected import MARK
 from tunewright.data.datafile import DataFile, Head
-from tunewright.data.json_rows import load, record
+from tunewright.data.json_rows import depth_fault, missing, record
 from tunewright.data.rows import Fault, Row
 
 SUFFIXES: tuple[str, ...] = ()
@@ -39,9 +39,11 @@ def read(file: DataFile) -> Iterator[Row | Fault]:
         next(stream)
         for raw in stream:
             try:
-                kept = json.loads(raw)
+                text = raw.decode()
+                kept = json.loads(text, parse_constant=missing)
                 line, fault = int(kept["line"]), kept.get("fault")
-                value = None if fault else load(json.dumps(kept["values"]))
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                value = None if fault else kept["values"]
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise DataError("This file of collected rows is damaged", where=str(file.path)) from error
+            fault = fault or depth_fault(value, text)
             yield Fault(file.name, line, fault) if fault else record(value, file.name, line)
