@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
+
+import pytest
 
 from tests.cli.command import tunewright
 
@@ -32,6 +35,22 @@ def test_export_of_a_recipe_and_of_a_dataset(tmp_path: Path) -> None:
     assert again.document["rows"] == 5
     assert again.document["lost"] == {}
     assert set(json.loads((tmp_path / "test.jsonl").read_text().splitlines()[0])) == {"prompt", "completion"}
+
+
+def test_rows_of_a_database_go_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TUNEWRIGHT_CACHE", raising=False)
+    with sqlite3.connect(tmp_path / "desk.db") as base:
+        base.execute("CREATE TABLE ticket (prompt TEXT, completion TEXT)")
+        base.executemany("INSERT INTO ticket VALUES (?, ?)", [(f"ask {n}", f"answer {n}") for n in range(30)])
+    base.close()
+    recipe = recipe_in(tmp_path)
+    source = 'train: {path: "sqlite:///desk.db", query: "SELECT * FROM ticket"}'
+    recipe.write_text(recipe.read_text().replace("train: rows.jsonl", source))
+    done = tunewright("data", "export", recipe, "-o", tmp_path / "out", "--workspace", tmp_path / "workspace", "--json")
+    assert done.code == 0, done.err
+    assert done.document["rows"] == 22
+    (found,) = (tmp_path / "workspace" / "cache" / "collected").rglob("desk.db")
+    assert found.read_text().startswith('{"tunewright": "collected rows"}')
 
 
 def test_wrong_input_exits_with_2_and_writes_nothing(tmp_path: Path) -> None:

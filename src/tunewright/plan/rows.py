@@ -72,7 +72,7 @@ def find_rows(
 
     files = base_at_hand(recipe.base, cache)
     sources = [*recipe.data.train, *recipe.data.validation, *recipe.data.test]
-    elsewhere = [source.path for source in sources if source.is_elsewhere]
+    elsewhere = any(source.is_elsewhere for source in (*sources, *recipe.forgetting.data))
     stored = [file for source in sources if not source.is_elsewhere for file in find_files(source)]
     if files is None:
         yield Found("the base model is not on this machine, and so the rows' tokens are not known", rows=_count(recipe))
