@@ -11,7 +11,7 @@ from tests.data.quality.made import view_of
 from tunewright.data.quality.inspection import SHARE, Bars, Case, Curve, Inspection, NotRun
 from tunewright.data.quality.report import Report, inspect
 from tunewright.lifecycle.report.inspection import render_inspection
-from tunewright.lifecycle.report.inspection_charts import draw
+from tunewright.lifecycle.report.inspection_charts import caption, draw
 
 NOW = datetime(2026, 3, 1, 14, 5, tzinfo=UTC)
 NASTY = "<script>alert(\"x\")</script> & 'quoted' {{ braces }}"
@@ -123,3 +123,9 @@ def test_a_curve_has_a_point_and_an_interval_for_each_value() -> None:
     assert drawn.count('class="whisker s-tuned"') == 2
     assert "100: 50.0%" in drawn
     assert 'class="line s-base"' in drawn
+    assert 'class="line s-tuned"' not in drawn  # the fitted line says it better
+    assert caption(curve) == "The dots are measured, the whiskers their intervals, the grey line is fitted to them."
+    assert caption(Bars("T", ())) == ""
+    alone = replace(curve, fitted=(), intervals=())
+    assert 'class="line s-tuned"' in str(draw(alone, width=358, name="n"))
+    assert caption(alone) == "The dots are measured."

@@ -69,6 +69,7 @@ def test_pairs_of_answers_contradict_nothing(tmp_path: Path) -> None:
     assert view.pairs
     assert view.contradictions == []
     assert view.texts.copies.tolist() == [False, True]
+    assert view.records.copies.tolist() == [False, False]
     assert conflicts.inspect(view, conflicts.Config()) is None
 
 

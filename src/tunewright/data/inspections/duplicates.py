@@ -22,7 +22,7 @@ class Config(PluginConfig):
 
 def inspect(view: View, config: Config) -> Inspection:
     """Counts the rows that copy an earlier one; of near copies the longest is the original."""
-    texts = view.texts
+    texts = view.records
     near = texts.near
     exact = int(texts.rows.sum()) - len(texts.distinct)
     gone = near.kept_by >= 0
@@ -61,7 +61,7 @@ def _bars(labels: tuple[str, ...], sizes: np.ndarray[tuple[int], np.dtype[np.int
 
 def _worst(view: View, groups: list[list[int]]) -> tuple[Case, ...]:
     """The texts with the most rows, then the nearest of the near copies."""
-    data, texts = view.data, view.texts
+    data, texts = view.data, view.records
     largest = sorted(groups, key=len, reverse=True)
     exact = [data.case(rows[0], f"{len(rows):,} times, also at {data.places[rows[1]]}") for rows in largest[:WORST]]
     gone = np.flatnonzero(texts.near.kept_by >= 0)

@@ -36,7 +36,7 @@ def inspect(view: View, config: Config) -> Inspection:
         {
             "source": data.frame[SOURCE],
             "refused": np.zeros(len(data), dtype=bool),
-            "copies": view.texts.copies,
+            "copies": view.records.copies,
             "contradictory": contradictory,
             "too_short": short,
         }

@@ -144,6 +144,14 @@ class View:
         return Texts(self.data.words)
 
     @cached_property
+    def records(self) -> Texts:
+        """What is compared to find copies: the texts, and with them the answers where these are pairs."""
+        if not self.pairs:
+            return self.texts
+        answers = map(words_of, self.data.answers)
+        return Texts([f"{asked} {told}".strip() for asked, told in zip(self.data.words, answers, strict=True)])
+
+    @cached_property
     def contradictions(self) -> list[list[int]]:
         """The rows of each text whose answers differ by more than white space and case; only rows with an answer."""
         if self.pairs:

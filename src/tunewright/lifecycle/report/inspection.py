@@ -10,7 +10,7 @@ from typing import Any
 from tunewright.data.quality.inspection import Case, Inspection, Verdict, counted
 from tunewright.data.quality.report import Report
 from tunewright.lifecycle.report import words
-from tunewright.lifecycle.report.inspection_charts import draw
+from tunewright.lifecycle.report.inspection_charts import caption, draw
 from tunewright.lifecycle.report.page import templates
 
 _WIDE_PX = 996
@@ -81,6 +81,7 @@ def _section(name: str, found: Inspection) -> dict[str, Any]:
         "charts": [
             {
                 "title": chart.title,
+                "caption": caption(chart),
                 "wide": draw(chart, width=_WIDE_PX, name=f"{name}-{place}-wide"),
                 "narrow": draw(chart, width=_NARROW_PX, name=f"{name}-{place}-narrow"),
             }

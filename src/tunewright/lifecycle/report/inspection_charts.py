@@ -18,6 +18,14 @@ def draw(chart: Bars | Curve, *, width: int, name: str) -> Markup:
     return _bars(chart, width, name) if isinstance(chart, Bars) else _curve(chart, width, name)
 
 
+def caption(chart: Bars | Curve) -> str:
+    """What the marks of a chart are; empty where they speak for themselves."""
+    if isinstance(chart, Bars):
+        return ""
+    parts = ["The dots are measured"] + (["the whiskers their intervals"] if chart.intervals else [])
+    return f"{', '.join([*parts, *(['the grey line is fitted to them'] if chart.fitted else [])])}."
+
+
 def _bars(chart: Bars, width: int, name: str) -> Markup:
     narrow = width < 500
     values = [value for _, value in chart.bars]
@@ -57,14 +65,14 @@ def _curve(chart: Curve, width: int, name: str) -> Markup:
             svg.line(left, y(tick), right, y(tick), "grid"),
             svg.text(left - 8, y(tick) + 4, shown(tick, chart.up_unit if chart.up_unit == SHARE else ""), "tick end"),
         ]
-    for tick in svg.nice_ticks(min(at for at, _ in ends), max(at for at, _ in ends), 3 if width < 500 else 6):
+    for tick in svg.nice_ticks(min(at for at, _ in ends), max(at for at, _ in ends), 5 if width < 500 else 8):
         parts.append(svg.text(x(tick), bottom + 18, f"{tick:,.0f}", "tick middle"))
     parts.append(svg.text((left + right) / 2, bottom + 38, chart.across, "axis-title middle"))
     for (at, _), (low, high) in zip(chart.points, chart.intervals, strict=False):
         parts.append(svg.line(x(at), y(low), x(at), y(high), f"whisker {_STYLE}"))
     if len(chart.fitted) > 1:
         parts.append(svg.path(chart.fitted, x, y, "line s-base"))
-    if len(chart.points) > 1:
+    if len(chart.points) > 1 and not chart.fitted:
         parts.append(svg.path(chart.points, x, y, f"line {_STYLE}"))
     parts += [
         svg.shape("circle", f"dot {_STYLE}", _point(chart, p), cx=x(p[0]), cy=y(p[1]), r=3.6) for p in chart.points
