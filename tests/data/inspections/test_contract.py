@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 import polars as pl
 import pytest
 
 from tests.data.quality.made import texts_only, view_of
-from tunewright.base.plugins import INSPECTIONS
+from tunewright.base.plugins import INSPECTIONS, STEPS
 from tunewright.data.quality.inspection import SHARE, VERDICTS, WORST, Inspection, NotRun
 from tunewright.data.quality.view import View
 from tunewright.data.rows import Fault
@@ -57,6 +58,8 @@ def test_inspection_contract(name: str, case: str) -> None:
     assert found.found.endswith(".")
     assert found.meaning.endswith(".")
     assert not found.advice or found.advice.endswith(".")
+    named = re.findall(r"\bsteps (\w+) and (\w+)|\bstep (\w+)", found.advice)
+    assert {step for steps in named for step in steps if step} <= set(STEPS.names()), "advises steps that there are"
     assert 0 <= found.value <= 1 or found.unit != SHARE
     assert len(found.worst) <= WORST
     places = {

@@ -42,8 +42,7 @@ def inspect(view: View, config: Config) -> Inspection | None:
         meaning="Whatever a model answers to such a text, one of its rows calls that wrong."
         if judged
         else "Several free answers to one question may all be right, or contradict each other.",
-        advice="Decide which answer is right, or let the step exact_duplicates take out all rows of such a text "
-        "(conflicts: drop)."
+        advice="Decide which answer is right, or let the step contradictions keep the majority's or none of them."
         if found
         else "",
         numbers={"texts": len(found), "rows": count},

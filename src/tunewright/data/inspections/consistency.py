@@ -63,7 +63,7 @@ def inspect(view: View, config: Config) -> Inspection:
         + (f" Answers have {len(forms)} forms." if len(forms) > 1 else ""),
         meaning="A model learns each spelling as an answer of its own, and is called wrong for the other one; of a "
         "placeholder it learns to say nothing.",
-        advice="Map the spellings to one with the step map_values, and set placeholders aside with missing_values."
+        advice="Map the spellings to one, and set placeholders aside, with the steps map_values and missing_values."
         if rows
         else "",
         numbers={"rows": rows, "variants": variants, "alike": alike, "placeholders": len(set(held)), "forms": forms},

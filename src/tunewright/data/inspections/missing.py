@@ -40,7 +40,7 @@ def inspect(view: View, config: Config) -> Inspection:
         f"{counted(len(no_answer), 'row')} without an answer.",
         meaning="Nothing can be learned from such rows, and where there are many, an export or a join has usually gone "
         "wrong for the others too.",
-        advice="Mend the source, or set such rows aside with the step require." if share else "",
+        advice="Mend the source, or set such rows aside with the steps require and missing_values." if share else "",
         numbers={
             "refused": {"rows": refused, "reasons": _reasons(data.refused)},
             "no_question": len(no_question),
