@@ -3,7 +3,7 @@
 Rows of some 20 words: people's names in many contexts, structured kinds with valid check digits, many rows full of
 numbers without any name, and hard negatives (products, places, weekdays, beginnings of sentences, capitals). No name of
 the rows stands in the gazetteer; the script refuses to run otherwise. The rules were developed on other rows
-(tests/data/personal/planted.py), which `--development` measures in the same way.
+(tests/data/personal/planted.py), which are measured in the same way and told apart.
 
 python bench/redaction.py --json
 """
@@ -363,12 +363,21 @@ def replaced(before: str, after: str) -> Iterator[tuple[str, int, int]]:
         yield kind.lower(), *match.span(number)
 
 
-def compare(rows: list[Row], after: list[str]) -> dict[str, Any]:
-    """Recall by planted place (found if all of it is gone), precision by replaced place (right if it was planted)."""
+# A kind, what stood there, and the whole text.
+Example = tuple[str, str, str]
+
+
+def compare(rows: list[Row], after: list[str]) -> tuple[dict[str, Any], list[Example], list[Example]]:
+    """Recall by planted place (found if all of it is gone), precision by replaced place (right if it was planted).
+
+    Returns:
+        The figures, what was missed, and what was replaced though nothing was planted there.
+    """
     planted = {"name": 0, "structured": 0}
     found = {"name": 0, "structured": 0}
     hits, right, name_hits, name_right, number_hits = 0, 0, 0, 0, 0
-    missed, wrong = [], []
+    missed: list[Example] = []
+    wrong: list[Example] = []
     for row, text in zip(rows, after, strict=True):
         places = list(replaced(row.text, text))
         for kind, start, end in row.planted:
@@ -386,16 +395,15 @@ def compare(rows: list[Row], after: list[str]) -> dict[str, Any]:
                 number_hits += row.about == "numbers" or any(map(str.isdigit, row.text[begin:stop]))
             if not is_right:
                 wrong.append((kind, row.text[begin:stop], row.text))
-    return {
-        "structured_recall": found["structured"] / max(planted["structured"], 1),
+    figures = {
+        "structured_recall": found["structured"] / planted["structured"] if planted["structured"] else None,
         "name_recall": found["name"] / max(planted["name"], 1),
         "name_precision": name_right / max(name_hits, 1),
         "precision": right / max(hits, 1),
         "number_hits": number_hits,
         "planted": planted,
-        "missed": missed,
-        "wrong": wrong,
     }
+    return figures, missed, wrong
 
 
 def redacted(rows: list[Row]) -> tuple[list[str], float]:
@@ -424,15 +432,21 @@ def redacted(rows: list[Row]) -> tuple[list[str], float]:
 
 def measure(rows: int = ROWS, seed: int = SEED) -> dict[str, Any]:
     """Rows a second on one core, recall, precision, and names found where there are only numbers."""
-    check_names(GIVEN, FAMILY)
-    made = planted_rows(rows, seed)
-    after, pace = redacted(made)
-    words = sum(len(row.text.split()) for row in made) / len(made)
-    return {"rows": rows, "words_a_row": words, "rows_per_s_per_core": pace, **compare(made, after)}
+    return _figures(*_measured(rows, seed))
 
 
 def measure_development() -> dict[str, Any]:
     """The same of the rows that the rules were developed on."""
+    return _figures(*_measured_development())
+
+
+def _measured(rows: int, seed: int) -> tuple[list[Row], list[str], float]:
+    check_names(GIVEN, FAMILY)
+    made = planted_rows(rows, seed)
+    return made, *redacted(made)
+
+
+def _measured_development() -> tuple[list[Row], list[str], float]:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from tests.data.personal import planted
 
@@ -444,28 +458,36 @@ def measure_development() -> dict[str, Any]:
         for _ in range(20)
     ]
     made += [Row(text, about="negatives") for text in planted.NEGATIVES]
-    after, pace = redacted(made)
-    return {"rows": len(made), "rows_per_s_per_core": pace, **compare(made, after)}
+    return made, *redacted(made)
+
+
+def _figures(rows: list[Row], after: list[str], pace: float) -> dict[str, Any]:
+    words = sum(len(row.text.split()) for row in rows) / len(rows)
+    return {"rows": len(rows), "words_a_row": words, "rows_per_s_per_core": pace, **compare(rows, after)[0]}
 
 
 def main() -> None:
-    """Measures, and prints one JSON document or a line a figure."""
+    """Measures both sets of rows, and prints one JSON document or a line a figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--development", action="store_true", help="The rows that the rules were developed on.")
+    parser.add_argument("--development", action="store_true", help="Only the rows that the rules were developed on.")
     parser.add_argument("--show", type=int, default=0, metavar="N", help="So many of what was missed or wrongly found.")
     options = parser.parse_args()
-    found = measure_development() if options.development else measure(options.rows, options.seed)
-    shown = {name: found.pop(name)[: options.show] for name in ("missed", "wrong")}
+    developed = _measured_development()
+    measured = developed if options.development else _measured(options.rows, options.seed)
+    found = _figures(*measured)
+    missed, wrong = compare(*measured[:2])[1:]
+    if not options.development:
+        found["development"] = _figures(*developed)
     if options.json:
-        print(json.dumps(found | (shown if options.show else {}), indent=2, ensure_ascii=False))
+        print(json.dumps(found, indent=2, ensure_ascii=False))
         return
     for name, value in found.items():
         print(f"{name:<20} {value:,.4g}" if isinstance(value, int | float) else f"{name:<20} {value}")
-    for name, examples in shown.items():
-        for kind, value, text in examples:
+    for name, examples in (("missed", missed), ("wrong", wrong)):
+        for kind, value, text in examples[: options.show]:
             print(f"{name}: {kind} {value!r} in {text!r}")
 
 

@@ -23,6 +23,7 @@ def found(text: str) -> list[str]:
     [
         ("My name is Zorvath Lindqvister and I need help.", ["Zorvath Lindqvister"]),
         ("my name is john smith and i need help", ["john smith"]),
+        ("hi anna, im john smith and my name is wrong. thanks, zorvath", ["anna", "john smith"]),
         ("Regards,\nOluwaseuna Adeyemiwe", ["Oluwaseuna Adeyemiwe"]),
         ("Dr. Zorvath told me. Mrs O'Zorvath did not.", ["Zorvath", "O'Zorvath"]),
         ("I spoke with J. R. Zorvath today.", ["J. R. Zorvath"]),
@@ -56,6 +57,7 @@ def test_found(text: str, expected: list[str]) -> None:
         "How To Reset Your Password In Five Steps",
         "I am German and live in Porto Zorvatho.",
         "Mark the box. Grace period over. Will it work? May I ask?",
+        "im happy, ive paid; this is late. my name is on the list, hello world, thanks again",
         "DO NOT OPEN THE API PORT ON THE NEW SERVER",
         "call ZorvathClient.connect() or zorvath_lindqvist in Zorvath.py",
         "ZorvathLindqvist, zorvath@Lindqvist, #Zorvath",

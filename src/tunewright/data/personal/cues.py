@@ -59,6 +59,8 @@ SHORT_NAMES = fold_list(
     "theo timmy tommy trudy val wally walt wes willie winnie alf archie bert bernie eddie ernie"
 )
 FOREIGN_WORDS = fold_list(
+    # English without its apostrophes.
+    "ive im dont cant wont didnt doesnt isnt wasnt couldnt wouldnt shouldnt havent hasnt whats thats theres heres lets "
     # German: what sentences begin with, and the nouns of letters to a firm.
     "ich du er sie es wir ihr der die das den dem des ein eine einen einem einer eines kein keine mein meine meinen "
     "meinem meiner dein deine sein seine unser unsere ihre ihren ihrem ihrer euer eure dieser diese dieses jeder jede "
@@ -260,11 +262,13 @@ AFTER: tuple[tuple[float, re.Pattern[str]], ...] = tuple(
 )  # fmt: skip
 # One of these stands in every introduction.
 INTRODUCING = ("name", "call me", "goes by", "i go by", "hei", "nom", "appelle", "llam", "chiamo", "heet", "naam")
-# A name in lower case is taken only right behind one of these.
-INTRODUCED = re.compile(
-    rf"(?<!\w)(?:{_INTRODUCTIONS})[\s:]+"
-    r"(?P<value>[^\W\d_]+(?:['’-][^\W\d_]+)*(?: [^\W\d_]+(?:['’-][^\W\d_]+)*){0,3})",
-    re.IGNORECASE,
+_WORDS = r"(?P<value>[^\W\d_]+(?:['’-][^\W\d_]+)*(?: [^\W\d_]+(?:['’-][^\W\d_]+)*){0,3})"
+# A name in lower case is taken only right behind one of these, …
+INTRODUCED = re.compile(rf"(?<!\w)(?:{_INTRODUCTIONS})[\s:]+{_WORDS}", re.IGNORECASE)
+# … or, if it is one that is known, behind one of these.
+ADDRESSING = ("i am", "i'm", "i’m", "im ", "this is", "thank", "regards", "cheers", "hi ", "hello", "dear", "hey")
+ADDRESSED = re.compile(
+    r"(?<!\w)(?:i am|i['’]?m|this is|thanks|thank you|regards|cheers|hi|hello|dear|hey)[,\s]+" + _WORDS, re.IGNORECASE
 )
 PARTICLES = (
     r"(?:van|von|vom|zu|de|da|dos|das|do|del|della|di|du|la|le|den|der|ten|ter|bin|binti|ibn|al|el|af|av|y|['’]t)"

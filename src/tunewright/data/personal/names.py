@@ -38,6 +38,8 @@ _CONTEXT_BEFORE, _CONTEXT_BEHIND = 36, 40
 _STRONG = 2.7
 # An English word less frequent than this may be a family name beside a given one.
 _RARE = 1_500
+# Less frequent than this in lower case: "john smith", but not "john will".
+_COMMON_BESIDE_A_NAME = 500
 
 _UPPER = "".join(chr(code) for code in (*range(0x41, 0x250), *range(0x1E00, 0x1F00)) if chr(code).isupper())
 _LETTER = r"[^\W\d_]"
@@ -119,7 +121,7 @@ def sparing(find: Finder, keep: Collection[str]) -> Finder:
 def names(text: str, region: str | None) -> list[Span]:
     """People's names, without their titles."""
     tokens = list(_tokens(text))
-    found = [match.span("value") for match in _introduced(text)]
+    found = list(_in_lower_case(text))
     candidates = list(_candidates(text, tokens)) if any(not token.breaks for token in tokens) else []
     if candidates:
         is_german = _is_german(text)
@@ -320,27 +322,31 @@ def _is_german(text: str) -> bool:
     return german > 0 and german >= max(len(words & cues.ENGLISH), len(words & cues.FRENCH))
 
 
-def _introduced(text: str) -> Iterator[re.Match[str]]:
-    """Names in lower case that somebody gives as theirs."""
+def _in_lower_case(text: str) -> Iterator[Span]:
+    """Names in lower case, where somebody gives one as theirs or is spoken to by one that is known."""
     lowered = text.lower()
-    if not any(words in lowered for words in cues.INTRODUCING):
-        return
-    for match in cues.INTRODUCED.finditer(text):
-        value = match["value"]
-        if value == value.casefold():
-            yield from _lower(match, value)
+    forms = ((cues.INTRODUCING, cues.INTRODUCED, False), (cues.ADDRESSING, cues.ADDRESSED, True))
+    for words, form, must_be_known in forms:
+        if any(word in lowered for word in words):
+            for match in form.finditer(text):
+                value, start = match["value"], match.start("value")
+                if value == value.casefold() and (length := _length_of_name(value, must_be_known)):
+                    yield start, start + length
 
 
-def _lower(match: re.Match[str], value: str) -> Iterator[re.Match[str]]:
-    words = value.split(" ")
-    count = 0
-    while count < len(words) and _kind(fold_word(words[count])) not in (Known.ORDINARY, Known.PLACE):
-        count += 1
-    if count:
-        length = len(" ".join(words[:count]))
-        again = re.compile(rf"(?P<value>.{{{length}}})", re.DOTALL).match(match.string, match.start("value"))
-        if again:
-            yield again
+def _length_of_name(value: str, must_be_known: bool) -> int:
+    """How much of some words in lower case is a name, in characters; 0 where it begins with none."""
+    length = 0
+    for word in value.split(" "):
+        folded = fold_word(word)
+        kind = _kind(folded)
+        if kind in (Known.ORDINARY, Known.PLACE) or (must_be_known and not length and kind is not Known.GIVEN):
+            break
+        is_wordlike = kind in (Known.WORDLIKE_GIVEN, Known.WORDLIKE_FAMILY)
+        if is_wordlike and (rank(folded) or 0) < (_COMMON_BESIDE_A_NAME if length else _RARE):
+            break
+        length += len(word) + (length > 0)
+    return length
 
 
 def _telling_parts(candidate: _Candidate, name: Span) -> Iterator[str]:
