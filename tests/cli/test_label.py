@@ -15,6 +15,7 @@ import click
 import pytest
 
 from tests.cli.command import Outcome, tunewright
+from tests.models.making import write_encoder
 from tunewright.cli.asking import Answer, Asker
 
 TEXTS = [f"{what} {number}" for number in range(6) for what in ("card stolen", "parcel late")]
@@ -101,6 +102,21 @@ def test_wrong_input_exits_two(rows: Path, given: list[str], said: str) -> None:
     outcome = tunewright("data", "label", rows, *given, "--output", rows.parent / "out.jsonl")
     assert outcome.code == 2
     assert said in " ".join(outcome.err.split())
+
+
+def test_texts_are_likened_by_meaning_where_an_encoder_is_at_hand(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TUNEWRIGHT_CACHE", raising=False)
+    given = ["--by", "meaning", "--workspace", str(tmp_path / "ws"), "--limit", "4"]
+    without = _label(rows, "1\n2\n1\n2\n", *given)
+    assert without.code == 2
+    assert "tunewright models pull all-minilm-l6-v2" in " ".join(without.err.split())
+    monkeypatch.setattr("tunewright.data.meaning.embedding.ENCODER", str(write_encoder(tmp_path / "encoder")))
+    outcome = _label(rows, "1\n2\n1\n2\n", *given)
+    assert outcome.code == 0, outcome.err
+    assert "4 labels more, 4 in all" in outcome.out
+    assert (tmp_path / "ws" / "cache" / "vectors").is_dir()
 
 
 def test_labels_that_are_not_named_are_refused(rows: Path) -> None:

@@ -101,18 +101,15 @@ def _vectors(pool: Pool, by: str, seed: int, workspace: Path | None, listener: L
     from tunewright.base.events import Stage
 
     texts = [candidate.text for candidate in pool.candidates]
-    listener(Stage("compare texts", "started", total=len(texts), unit="texts"))
-    if by == "words":
-        from tunewright.data.labelling.choosing import word_vectors
-
-        vectors = word_vectors(texts, seed)
-    else:
-        from tunewright.models.encoder import Encoder
-        from tunewright.models.resolve import resolve
+    if by == "meaning":
+        from tunewright.data.meaning.embedding import ENCODER, Embedder
         from tunewright.store import Workspace
 
-        encoder = Encoder.load(resolve("all-minilm-l6-v2", Workspace.open(workspace).cache, listener))
-        vectors = encoder.encode(texts)
+        return Embedder.open(ENCODER, Workspace.open(workspace).cache, listener).embed(texts)
+    from tunewright.data.labelling.choosing import word_vectors
+
+    listener(Stage("compare texts", "started", total=len(texts), unit="texts"))
+    vectors = word_vectors(texts, seed)
     listener(Stage("compare texts", "finished", len(texts), len(texts), "texts"))
     return vectors
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,6 +181,18 @@ def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
             _make(server, tmp_path)
         assert server.asked == []
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == "mine"
+
+
+def test_two_processes_do_not_write_one_file(tmp_path: Path) -> None:
+    with (tmp_path / "out.jsonl.part").open("w", encoding="utf-8") as file, serving(_good) as server:
+        file.write("theirs")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(DataError, match="Another process is making this file"):
+            _make(server, tmp_path)
+        assert (tmp_path / "out.jsonl.part").read_text(encoding="utf-8") == "theirs"
+        fcntl.flock(file, fcntl.LOCK_UN)
+        assert _make(server, tmp_path).rows == 5  # what a killed process left is written anew
 
 
 def test_nothing_at_all_is_an_error_that_says_why(tmp_path: Path) -> None:

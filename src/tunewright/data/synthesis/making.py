@@ -6,6 +6,7 @@ endpoint, the same command goes through the known answers at once and on from th
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections import Counter, deque
@@ -153,7 +154,8 @@ def make_rows(
     made = 0
     with disk_guard(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
+        with part.open("a", encoding="utf-8") as file:
+            _claim(file, part)
             try:
                 for draft in _drafts(maker, client, checks, rows, listener):
                     file.write(json.dumps(draft.row, ensure_ascii=False) + "\n")
@@ -201,6 +203,21 @@ def _drafts(maker: Maker, client: Client, checks: _Checks, rows: int, listener: 
 
 def _progress(made: int, rows: int, rejected: Counter[str]) -> Stage:
     return Stage(STAGE, "progress", made, rows, "rows", note=f"{rejected.total():,} rejected" if rejected else "")
+
+
+def _claim(file: IO[str], part: Path) -> None:
+    """Empties a file that nobody else writes into.
+
+    Raises:
+        DataError: If somebody does.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise DataError(
+            "Another process is making this file right now", where=str(part), hint="Name another with --output."
+        ) from None
+    file.truncate(0)
 
 
 def _sync(file: IO[str]) -> None:
