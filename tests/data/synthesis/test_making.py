@@ -125,7 +125,7 @@ def test_what_is_no_good_is_counted_by_reason(tmp_path: Path) -> None:
         "does_not_stand_alone": 3,
         "refused_by_endpoint": 3,
     }
-    assert Message("3 of 12 rows were made: there was nothing more to ask.", "warning") in heard
+    assert Message("3 of 12 rows were made.", "warning") in heard
 
 
 def test_a_judge_may_reject(tmp_path: Path) -> None:
@@ -181,6 +181,19 @@ def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
             _make(server, tmp_path)
         assert server.asked == []
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_model_that_brings_nothing_more_is_not_asked_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunewright.data.synthesis.making._PATIENCE", 4)
+    heard: list[Event] = []
+    with serving(_good) as server:
+        made = _make(server, tmp_path, rows=30, heard=heard)
+    assert made.rows == 10
+    assert made.rejected == {"near_copy": 4}
+    assert len(server.asked) <= 10 + 4 + 2 * 4  # and what was asked ahead
+    assert any(isinstance(event, Message) and "last 4 answers held no row" in event.text for event in heard)
 
 
 def test_two_processes_do_not_write_one_file(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from tunewright.data.synthesis.copies import Copies
 from tunewright.endpoints import Client, Refused, Reply, Request
 
 STAGE = "synthesize"
+# So many answers in a row without one that is taken end it: more of them cost tokens, and bring nothing.
+_PATIENCE = 50
 
 # Why something a model wrote is not taken.
 NOT_JSON = "not_json"
@@ -131,7 +133,7 @@ def make_rows(
     judge: bool = False,
     listener: Listener = ignore,
 ) -> Made:
-    """Lets a model write rows until there are enough, or its maker has nothing more to ask.
+    """Lets a model write rows until there are enough, its maker has nothing more to ask, or it brings none any more.
 
     Args:
         maker: The kind of rows.
@@ -179,7 +181,7 @@ def make_rows(
             )
         part.replace(output)
     if made < rows:
-        listener(Message(f"{made:,} of {rows:,} rows were made: there was nothing more to ask.", "warning"))
+        listener(Message(f"{made:,} of {rows:,} rows were made.", "warning"))
     listener(Stage(STAGE, "finished", made, rows, "rows"))
     return Made(made, rows, rejected, output)
 
@@ -193,12 +195,17 @@ def _drafts(maker: Maker, client: Client, checks: _Checks, rows: int, listener: 
             subjects.append(subject)
             yield request
 
-    made = 0
+    made = barren = 0
     for reply in client.chat_each(requests()):
+        barren += 1
         for draft in checks.passed(reply, subjects.popleft()):
-            made += 1
+            made, barren = made + 1, 0
             yield draft
         listener(_progress(made, rows, checks.rejected))
+        if barren == _PATIENCE:
+            told = f"The model's last {barren} answers held no row that could be taken, and it is not asked further."
+            listener(Message(told, "warning"))
+            return
 
 
 def _progress(made: int, rows: int, rejected: Counter[str]) -> Stage:

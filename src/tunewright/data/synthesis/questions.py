@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from tunewright.endpoints import Request
 from tunewright.endpoints.wire import as_messages
 
 PAIRS = 3  # asked for of one passage at one time
-_SPARE = 2.0  # passages drawn for each that would do if every pair passed
+_SPARE = 2  # passages drawn for each row that is wanted
 _ROUNDS = 3
 _SEEDS = 2**31
 _FEWEST_WORDS = 3
@@ -103,5 +102,4 @@ def questions_about(
     Raises:
         DataError: If no document holds a passage.
     """
-    count = math.ceil(_SPARE * rows / PAIRS) + 2
-    return Questions(draw_passages(read, count, derive(seed, "passages")), model, threshold, seed)
+    return Questions(draw_passages(read, _SPARE * rows, derive(seed, "passages")), model, threshold, seed)
