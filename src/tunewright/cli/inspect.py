@@ -95,9 +95,11 @@ def show_report(report: Report, html: Path | None) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from tunewright.data.quality.inspection import counted
+
     console = Console(highlight=False)
     view = report.view
-    facts = [f"{view.data.total:,} rows", f"{len(view.data.columns)} columns", f"format {view.format}"]
+    facts = [counted(view.data.total, "row"), counted(len(view.data.columns), "column"), f"format {view.format}"]
     facts += [f"held out: {rows.name}, {rows.total:,} rows" for rows in view.held_out]
     facts += [f"benchmark {rows.name}: {rows.total:,} rows" for rows in view.benchmarks]
     console.print()

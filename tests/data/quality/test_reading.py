@@ -36,6 +36,13 @@ def test_a_single_column_is_asked_and_not_answered(tmp_path: Path) -> None:
     assert shape.sides(["comment"]) == (("comment",), ())
 
 
+def test_a_single_document_with_a_title_is_a_text(tmp_path: Path) -> None:
+    page = (
+        "<html><body><article><h1>Hello</h1><p>A paragraph about parcels and cards, long enough.</p></article></body>"
+    )
+    assert choose_shape(written(tmp_path / "a.html", page)).sides([]) == (("text",), ())
+
+
 def test_plain_documents_are_texts(tmp_path: Path) -> None:
     assert isinstance(choose_shape(written(tmp_path / "a.txt", "hello\n")), AskedOnly)
 

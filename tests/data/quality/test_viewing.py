@@ -24,6 +24,11 @@ def test_names_before_an_equals_sign(tmp_path: Path, monkeypatch: pytest.MonkeyP
         named_sources(["a=b.csv", "a=b.csv"], option="--benchmark")
 
 
+def test_a_database_needs_a_recipe() -> None:
+    with pytest.raises(DataError, match=r"query is missing.*data inspect RECIPE"):
+        named_sources(["sqlite:///rows.db"], option="PATH")
+
+
 def test_files_with_held_out_files_and_benchmarks(tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
     rows = "".join(f"how is thing {n},{'ab'[n % 2]}\n" for n in range(6))

@@ -105,6 +105,8 @@ def _guessed(source: Source, file: Path) -> Shape:
     head = [row.values for row in islice(read_rows(source), _HEAD_ROWS) if isinstance(row, Row)]
     columns = columns_in(head)
     asked, answered, _ = pick_sides(columns)
+    if asked is None and TEXT in (column.name for column in columns):
+        return AskedOnly()  # a single document, as readers of pages and letters give it
     if asked is None:
         raise DataError("No column holds text that could be asked", where=str(file), hint=_listed(columns))
     if answered is None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from tunewright.base.errors import DataError
 from tunewright.base.events import Listener, ignore
 from tunewright.data.dataset import Dataset, Part
@@ -112,7 +114,7 @@ def named_sources(paths: Sequence[str], *, option: str) -> dict[str, list[Source
     """Sources by what to call them: `NAME=PATH`, or a path alone, which is called as it is written.
 
     Raises:
-        DataError: If a name is given twice.
+        DataError: If a name is given twice, or a path says too little, such as a database's.
     """
     found: dict[str, list[Source]] = {}
     for given in paths:
@@ -121,7 +123,14 @@ def named_sources(paths: Sequence[str], *, option: str) -> dict[str, list[Source
             name, path = given, given
         if name in found:
             raise DataError(f"'{name}' is named twice", where=option, hint="Give each another name: NAME=PATH.")
-        found[name] = [Source.model_validate({"path": path}, context={"folder": str(Path.cwd())})]
+        try:
+            found[name] = [Source.model_validate({"path": path}, context={"folder": str(Path.cwd())})]
+        except ValidationError as error:
+            raise DataError(
+                error.errors()[0]["msg"].removeprefix("Value error, "),
+                where=name,
+                hint="Say so in a recipe, and name that: tunewright data inspect RECIPE.",
+            ) from error
     return found
 
 
