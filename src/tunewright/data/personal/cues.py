@@ -27,7 +27,9 @@ PEOPLES = fold_list(
     "english french german spanish italian dutch swedish norwegian danish finnish polish czech slovak hungarian "
     "romanian turkish greek russian ukrainian chinese japanese korean vietnamese thai hindi arabic hebrew portuguese "
     "brazilian mexican american canadian australian british irish scottish welsh indian african european asian "
-    "austrian swiss belgian christian muslim jewish catholic latin nordic korean iranian iraqi egyptian nigerian"
+    "austrian swiss belgian christian muslim jewish catholic latin nordic korean iranian iraqi egyptian nigerian "
+    "deutsche deutscher deutschen deutsches französische französischer französischen englische englischen "
+    "österreichische österreichischen schweizer française allemande américaine britannique"
 )
 # Given names that English writes in lower case just as well.
 NAMES_THAT_ARE_WORDS = fold_list(
@@ -196,6 +198,7 @@ BEFORE: tuple[tuple[float, re.Pattern[str]], ...] = tuple(
             r"mit|durch|von|bei|an|fragte|traf|sprach|angerufen|par|chez|avec|demandé à|parlé (?:à|avec))\s+$",
         ),
         (1.5, r"(?:^|\W)(?:named|called|known as|signed|thanks to|ask for|looking for|waiting for|and|for|herrn?)\s+$"),
+        (1.2, r"(?:^|\W)(?:can|could|did|does|will|would|should|must|let)\s+$"),
         (
             1.0,
             r"(?:^|\W)(?:with|by|to|from|tell|let|when|because|that|if|while|since|whether|but|so|über|für|pour)\s+$",
@@ -212,7 +215,7 @@ AGAINST: tuple[tuple[float, re.Pattern[str]], ...] = tuple(
                r"(?:flight|flights|train|trip|travel(?:l?ed|l?ing)?|moved|moving|flew|fly|flying|drive|drove|ship|"
                r"shipped|shipping|delivered|deliver|delivery|return(?:ed)?|sent|relocat\w+|based|born|branch|office|"
                r"store|warehouse|visit|visited|leaving|left|arriv\w+|way|bus|ticket|ferry|straight|back|directly|"
-               r"express|imported|import|departing)(?: \w+)? (?:to|from|in|for)|"
+               r"express|imported|import|departing)(?: (?!name)\w+)? (?:to|from|in|for)|"
                r"nach|aus|à|en|vers|über)\s+$"),
         (-2.5, r"(?:^|\W)(?:install(?:ed|ing)?|using|use|used|uses|bought|buy|buying|ordered|order|purchased?|brand|"
                r"model|product|version|company|firm|app|software|running|runs|run|open(?:ed)?|downloaded?|download|"
@@ -254,6 +257,7 @@ AFTER: tuple[tuple[float, re.Pattern[str]], ...] = tuple(
               r"(?:the |a |an )?(?:senior |junior |chief )?"
               r"(?:manager|director|engineer|agent|technician|nurse|doctor|teacher|customer|client|patient|owner|"
               r"assistant|lawyer|founder|officer|consultant|accountant|analyst|developer|designer))(?!\w)"),
+        (1.5, r"\s+(?:come|say|know|call|reply|sign|tell|ask|write|attend|speak|meet|visit|agree|bring|stay)(?!\w)"),
         (1.5, r"['’]s?(?!\w)|\s*\(\d{2}\)|,\s*\d{2}(?!\d)|\s+and\s+(?:I|me|his|her)(?!\w)"),
         (1.0, r"\s+(?:has|had|is|was|will|would|can|could|does|did|needs|never|also|still|just|sent|hat|ist|war|wird|"
               r"a|est|était|isn['’]t|wasn['’]t|hasn['’]t)(?!\w)"),
