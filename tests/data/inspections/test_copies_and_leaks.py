@@ -89,6 +89,7 @@ def test_a_benchmark_is_looked_for_beside_the_held_out_rows() -> None:
     assert found.numbers["exact"]["rows"] == 0
     assert found.numbers["benchmarks"]["bench"]["exact"] == {"rows": 1, "share": 0.5}
     assert found.numbers["benchmarks"]["bench"]["of"] == 2
+    assert found.found.endswith("Of benchmarks there stand in it: bench 1.")
     assert found.verdict == "act"
 
 

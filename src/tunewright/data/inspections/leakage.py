@@ -72,7 +72,7 @@ def inspect(view: View, config: Config) -> Inspection | None:
         unit=SHARE,
         verdict=verdict,
         found=f"Of {total:,} {what}, {counts['exact']:,} stand in the data word for word and {counts['near']:,} "
-        f"nearly; {counts['ngram']:,} share a run of {_lengths(each)} words with it.",
+        f"nearly; {counts['ngram']:,} share a run of {_lengths(each)} words with it." + (_told(known) if held else ""),
         meaning="A model may know such rows by heart, and its score on them says nothing about new ones. A shared run "
         "of words is a hint only: among rows on one subject it may be a turn of phrase.",
         advice=""
@@ -85,6 +85,12 @@ def inspect(view: View, config: Config) -> Inspection | None:
     )
 
 
+def _told(known: list[_Found]) -> str:
+    """A sentence on the benchmarks, where the numbers before it are of held-out rows."""
+    each = (f"{found.rows.name} {int(((found.exact >= 0) | (found.near >= 0)).sum()):,}" for found in known)
+    return f" Of benchmarks there stand in it: {', '.join(each)}." if known else ""
+
+
 def _lengths(each: list[_Found]) -> str:
     return " or ".join(str(n) for n in sorted({found.n for found in each}))
 
@@ -92,8 +98,7 @@ def _lengths(each: list[_Found]) -> str:
 def _find(view: View, rows: Rows, asked: int) -> _Found:
     view.tell(f"leakage: {rows.name}")
     texts, words = view.texts, rows.words
-    position = {text: index for index, text in enumerate(texts.distinct)}
-    exact = _first_rows(view, np.array([position.get(text, -1) for text in words], dtype=np.int64))
+    exact = _first_rows(view, np.array([texts.position.get(text, -1) for text in words], dtype=np.int64))
     new = np.flatnonzero(exact < 0)
     unknown = [words[row] for row in new.tolist()]
     near = nearest(unknown, texts.distinct, threshold=NEAR)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -177,9 +177,9 @@ class View:
         chosen: Integers = np.sort(dice.choice(len(rows), most, replace=False)).astype(np.int64)
         return chosen, f"{most:,} of {len(rows):,} rows, drawn with the seed {self.seed}"
 
-    def tell(self, note: str, done: int = 0, total: int = 0, unit: Literal["rows", ""] = "rows") -> None:
-        """Tells the listener how far an inspection is."""
-        self.listener(Stage(STAGE, "progress", done=done, total=total, unit=unit, note=note))
+    def tell(self, note: str, done: int = 0, total: int = 0) -> None:
+        """Tells the listener how far an inspection is, in rows."""
+        self.listener(Stage(STAGE, "progress", done=done, total=total, unit="rows", note=note))
 
 
 class Texts:
@@ -187,19 +187,21 @@ class Texts:
 
     Attributes:
         distinct: Each text once, in the order of their first rows.
+        position: Where each text stands in `distinct`.
         first: The first row that has it, shape (len(distinct),).
         owner: For each row the position of its text in `distinct`; -1 where the row has no word. Shape (rows,).
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        position: dict[str, int] = {}
-        owner = np.fromiter(
-            (position.setdefault(text, len(position)) if text else -1 for text in words), np.int64, len(words)
-        )
-        self.distinct = tuple(position)
+        self.position: dict[str, int] = {}
+        owner = np.fromiter((self._number(text) if text else -1 for text in words), np.int64, len(words))
+        self.distinct = tuple(self.position)
         self.owner: Integers = owner
         numbers, first = np.unique(owner, return_index=True)
         self.first: Integers = first[numbers >= 0].astype(np.int64)
+
+    def _number(self, text: str) -> int:
+        return self.position.setdefault(text, len(self.position))
 
     @cached_property
     def rows(self) -> Integers:
