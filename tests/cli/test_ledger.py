@@ -107,6 +107,7 @@ def test_what_cannot_be_seen_gets_a_sign() -> None:
     assert visible("a b\tc\n\u200b\x1b[2J\u00a0") == "a·b⇥c⏎<U+200B><U+001B>[2J⍽"
     assert visible("a b\n\x1b", spaces=False) == "a b\n<U+001B>"
     assert changed_text(None, "x", whole=False).plain == "[-(no value)-]{+x+}"
+    assert changed_text("[sealed:abc=]", "x", whole=False).plain == "[-(sealed)-]{+x+}"
     long = "word " * 40
     told = changed_text(f"{long}x{long}", f"{long}y{long}", whole=False).plain
     assert len(told) < 300

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from tunewright.cli.next_steps import command, show_next
 from tunewright.data.ledger import word_diff
+from tunewright.data.personal.keys import is_sealed
 
 if TYPE_CHECKING:
     from tunewright.data.ledger import Comparison, Ledger
@@ -122,8 +123,8 @@ def _show_edit(console: Console, edit: Mapping[str, Any], whole: bool) -> None:
 def changed_text(before: str | None, after: str | None, *, whole: bool) -> Text:
     """A text before and after in one, word by word; an empty cell is called so."""
     told = Text()
-    if before is None or after is None:
-        for kind, text in (("gone", before), ("new", after)):
+    if before is None or after is None or is_sealed(before):
+        for kind, text in (("gone", "(sealed)" if is_sealed(before) else before), ("new", after)):
             told.append(_marked(kind, "(no value)" if text is None else visible(text)), style=_STYLES[kind])
         return told
     spans = word_diff(before, after)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.base.errors import InputError
-from tunewright.data.personal.keys import Key, WrongKeyError, open_sealed, read_key, sealed_text
+from tunewright.data.personal.keys import Key, WrongKeyError, is_sealed, open_sealed, read_key, sealed_text
 
 SECRET = bytes(range(32))
 KEY = Key(SECRET)
@@ -68,6 +68,8 @@ def test_what_is_sealed_opens(text: str) -> None:
     sealed = sealed_text(text, KEY)
     assert open_sealed(f"before {sealed} after", KEY) == (f"before {text} after", 1)
     assert sealed == sealed_text(text, KEY)  # equal runs write equal bytes
+    assert is_sealed(sealed)
+    assert not is_sealed(f"x{sealed}")
 
 
 def test_another_key_another_use_and_a_changed_byte_are_noticed() -> None:

@@ -126,6 +126,11 @@ def _decoded(text: str) -> bytes | None:
     return secret if len(secret) == _KEY_BYTES and len(set(secret)) > _KEY_BYTES // 4 else None
 
 
+def is_sealed(text: str | None) -> bool:
+    """Whether a text as a whole is something sealed."""
+    return text is not None and _SEALED.fullmatch(text) is not None
+
+
 def sealed_text(text: str, key: Key) -> str:
     """A text, sealed, as a text: what the ledger holds in place of what was there before."""
     return f"[sealed:{base64.urlsafe_b64encode(key.seal(text, use='ledger')).decode()}]"

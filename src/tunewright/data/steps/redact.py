@@ -136,7 +136,8 @@ def apply(frame: pl.DataFrame, config: Config) -> StepResult:
     stand_in = partial(_hide, key=key, region=config.region, originals=originals) if hides and key else _tag
     works = [_Work(kind, _finder(kind, config), partial(stand_in, kind)) for kind in FINDERS if kind in config.kinds]
     counts = dict.fromkeys(map(counted, config.kinds), 0)
-    logs, reason = [], f"{', '.join(config.kinds)} redacted"
+    named = "personal data" if set(config.kinds) == set(FINDERS) else ", ".join(config.kinds)
+    logs, reason = [], f"{named} redacted"
     for column in config.columns:
         after = map_text(frame[column], lambda text: _clean(text, works, counts, config.region))
         frame, changes = replace(frame, column, after, reason)
