@@ -177,7 +177,7 @@ def prepared(folder: Path, rows: int) -> dict[str, Any]:
         {
             "name": "rows",
             "goal": "Measure.",
-            "base": "embedded",
+            "base": "smollm2-135m-instruct",
             "data": {
                 "train": str(folder / "rows.csv"),
                 "template": {"user": "{text}", "assistant": "{label}"},
@@ -229,19 +229,20 @@ def rendering(rows: int | None) -> dict[str, Any]:
     """Chat rendering and tokenising beside the tokenizer alone on the same texts, in turn; the best of three each."""
     from tunewright.data.example import Example, Message
     from tunewright.data.tokens import tokenize
-    from tunewright.models.base import load_chat
+    from tunewright.models.base import chat_format
     from tunewright.models.resolve import resolve
+    from tunewright.store.workspace import Workspace
 
-    chat = load_chat(resolve("embedded"))
+    chat = chat_format(resolve("smollm2-135m-instruct", Workspace.open().cache))
     system = "Say which of the bank's intents the customer's message has. Answer with the intent's name alone."
     dice = random.Random(SEED)
     examples = [
         Example(
             id=str(number),
             messages=(
-                Message("system", system, 0.0),
-                Message("user", text, 0.0),
-                Message("assistant", dice.choice(_INTENTS), 1.0),
+                Message("system", system),
+                Message("user", text),
+                Message("assistant", dice.choice(_INTENTS)),
             ),
             fields={},
             source="rows",
@@ -249,8 +250,8 @@ def rendering(rows: int | None) -> dict[str, Any]:
         )
         for number, text in enumerate(sentences(rows or TOKENISED_ROWS, SEED))
     ]
-    bare = chat.tokenizer
-    texts = [bare.decode(chat.render(example).tokens) for example in examples]
+    bare = chat.tokenizer.backend_tokenizer
+    texts = [chat.text(example.messages) for example in examples]
     ours: list[float] = []
     theirs: list[float] = []
     for turn in range(3):

@@ -72,3 +72,41 @@ def test_fingerprint_follows_template_and_tokenizer() -> None:
     assert ChatFormat(first).fingerprint == ChatFormat(second).fingerprint
     second.chat_template = CHAT_TEMPLATE.replace("message['role']", "message['role'] | lower")
     assert ChatFormat(first).fingerprint != ChatFormat(second).fingerprint
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.sampled_from(["", "Be brief.", "<|im_end|>"]), text, text), max_size=5), st.booleans())
+def test_many_conversations_are_rendered_as_one_by_one(rows: list[tuple[str, str, str]], longer: bool) -> None:
+    chat = ChatFormat(tiny_tokenizer())
+    many = [
+        [Turn("system", system), Turn("user", question), Turn("assistant", answer, 0.5)]
+        for system, question, answer in rows
+    ]
+    if longer and many:
+        many[0] += [Turn("user", "And?"), Turn("assistant", "No.", 1.0)]
+    parts = chat.parts_all(many)
+    assert (parts is None) == (longer and bool(many))
+    assert chat.encode_all(parts or []) == ([chat.render(turns) for turns in many] if parts else [])
+
+
+TRIMS = CHAT_TEMPLATE.replace("message['content']", "message['content'] | trim")
+LAST_ALONE = CHAT_TEMPLATE.replace("{{ message['role'] }}", "{{ message['role'] }}{{ '!' if loop.last else '' }}")
+
+
+@pytest.mark.parametrize("template", [TRIMS, CHAT_TEMPLATE.replace("<|im_end|>\n", "<|im_end|>")])
+def test_templates_that_trim_or_end_at_once(template: str) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = template
+    chat = ChatFormat(tokenizer)
+    many = [[Turn("user", "Hi "), Turn("assistant", answer, 1.0)] for answer in ("Yo", " Yo ", "", "<|im_end|>")]
+    parts = chat.parts_all(many)
+    assert parts is not None
+    assert chat.encode_all(parts) == [chat.render(turns) for turns in many]
+
+
+def test_a_template_that_rewrites_prompts_is_refused_all_the_same() -> None:
+    tokenizer = tiny_tokenizer()
+    chat = ChatFormat(tokenizer)
+    tokenizer.chat_template = LAST_ALONE
+    with pytest.raises(DataError, match="rewrites earlier turns"):
+        chat.parts_all([[Turn("user", "Hi"), Turn("assistant", "Yo", 1.0)]])

@@ -43,6 +43,15 @@ def test_ids_are_the_tokenizers_own(name: str, data: st.DataObject) -> None:
     wanted = TOKENISERS[name](text, add_special_tokens=False)["input_ids"]
     assert READY[name].ids(text) == wanted
     assert READY[name].ids(text) == wanted  # remembered
+    assert READY[name].ids_of_all([text, "to be", text]) == [wanted, READY[name].ids("to be"), wanted]
+
+
+def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunewright.models.tokenising._REMEMBERED", 3)
+    tokeniser = Tokeniser(tiny_tokenizer())
+    for text in ("a", "b", "a", "c", "d", "a"):
+        tokeniser.ids(text)
+    assert list(tokeniser._remembered) == ["c", "d", "a"]
 
 
 def test_texts_are_cut_only_where_that_changes_nothing() -> None:

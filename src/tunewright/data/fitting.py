@@ -14,13 +14,13 @@ from typing import Literal
 
 from tunewright.base.errors import DataError
 from tunewright.data.example import Example
+from tunewright.data.rendering import NOTHING, render
 from tunewright.models.chat import ChatFormat, Rendered, Turn
 from tunewright.models.text_format import ANSWER_START
 
 TooLong = Literal["drop", "error", "truncate_left", "truncate_right", "split"]
 Change = Literal["none", "dropped", "truncated", "split"]
 
-NOTHING = Rendered([], [])
 PIECE = "#"  # stands between a split row's id and the number of its piece
 
 
@@ -41,20 +41,24 @@ class Fitted:
     lost: int = 0
 
 
-def fit(example: Example, chat: ChatFormat, limit: int, too_long: TooLong) -> Fitted:
+def fit(
+    example: Example,
+    chat: ChatFormat,
+    limit: int,
+    too_long: TooLong,
+    tokens: tuple[Rendered, Rendered] | None = None,
+) -> Fitted:
     """Renders an example, and makes it fit.
 
     Args:
         limit: Most tokens of a row.
         too_long: What to do with a longer one; `error` is for the caller to raise, once all are known.
+        tokens: What `rendering.rendered` gave for it, where that is at hand.
 
     Raises:
         DataError: If the chat template refuses the conversation, or a row with two answers is to be split.
     """
-    try:
-        own, other = _render(example, chat)
-    except DataError as error:
-        raise DataError(error.what, where=f"{example.source}:{example.line}", hint=error.hint) from error
+    own, other = tokens or render(example, chat)
     length = max(len(own.tokens), len(other.tokens))
     if length <= limit:
         return Fitted(length, "none", ((example.id, own, other),))
@@ -73,11 +77,6 @@ def fit(example: Example, chat: ChatFormat, limit: int, too_long: TooLong) -> Fi
     if any(gone) or spoiled or kept[0].tokens == kept[1].tokens:
         return Fitted(length, "dropped", ())
     return Fitted(length, "truncated", ((example.id, *kept),), lost)
-
-
-def _render(example: Example, chat: ChatFormat) -> tuple[Rendered, Rendered]:
-    own = chat.render(example.messages, example.tools)
-    return own, NOTHING if example.rejected is None else chat.render(example.rejected_messages, example.tools)
 
 
 def _learned(row: Rendered) -> int:
@@ -145,7 +144,7 @@ def cut_left(row: Rendered, limit: int, *, header: int, excess: int) -> Rendered
 def _truncated_left(example: Example, chat: ChatFormat, limit: int) -> tuple[Rendered, Rendered]:
     """The example without its oldest turns, and, where that is not enough, without the beginning of its question."""
     for shorter in _without_oldest(example):
-        own, other = (_without_tail(row) for row in _render(shorter, chat))
+        own, other = (_without_tail(row) for row in render(shorter, chat))
         if max(len(own.tokens), len(other.tokens)) <= limit:
             return own, other
     # Only the last question is left now.

@@ -17,6 +17,7 @@ from tunewright.base.files import atomic_directory, hash_value, read_json, write
 from tunewright.data.dataset import GENERAL, Dataset, Part
 from tunewright.data.example import Example
 from tunewright.data.fitting import TooLong, fit
+from tunewright.data.rendering import rendered
 from tunewright.models.chat import ChatFormat, Rendered
 from tunewright.models.class_format import ClassFormat
 from tunewright.models.text_format import TextFormat
@@ -296,8 +297,8 @@ def _write(
     left_out: dict[str, int] = {}
     fitting = Fitting()
     with Writer(folder) as answers, Writer(folder, _REJECTED) as rejected:
-        for done, example in enumerate(examples, start=1):
-            fitted = fit(example, chat, max_length, too_long)
+        for done, (example, own, other) in enumerate(rendered(examples, chat), start=1):
+            fitted = fit(example, chat, max_length, too_long, (own, other))
             if fitted.change == "dropped":
                 left_out[example.id] = fitted.length
             elif fitted.change == "truncated":
@@ -306,10 +307,10 @@ def _write(
                 fitting.split[example.id] = len(fitted.rows)
             if fitted.lost:
                 fitting.lost[example.id] = fitted.lost
-            for row_id, own, other in fitted.rows:
+            for row_id, *kept in fitted.rows:
                 ids.append(row_id)
-                answers.append(own)
-                rejected.append(other)
+                answers.append(kept[0])
+                rejected.append(kept[1])
             if done % _REPORT_EVERY == 0:
                 listener(events.Stage("tokenise", "progress", done, 0, "rows"))
     if not rejected.total:

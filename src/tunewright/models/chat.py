@@ -21,6 +21,7 @@ from tunewright.models.tokenising import Tokeniser
 from tunewright.models.tool_calls import Plain, ToolCall, write_answer, written_out
 
 Tools = Sequence[Mapping[str, Any]]  # definitions, as OpenAI's API takes them
+Parts = list[tuple[str, float]]  # texts one after another, each with the weight of learning it
 _PROBE = "probe_of_tools"
 
 
@@ -81,6 +82,7 @@ class ChatFormat:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._tokens = Tokeniser(tokenizer)
+        self._around: dict[tuple[str, ...], tuple[str, str]] = {}
         self.stop_ids = self._find_stop_ids()
 
     @property
@@ -123,7 +125,7 @@ class ChatFormat:
 
     def prompt(self, messages: Sequence[ChatMessage], tools: Tools = ()) -> list[int]:
         """Tokens of a conversation up to where the next answer begins."""
-        return self._segments(messages, tools, open_end=True).tokens
+        return self.encode_all([self._parts(messages, tools, open_end=True)])[0].tokens
 
     def render(self, messages: Sequence[ChatMessage], tools: Tools = ()) -> Rendered:
         """Tokens of a whole conversation; an answer's text, its tool calls and its end token carry the answer's weight.
@@ -135,7 +137,63 @@ class ChatFormat:
             DataError: If the template refuses the conversation.
             ModelError: If there is no template.
         """
-        return self._segments(messages, tools, open_end=False)
+        return self.encode_all([self._parts(messages, tools, open_end=False)])[0]
+
+    def parts_all(self, conversations: Sequence[Sequence[ChatMessage]]) -> list[Parts] | None:
+        """The texts of conversations without tools, cut where weights change; None where each must be rendered alone.
+
+        Each conversation is rendered once, where `render` takes two: that a prompt looks alone as it does with its
+        answer behind it is checked for one conversation of each succession of roles.
+
+        Raises:
+            DataError: If the template refuses one of them.
+            ModelError: If there is no template.
+        """
+        # Encoders and the like have a way of their own.
+        if type(self).render is not ChatFormat.render or not all(map(_is_one_answer, conversations)):
+            return None
+        whole = self._apply_all([self._as_plain(messages) for messages in conversations]) if conversations else []
+        found = []
+        for messages, text in zip(conversations, whole, strict=True):
+            opening, closing = self._around_answer(tuple(message.role for message in messages))
+            answer = messages[-1]
+            learned = f"{answer.content}{closing}"
+            start = len(text) - len(learned)
+            if closing and text.endswith(opening + learned):
+                end = start + self._end_of_answer(text[start:], answer)
+                found.append([(text[:start], 0.0), (text[start:end], answer.weight)])
+            else:
+                found.append(self._parts(messages, (), open_end=False))
+        return found
+
+    def encode_all(self, conversations: Sequence[Parts]) -> list[Rendered]:
+        """Tokens of conversations that were cut into texts."""
+        ids = iter(self._tokens.ids_of_all([text for parts in conversations for text, _ in parts]))
+        found = []
+        for parts in conversations:
+            tokens: list[int] = []
+            learned: list[float] = []
+            for (_, weight), more in zip(parts, ids, strict=False):
+                tokens += more
+                learned += [weight] * len(more)
+            found.append(Rendered(tokens, learned))
+        return found
+
+    def _around_answer(self, roles: tuple[str, ...]) -> tuple[str, str]:
+        """What a template puts before and after a last answer behind these roles; empty where it is not simply so."""
+        if roles not in self._around:
+            turns = [Turn(role, f"{_PROBE} {number}") for number, role in enumerate(roles)]
+            try:
+                shown, asked = self.text(turns[:-1]), self.text(turns[:-1], open_end=True)
+                (before, _), (after, _) = self._parts(turns, (), open_end=False)
+                whole = self.text(turns)
+            except (DataError, ValueError):
+                self._around[roles] = "", ""
+            else:
+                simple = before == asked and asked.startswith(shown) and after.startswith(turns[-1].content)
+                tail = whole[len(asked) + len(turns[-1].content) :]
+                self._around[roles] = (asked[len(shown) :], tail) if simple else ("", "")
+        return self._around[roles]
 
     def text(self, messages: Sequence[ChatMessage], tools: Tools = (), *, open_end: bool = False) -> str:
         """The rendered text, markers included; raises as `render` does."""
@@ -147,12 +205,26 @@ class ChatFormat:
         try:
             return self._apply(plain, tools, open_end=open_end)
         except jinja2.TemplateError as error:
-            raise DataError(
-                f"The model's chat template refuses this conversation ({str(error).strip().rstrip('.')})",
-                hint="Change or leave out such rows, or use a model whose template takes them.",
-            ) from error
+            raise _refused(error) from error
 
     def _apply(self, plain: list[Plain], tools: Tools, *, open_end: bool) -> str:
+        self._check_template()
+        given = [dict(tool) for tool in tools] or None
+        return str(
+            self._tokenizer.apply_chat_template(plain, tools=given, tokenize=False, add_generation_prompt=open_end)
+        )
+
+    def _apply_all(self, plain: list[list[Plain]]) -> list[str]:
+        import jinja2
+
+        self._check_template()
+        try:
+            found: list[str] = self._tokenizer.apply_chat_template(plain, tokenize=False)
+        except jinja2.TemplateError as error:
+            raise _refused(error) from error
+        return found
+
+    def _check_template(self) -> None:
         if not self.template:
             raise ModelError(
                 "This model has no chat template",
@@ -160,10 +232,6 @@ class ChatFormat:
                 hint="Use an instruction-tuned model, put a chat_template.jinja beside its tokenizer, or learn from "
                 "plain text (train.objective: cpt).",
             )
-        given = [dict(tool) for tool in tools] or None
-        return str(
-            self._tokenizer.apply_chat_template(plain, tools=given, tokenize=False, add_generation_prompt=open_end)
-        )
 
     def _as_plain(self, messages: Sequence[ChatMessage]) -> list[Plain]:
         """The messages as templates take them."""
@@ -193,29 +261,21 @@ class ChatFormat:
         """The text of an answer's tokens, without markers."""
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
 
-    def _segments(self, messages: Sequence[ChatMessage], tools: Tools, *, open_end: bool) -> Rendered:
-        tokens: list[int] = []
-        learned: list[float] = []
-        text = ""  # rendered and tokenised so far
+    def _parts(self, messages: Sequence[ChatMessage], tools: Tools, *, open_end: bool) -> Parts:
+        parts: Parts = []
+        text = ""  # rendered so far
         for index, message in enumerate(messages):
             if message.role != "assistant":
                 continue
             before = self.text(messages[:index], tools, open_end=True)
             after = self.text(messages[: index + 1], tools)
-            self._append(tokens, learned, self._rest(before, text), 0.0)
             answer = self._rest(after, before)
             end = self._end_of_answer(answer, message)
-            self._append(tokens, learned, answer[:end], message.weight)
+            parts += [(self._rest(before, text), 0.0), (answer[:end], message.weight)]
             text = before + answer[:end]
         if open_end or not messages or messages[-1].role != "assistant":
-            whole = self.text(messages, tools, open_end=open_end)
-            self._append(tokens, learned, self._rest(whole, text), 0.0)
-        return Rendered(tokens, learned)
-
-    def _append(self, tokens: list[int], learned: list[float], text: str, weight: float) -> None:
-        ids = self._tokens.ids(text)
-        tokens.extend(ids)
-        learned.extend([weight] * len(ids))
+            parts.append((self._rest(self.text(messages, tools, open_end=open_end), text), 0.0))
+        return parts
 
     def _rest(self, whole: str, start: str) -> str:
         if not whole.startswith(start):
@@ -232,12 +292,13 @@ class ChatFormat:
             content = message.tool_calls[-1].name if self.knows_tools else write_answer(content, message.tool_calls)
         shown = content if content in answer else content.strip()  # some templates trim
         tail = answer.find(shown) + len(shown) if shown in answer else 0
-        for marker in self._end_markers():
+        for marker in self._end_markers:
             place = answer.find(marker, tail)
             if place >= 0:
                 return place + len(marker)
         return tail or len(answer)
 
+    @cached_property
     def _end_markers(self) -> list[str]:
         return sorted(str(self._tokenizer.convert_ids_to_tokens(token)) for token in self.stop_ids)
 
@@ -256,3 +317,16 @@ class ChatFormat:
 
 def _uses_tools(messages: Sequence[ChatMessage], tools: Tools) -> bool:
     return bool(tools) or any(message.tool_calls or message.role == "tool" for message in messages)
+
+
+def _is_one_answer(messages: Sequence[ChatMessage]) -> bool:
+    """Whether a conversation has one answer, its last message, and no tools."""
+    roles = [message.role for message in messages]
+    return roles.count("assistant") == 1 and roles[-1] == "assistant" and not _uses_tools(messages, ())
+
+
+def _refused(error: Exception) -> DataError:
+    return DataError(
+        f"The model's chat template refuses this conversation ({str(error).strip().rstrip('.')})",
+        hint="Change or leave out such rows, or use a model whose template takes them.",
+    )
