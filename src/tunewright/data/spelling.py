@@ -6,6 +6,7 @@ neighbours counting one).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
 _COMMON = 1e-6
 _ENDINGS = ("s", "es", "ed", "d", "ing", "er", "ers", "or", "ly", "ness", "less", "able", "ish", "y", "al", "isation")
 _BEGINNINGS = ("un", "re", "non", "pre", "sub", "mis", "anti", "auto", "over", "under", "multi", "inter", "micro", "co")
+# Endings that change the word: separably, happily, parties, making, creation.
+_CHANGED_ENDINGS = (
+    ("bly", "ble"), ("ily", "y"), ("ies", "y"), ("ied", "y"), ("iness", "y"), ("ing", "e"), ("able", "e"),
+    ("ation", "ate"), ("ation", "e"), ("ion", "e"),
+)  # fmt: skip
+# British and American spellings of one word: neither is wrong.
+_SPELLINGS = (
+    (re.compile(r"ll(?=ed|ing|er|or|ment|ful|\b)"), "l"), (re.compile(r"our"), "or"), (re.compile(r"ogue\b"), "og"),
+    (re.compile(r"(?<=[iy])s(?=e|ing|ation)"), "z"), (re.compile(r"re\b"), "er"), (re.compile(r"ae|oe"), "e"),
+    (re.compile(r"ence\b"), "ense"), (re.compile(r"gement"), "gment"), (re.compile(r"ium\b"), "um"),
+    (re.compile(r"artef"), "artif"), (re.compile(r"lery\b"), "lry"), (re.compile(r"sc(?=ept)"), "sk"),
+)  # fmt: skip
+_CONTRACTED = 100
+_SHORT_WORD = 6
+_NOT_DOUBLED = "aeioul"
 _DOUBLING = ("ed", "ing", "er")
 _LEAST_PART = 2
 _SHORT_PART = 1000
@@ -62,8 +78,10 @@ class Speller:
             index = SymSpell(max_dictionary_edit_distance=distance, prefix_length=7)
             least = 0 if distance == 1 else self.long_word - distance
             for word, count in self.counts.items():
-                if len(word) >= least and "'" not in word:
-                    index.create_dictionary_entry(word, count)
+                plain = word.replace("'", "")
+                if len(word) >= least and (plain == word or plain not in self.counts):
+                    # Dictionaries made from books hardly know contractions; messages are full of them.
+                    index.create_dictionary_entry(plain, count if plain == word else int(_CONTRACTED * self._least))
             self._indexes[distance] = index
         return self._indexes[distance]
 
@@ -99,22 +117,20 @@ class Speller:
             return None
         found = self._candidates(word, 1)
         if not found and len(word) >= self.long_word:
-            # With two errors the first letter is seldom one of them, and other words are near.
-            found = [(text, count) for text, count in self._candidates(word, 2) if text[0] == word[0]]
+            found = self._candidates(word, 2)
         if not found:
             return None
         best, count = found[0]
         rival = found[1][1] if len(found) > 1 else 0
-        # Where only a letter at the end is too much or missing, it may be an ending that the dictionary lacks.
-        if count < self._least or count < self.ratio * rival or best.startswith(word) or word.startswith(best):
+        if count < self._least or count < self.ratio * rival or not _is_likely(word, best):
             return None
-        return best
+        return self._contractions.get(best, best)
 
     def _doubled(self, word: str) -> str | None:
         """The word with its last consonant doubled before an ending (`occured`), if that is a common one."""
         for end in _DOUBLING:
             stem = word.removesuffix(end)
-            if stem != word and stem and stem[-1] not in "aeiou":
+            if stem != word and stem and stem[-1] not in _NOT_DOUBLED:
                 longer = stem + stem[-1] + end
                 if self.counts.get(longer, 0) >= self._least:
                     return longer
@@ -132,6 +148,8 @@ class Speller:
         counts = self.counts
         if any(word.endswith(end) and word[: -len(end)] in counts for end in _ENDINGS if len(word) > len(end) + 2):
             return True
+        if any(word.endswith(new) and word.removesuffix(new) + old in counts for new, old in _CHANGED_ENDINGS):
+            return True
         if any(word.startswith(start) and word[len(start) :] in counts for start in _BEGINNINGS):
             return True
         parts = ((word[:at], word[at:]) for at in range(_LEAST_PART, len(word) - _LEAST_PART + 1))
@@ -140,6 +158,24 @@ class Speller:
     def _is_part(self, word: str) -> bool:
         # Of two letters only the most common (`topup`): as good as any pair of letters is an abbreviation.
         return self.counts.get(word, 0) >= self._least * (1 if len(word) > 2 else _SHORT_PART)
+
+
+def _is_likely(word: str, best: str) -> bool:
+    """Whether a word is more likely a slip of a pen than another word, which the dictionary lacks."""
+    if len(word) < _SHORT_WORD:
+        # Short words have many neighbours; that two letters changed places is no accident.
+        return sorted(word) == sorted(best)
+    # Few errors are in the first letter (Pollock and Zamora, "Automatic spelling correction in scientific and scholarly
+    # text", 1984). Another letter at the end, or one more or less, may be an ending that the dictionary lacks.
+    if word[0] != best[0] or best.startswith(word) or word.startswith(best) or word[:-1] == best[:-1]:
+        return False
+    return _one_spelling(word) != _one_spelling(best)
+
+
+def _one_spelling(word: str) -> str:
+    for pattern, one in _SPELLINGS:
+        word = pattern.sub(one, word)
+    return word
 
 
 @lru_cache(maxsize=4)

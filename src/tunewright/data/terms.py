@@ -165,12 +165,30 @@ def _mine(counts: _Counts, least: int) -> list[Candidate]:
     _add_pairs(counts, groups, scores, least, forms.total())
     _add_misspellings(groups, scores, least)
     found = [
-        Candidate(form, dict(_by_count(group)[1:]), group.total(), scores[key])
+        candidate
         for key, group in groups.items()
         if key in scores and group.total() >= least and scores[key] > _SURPRISING and len(key) > 1
-        for form in [_by_count(group)[0][0]]
+        if _is_of_use(candidate := _candidate(group, scores[key]))
     ]
     return sorted(found, key=lambda candidate: (-candidate.score, candidate.form))
+
+
+def _candidate(group: Counter[str], score: float) -> Candidate:
+    (form, _), *others = _by_count(group)
+    # Of a form in small letters capitals are no variant: a sentence's beginning, a title, or shouting.
+    variants: dict[str, int] = {}
+    seen = {fold(form): form} if form.islower() else {}
+    for other, count in others:
+        kept = seen.setdefault(fold(other), other)
+        if kept != form:
+            variants[kept] = variants.get(kept, 0) + count
+    return Candidate(form, variants, group.total(), score)
+
+
+def _is_of_use(candidate: Candidate) -> bool:
+    """Whether there is anything to protect or to unify: a word of the dictionary that is spelt one way is fine."""
+    form = candidate.form
+    return "'" not in form and "’" not in form and (bool(candidate.variants) or fold(form) not in word_counts())
 
 
 def squash(form: str) -> str:

@@ -34,7 +34,10 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
         for decimal, what in (("infer", "keep"), ("infer", "drop"), ("comma", "null"), ("point", "drop"))
     ],
     "quality": [{"least_words": 3, "least_stop_words": 1}],
-    "spelling": [{"own_word_rows": 2, "own_word_share": 0, "least_known_share": 0.3, "glossary": TERMS}],
+    "spelling": [
+        {"own_word_rows": 2, "own_word_share": 0, "least_known_share": 0.3, "glossary": TERMS, "least_uses": 0},
+        {"least_uses": 1},
+    ],
     "units": [{"convert": {"lb": "kg", "mi": "km", "°F": "°C"}}, {"convert": {"km": "mi"}, "decimal": "point"}],
     "redact": [{}, {"region": "US"}, {"kinds": ["phone"], "region": "DE"}, {"keep": ["bob"]}],
     "require": [{"columns": ["text", "label"]}],

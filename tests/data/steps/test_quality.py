@@ -44,19 +44,23 @@ def test_text_stays(text: str) -> None:
     ("text", "settings", "reason"),
     [
         ("12 34 56 78 90 ab", {}, "letters make up 17%"),
-        ("WHERE IS MY CARD YOU THIEVES", {}, "100% of the letters are capitals"),
+        ("WHERE IS MY CARD YOU THIEVES", {"most_capitals": 0.8}, "100% of the letters are capitals"),
         ("noooooooooooooooo way", {}, "one character 16 times in a row"),
         ("sdfkjh qwrtzx vbnmq kjhgfd xcvbq", {}, "of the letter pairs occur in no word"),
         ("a b c d", {"least_words": 4}, "mean word of 1.0 letters"),
-        ("abcdefghijk abcdefghijkl", {"least_words": 2, "ngrams": False}, "mean word of 11.5 letters"),
+        ("abcdefghijk abcdefghijkl", {"least_words": 2, "ngrams_from": None}, "mean word of 11.5 letters"),
         ("one # two # three", {"least_words": 2}, "0.40 hash marks or ellipses a word"),
         ("some words 12 34 here", {"least_words": 2, "least_letter_share": None}, "60% of the words have a letter"),
         ("- one\n- two\n- three", {"least_words": 2, "least_mean_word": None}, "100% bullet lines"),
         ("so it goes...\nand on...\nthe end", {"least_words": 2, "most_symbols": None}, "67% ellipsis lines"),
-        ("one two\none two\nthree four", {"least_words": 2, "ngrams": False}, "33% repeated lines; 29% of the text in"),
+        (
+            "one two\none two\nthree four",
+            {"least_words": 2, "ngrams_from": None},
+            "33% repeated lines; 29% of the text in",
+        ),
         ("alpha beta gamma", {"least_words": 2, "least_stop_words": 2}, "0 of the most common English words"),
         # The run "is one" has 5 of the 19 letters, twice.
-        ("is one and is one or four", {"least_words": 2}, "one run of 2 words makes up 53%"),
+        ("is one and is one or four", {"least_words": 2, "ngrams_from": 2}, "one run of 2 words makes up 53%"),
     ],
 )
 def test_broken_rules(text: str, settings: dict[str, object], reason: str) -> None:
@@ -73,11 +77,11 @@ def test_repeated_runs_of_five_words() -> None:
         f"windows kept silent {other} since then"
     )
     # Of 272 letters, 21 and 23 stand in runs that were there before; no single run makes up as much.
-    assert _reason(text, least_words=5) == "repeated runs of 5 words make up 16%"
+    assert _reason(text, least_words=5, ngrams_from=5) == "repeated runs of 5 words make up 16%"
 
 
 def test_rules_can_be_switched_off_and_short_rows_are_counted() -> None:
-    off = {"most_capitals": None, "longest_run": None, "most_rare_pairs": None, "least_letter_share": None}
+    off = {"longest_run": None, "most_rare_pairs": None, "least_letter_share": None}
     frame = frame_of(t=["QQQQQQQQQQQQQQQQQQQQQQQQ 123456789"])
     result = apply(frame, Config.model_validate({"columns": ["t"], **off}))
     assert {name: count for name, count in result.findings.items() if count} == {"too_short_to_judge": 1}

@@ -12,7 +12,7 @@ from tunewright.data.clean import clean_frame
 from tunewright.data.spelling import speller
 from tunewright.data.steps.spelling import Config
 
-WORDS = speller("", 10, 8)
+WORDS = speller("", 10, 10)
 
 
 @pytest.mark.parametrize(
@@ -24,10 +24,23 @@ WORDS = speller("", 10, 8)
         ("acommodation", "accommodation"),
         ("doesnt", "doesn't"),
         ("occured", "occurred"),
-        ("tommorow", "tomorrow"),
+        ("tommorow", None),  # two errors in a short word
+        ("recomendetion", "recommendation"),
         ("mony", None),  # money, many, mono
         ("chargeback", None),  # charge and back
         ("topup", None),
+        ("thier", "their"),
+        ("macarons", None),
+        ("aluminum", None),
+        ("usuallt", None),
+        ("havnt", None),  # short, and not the same letters
+        ("couldt", None),
+        ("canceled", None),  # American
+        ("neighborhood", None),
+        ("separably", None),
+        ("ruble", None),
+        ("ahold", None),
+        ("verifacation", "verification"),
         ("reprioritise", None),  # re and prioritise
         ("tokeniser", None),
         ("xyzzy", None),
@@ -38,7 +51,7 @@ def test_corrections(word: str, expected: str | None) -> None:
 
 
 def _corrected(*texts: str | None, **settings: object) -> list[str | None]:
-    config = Config.model_validate({"columns": ["t"], **settings})
+    config = Config.model_validate({"columns": ["t"], "least_uses": 0, **settings})
     found: list[str | None] = clean_frame(frame_of(t=[*texts]), config).frame["t"].to_list()
     return found
 
@@ -75,6 +88,12 @@ def test_words_that_many_rows_use_are_the_domains_own() -> None:
     )
 
 
+def test_the_right_word_must_be_one_that_the_data_uses() -> None:
+    texts = ("did you recieve it by now", "you will receive it", "I receive none", "Receive it")
+    assert _corrected(*texts, least_uses=3)[0] == "did you receive it by now"
+    assert _corrected(*texts[:3], least_uses=3)[0] == texts[0]
+
+
 def test_the_glossary_and_own_words_are_kept(tmp_path: Path) -> None:
     glossary = tmp_path / "terms.yaml"
     glossary.write_text("Recieve Bank: [recieve-bank]\npaymnet: {variants: [], confirmed: false}\n")
@@ -99,6 +118,6 @@ def test_a_dictionary_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_the_ledger_names_each_word() -> None:
     frame = frame_of(t=["did you recieve the paymnet or recieve it not", None, "bitte recieve nicht sofort"])
-    result = clean_frame(frame, Config(columns=("t",)))
+    result = clean_frame(frame, Config(columns=("t",), least_uses=0))
     assert result.edits["reason"].to_list() == ["spelling: recieve → receive, paymnet → payment"]
     assert result.findings == {"cells_changed": 1, "words_corrected": 3, "texts_left_alone": 1}

@@ -56,9 +56,16 @@ class Config(ColumnsConfig):
     )
     most_repeated_lines: _Bound = Field(0.3, description="Share of lines that repeat another (Gopher: 0.3).")
     most_repeated_line_characters: _Bound = Field(0.2, description="Share of characters in those (Gopher: 0.2).")
-    ngrams: bool = Field(True, description="Bounds on repeated runs of 2 to 10 words (Gopher, table A1).")
+    ngrams_from: int | None = Field(
+        200,
+        ge=1,
+        description="Bounds on repeated runs of 2 to 10 words (Gopher, table A1), for rows of so many words and more; "
+        "of GSM8K's 2,409 sound questions of 50 words and more they take 158, none of 200.",
+    )
     most_capitals: _Bound = Field(
-        0.8, description="Share of capitals among a row's cased letters, if it has 20 and more; ours: shouting."
+        None,
+        description="Share of capitals among a row's cased letters, if it has 20 and more (0.8: shouting). Off: of "
+        "Banking77's 10,003 questions 0.8 takes ten, all of them sound.",
     )
     longest_run: int | None = Field(
         12, ge=2, description="Longest run of one letter or mark (aaaa, !!!!); ours. Rules of dashes and the like stay."
@@ -137,7 +144,7 @@ def _by_gopher(text: str, config: Config, counts: Counter[str]) -> Iterator[tupl
         again = total - sum(map(len, set(lines)))
         if again > config.most_repeated_line_characters * total:
             yield "repeated_line_characters", f"{again / total:.0%} of the text in repeated lines"
-    if config.ngrams:
+    if config.ngrams_from is not None and len(words) >= config.ngrams_from:
         yield from _repeated_ngrams(words)
 
 

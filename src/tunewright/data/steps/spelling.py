@@ -2,7 +2,8 @@
 
 Left alone are words in the dictionary or the glossary; words that many rows use (they are the domain's own); names,
 which are words with a capital in mid-sentence; identifiers, numbers, code, addresses and placeholders; rows in other
-languages, of which few words are in the dictionary; and words with several near candidates.
+languages, of which few words are in the dictionary; and words with several near candidates, or with one that the data
+itself does not use.
 """
 
 from __future__ import annotations
@@ -38,8 +39,11 @@ class Config(ColumnsConfig):
     )
     keep: tuple[str, ...] = Field((), description="Words that are never corrected, in any case.")
     least_letters: int = Field(4, ge=2, description="Shorter words are left alone.")
-    long_word: int = Field(8, ge=4, description="From so many letters on, two errors may be corrected.")
+    long_word: int = Field(10, ge=4, description="From so many letters on, two errors may be corrected.")
     ratio: float = Field(10, ge=1, description="The best candidate must be so many times as common as the next.")
+    least_uses: int = Field(
+        3, ge=0, description="The right word must stand in so many cells already: a word that nobody uses is not meant."
+    )
     own_word_rows: int = Field(20, ge=1, description="A word that so many rows use is the domain's own …")
     own_word_share: float = Field(0.0005, ge=0, le=1, description="… if they are also this share of all rows.")
     least_known_share: float = Field(
@@ -54,16 +58,19 @@ class Known:
     Args:
         own: Words, in lower case, that no dictionary has and many rows use.
         lower: Words that no dictionary has and that stand somewhere without a capital, so that they are no names.
+        used: Words of the dictionary that enough cells use.
     """
 
     own: frozenset[str]
     lower: frozenset[str]
+    used: frozenset[str]
 
 
 def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
-    """Counts the cells in which each word stands that the dictionary has not: memory grows with those words only."""
+    """Counts the cells in which each word stands: memory grows with different words, not with rows."""
     words, kept = _speller(config), _kept(config)
     cells: Counter[str] = Counter()
+    uses: Counter[str] = Counter()
     lower: set[str] = set()
     rows = 0
     for piece in pieces:
@@ -71,11 +78,17 @@ def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
         rows += piece.height
         for column in config.columns:
             for text in piece[column].drop_nulls():
-                strange = [word for word in _plain_words(text) if _is_strange(word, words, kept, config)]
+                found = set(_plain_words(text))
+                strange = {word for word in found if _is_strange(word, words, kept, config)}
                 cells.update({word.lower() for word in strange})
+                uses.update({word.lower().replace("’", "'") for word in found - strange})
                 lower.update(word for word in strange if word.islower())
     least = max(config.own_word_rows, config.own_word_share * rows)
-    return Known(frozenset(word for word, count in cells.items() if count >= least), frozenset(lower))
+    return Known(
+        own=frozenset(word for word, count in cells.items() if count >= least),
+        lower=frozenset(lower),
+        used=frozenset(word for word, count in uses.items() if count >= config.least_uses and word in words.counts),
+    )
 
 
 def apply(frame: pl.DataFrame, config: Config, known: Known) -> StepResult:
@@ -142,7 +155,8 @@ def _corrections(
         small = word.lower()
         if small in known.own or (small != word and (small not in known.lower or not _begins(match))):
             continue
-        if right := words.correction(small):
+        right = words.correction(small)
+        if right and (right in known.used or not config.least_uses):
             yield match, right if small == word else right[0].upper() + right[1:]
 
 
