@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, Self
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from pydantic import Field, model_validator
 
@@ -21,6 +23,7 @@ from tunewright.data.frame import ColumnsConfig, StepResult, change_columns, che
 
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _QUOTE = re.compile(r"\s{0,3}>")
+_COUNTS = 1 << 22  # 16 MiB of rough counts a column
 # "On Tue, 5 Mar 2024 at 10:30, Ann <ann@x.example> wrote:" in the languages mail programs most often speak.
 _REPLY = re.compile(
     r"\s*(?:On\b.{6,300}\bwrote|Am\b.{6,300}\bschrieb\b.{0,200}|Le\b.{6,300}\ba écrit|El\b.{6,300}\bescribió|"
@@ -72,19 +75,26 @@ class Known:
 
 
 def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
-    """Counts in how many cells of several lines each line stands, after quotes and signatures are gone."""
-    counts: dict[str, Counter[int]] = {column: Counter() for column in config.columns}
+    """Counts in how many cells of several lines each line stands, after quotes and signatures are gone.
+
+    Two passes in little memory. The first counts lines by some bits of their hash, so that several may share a count;
+    the second counts those alone whose shared count is high enough.
+    """
+    rough = {column: np.zeros(_COUNTS, dtype=np.int32) for column in config.columns}
     rows = 0
     for piece in pieces:
         check_columns(piece, config.columns, config.name)
         rows += piece.height
-        for column in config.columns:
-            for text in piece[column].drop_nulls():
-                if "\n" in text:
-                    counts[column].update(_shared_lines(_without_mail(text, config), config))
+        for column, keys in _shared_lines(piece, config):
+            np.add.at(rough[column], keys % _COUNTS, 1)
     least = max(config.least_rows, config.least_share * rows)
+    counts: dict[str, Counter[int]] = {column: Counter() for column in config.columns}
+    if any(int(count.max()) >= least for count in rough.values()):
+        for piece in pieces:
+            for column, keys in _shared_lines(piece, config):
+                counts[column].update(keys[rough[column][keys % _COUNTS] >= least].tolist())
     return Known(
-        {column: frozenset(line for line, n in count.items() if n >= least) for column, count in counts.items()}
+        {column: frozenset(line for line, cells in count.items() if cells >= least) for column, count in counts.items()}
     )
 
 
@@ -168,12 +178,16 @@ def _kept(text: str, goes: list[bool]) -> str:
     return next(line for line in lines if line.strip())
 
 
-def _shared_lines(text: str, config: Config) -> set[int]:
-    """The lines of a cell that may turn out to be boilerplate, each once."""
-    if "\n" not in text:
-        return set()
-    long = (line for line, inside in _lines(text) if not inside and len(line.strip()) >= config.least_characters)
-    return {_key(line) for line in long}
+def _shared_lines(piece: pl.DataFrame, config: Config) -> Iterator[tuple[str, npt.NDArray[np.uint64]]]:
+    """For each column the lines that may turn out to be boilerplate, by their keys, each once a cell."""
+    for column in config.columns:
+        keys: list[int] = []
+        for text in piece[column].drop_nulls():
+            own = _without_mail(text, config) if "\n" in text else text
+            if "\n" in own:
+                lines = (line for line, inside in _lines(own) if not inside)
+                keys += {_key(line) for line in lines if len(line.strip()) >= config.least_characters}
+        yield column, np.array(keys, dtype=np.uint64)
 
 
 def _key(line: str) -> int:

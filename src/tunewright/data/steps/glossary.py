@@ -18,6 +18,7 @@ from tunewright.data.protected import outside, substitute
 from tunewright.recipe.schema import DataPath
 
 _ROUNDS = 10
+_WORD = re.compile(r"\w+")
 
 
 class Config(ColumnsConfig):
@@ -61,7 +62,9 @@ def preferred(text: str, terms: tuple[Term, ...], *, where: str) -> str:
     Raises:
         DataError: If the terms send it round in circles.
     """
-    pattern, forms = _compiled(terms)
+    pattern, forms, beginnings = _compiled(terms)
+    if "" not in beginnings and beginnings.isdisjoint(_WORD.findall(fold(text))):
+        return text
     for _ in range(_ROUNDS):
         before, text = text, substitute(pattern, lambda match: _write(match[0], forms), text)
         if text == before:
@@ -85,14 +88,19 @@ def _write(found: str, forms: dict[str, str]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _compiled(terms: tuple[Term, ...]) -> tuple[re.Pattern[str], dict[str, str]]:
-    """A pattern for every form, the longest first, and the preferred form of each, by its folded writing."""
+def _compiled(terms: tuple[Term, ...]) -> tuple[re.Pattern[str], dict[str, str], frozenset[str]]:
+    """A pattern for every form, the longest first; the preferred form of each, by its folded writing; what they hold.
+
+    The last are first words of forms, folded: a text without any of them has none of the terms. Empty
+    for a form that has no word, as `++`.
+    """
     forms = {fold(form): term.form for term in terms for form in (term.form, *term.variants)}
     written = sorted(
         {form for term in terms for form in (term.form, *term.variants)}, key=lambda form: (-len(form), form)
     )
     ways = (_way(form) for form in written)
-    return outside(rf"(?<!\w)(?:{'|'.join(ways)})(?!\w)"), forms
+    beginnings = frozenset(next(iter(_WORD.findall(form)), "") for form in forms)
+    return outside(rf"(?<!\w)(?:{'|'.join(ways)})(?!\w)"), forms, beginnings
 
 
 def _way(form: str) -> str:

@@ -52,6 +52,7 @@ _HARMLESS_ENTITY = re.compile(
     r"(?:#\d{1,8}|#[xX][\da-fA-F]{1,7}|[A-Za-z][A-Za-z\d]{1,31});"
 )
 
+_MARKS = re.compile(r"[*_#~\]]|-[ \t]*-")
 # Images before links, bold before italics; one word between two underscores and two may be Python's (`__init__`). Each
 # leaves fewer characters, so that repeating them ends.
 _ADDRESS = r"\([^()\s]*(?:[ \t]\"[^\"\n]*\")?\)"
@@ -96,7 +97,7 @@ def plain(text: str, config: Config) -> str:
         before = text
         if config.html and ("<" in text or "&" in text):
             text = without_html(text)
-        if config.markdown:
+        if config.markdown and _MARKS.search(text):
             text = without_markdown(text)
     return text
 

@@ -24,6 +24,7 @@ from tunewright.data.protected import WORD, matches, outside
 from tunewright.data.spelling import Speller, speller
 from tunewright.recipe.schema import DataPath
 
+_WORD = re.compile(WORD)
 _WORDS = outside(WORD, names=True)
 _SENTENCE_END = re.compile(r"[.!?…:\n][\s\"'“”‘’(\[*•-]*\Z")
 _BEFORE = 8  # characters looked at for the end of the sentence before
@@ -67,7 +68,10 @@ class Known:
 
 
 def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
-    """Counts the cells in which each word stands: memory grows with different words, not with rows."""
+    """Counts the cells in which each word stands: memory grows with different words, not with rows.
+
+    Words in code and addresses count too: what stands there is hardly a slip.
+    """
     words, kept = _speller(config), _kept(config)
     cells: Counter[str] = Counter()
     uses: Counter[str] = Counter()
@@ -78,7 +82,7 @@ def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
         rows += piece.height
         for column in config.columns:
             for text in piece[column].drop_nulls():
-                found = set(_plain_words(text))
+                found = set(_WORD.findall(text))
                 strange = {word for word in found if _is_strange(word, words, kept, config)}
                 cells.update({word.lower() for word in strange})
                 uses.update({word.lower().replace("’", "'") for word in found - strange})
@@ -95,12 +99,21 @@ def apply(frame: pl.DataFrame, config: Config, known: Known) -> StepResult:
     """Corrected cells; the reason of each edit names its words."""
     check_columns(frame, config.columns, config.name)
     words, kept = _speller(config), _kept(config)
+
+    def may_err(text: str) -> bool:
+        # Telling what is code, an address or an identifier takes a while, and few texts have a word to correct.
+        return any(
+            words.correction(word.lower()) is not None
+            for word in set(_WORD.findall(text))
+            if _is_strange(word, words, kept, config)
+        )
+
     logs, findings = [], Counter({"words_corrected": 0, "texts_left_alone": 0})
     for column in config.columns:
         after: list[str | None] = []
         reasons: list[str | None] = []
         for text in frame[column]:
-            found = list(_corrections(text, words, kept, known, config)) if text else []
+            found = list(_corrections(text, words, kept, known, config)) if text and may_err(text) else []
             if found and not _is_in_the_language(text, {match[0] for match, _ in found}, words, kept, config):
                 findings["texts_left_alone"] += 1
                 found = []
