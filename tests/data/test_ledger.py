@@ -87,6 +87,10 @@ def test_only_what_differs_is_told() -> None:
         Span("same", " lamp broke"),
         Span("gone", "!"),
     ]
+    assert word_diff("[sealed:q8-Kb44]", "a text, long enough: by far, and [unlike] it") == [
+        Span("gone", "[sealed:q8-Kb44]"),
+        Span("new", "a text, long enough: by far, and [unlike] it"),
+    ]
     assert word_diff("a", "a") == [Span("same", "a")]
     assert word_diff("", "a") == [Span("new", "a")]
     assert word_diff("a  b", "a b") == [Span("same", "a"), Span("gone", "  "), Span("new", " "), Span("same", "b")]

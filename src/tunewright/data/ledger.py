@@ -24,6 +24,8 @@ from tunewright.data.undoing import edits_of
 LEDGER = "edits.parquet"
 # Beyond so many words a side, a text is compared by lines first: the comparison's time grows with their product.
 _MOST_WORDS = 2000
+# Words that two texts share by chance are no help to who reads.
+_LEAST_SHARED = 0.2
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 
 
@@ -284,7 +286,8 @@ class Span:
 def word_diff(before: str, after: str) -> list[Span]:
     """What to take out of a text and put into it, word by word, to get another.
 
-    The `same` and `gone` spans together are the text before; the `same` and `new` ones the text after.
+    The `same` and `gone` spans together are the text before; the `same` and `new` ones the text after. Two texts that
+    have next to nothing in common are told one behind the other.
     """
     old, new = _WORD.findall(before), _WORD.findall(after)
     if max(len(old), len(new)) > _MOST_WORDS:
@@ -298,4 +301,7 @@ def word_diff(before: str, after: str) -> list[Span]:
             spans.append(Span("gone", "".join(old[i:j])))
         if k < m:
             spans.append(Span("new", "".join(new[k:m])))
+    shared = sum(sign.isalnum() for span in spans if span.kind == "same" for sign in span.text)
+    if min(len(before), len(after)) and shared < _LEAST_SHARED * min(len(before), len(after)):
+        return [Span("gone", before), Span("new", after)]
     return spans
