@@ -87,14 +87,13 @@ def serving(script: Script, usage: bool = True) -> Iterator[Server]:
                 state.keys.append(self.headers["Authorization"])
                 state.under_way += 1
                 state.most_at_once = max(state.most_at_once, state.under_way)
-            try:
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    self._do(script(body), body)
-            finally:
-                with state.lock:
-                    state.under_way -= 1
+            what = script(body)
+            with state.lock:  # before the answer goes out: the next request may come at once
+                state.under_way -= 1
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self._do(what)
 
-        def _do(self, what: Any, body: dict[str, Any]) -> None:
+        def _do(self, what: Any) -> None:
             if isinstance(what, Stalls):
                 self._stall(what)
             elif isinstance(what, Dies):
