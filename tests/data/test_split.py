@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewright.base.errors import DataError
-from tunewright.data.split import HOMES, apportion, check_test_rows, split_rows, wanted_rows
+from tunewright.data.split import HOMES, apportion, check_test_rows, spare_minorities, split_rows, wanted_rows
 from tunewright.recipe.schema import Split
 
 
@@ -86,3 +86,29 @@ def test_too_few_test_rows(rows: int, total: int, given_files: bool, hint: str) 
 def test_apportion_by_largest_remainder() -> None:
     # 7 seats over 53, 24, 23: exact 3.71, 1.68, 1.61; the two left over go to the largest remainders.
     assert apportion(7, {"a": 53, "b": 24, "c": 23}) == {"a": 4, "b": 2, "c": 1}
+
+
+@given(st.integers(2, 6), st.integers(0, 20), st.integers(3, 8))
+@settings(deadline=None, max_examples=50)
+def test_a_label_of_three_texts_or_more_is_in_every_part(labels: int, seed: int, fewest: int) -> None:
+    strata = [f"rare {n}" for n in range(labels) for _ in range(fewest)] + ["often"] * 300
+    keys = [str(row) for row in range(len(strata))]
+    homes = _split(keys, strata, seed, test=0.05, validation=0.03)
+    total = len(strata)
+    assert (homes.count("test"), homes.count("validation")) == (round(0.05 * total), round(0.03 * total))
+    for label in set(strata):
+        assert {home for home, own in zip(homes, strata, strict=True) if own == label} == set(HOMES)
+
+
+def test_a_label_of_two_texts_is_learned_and_watched() -> None:
+    strata = ["rare"] * 2 + ["often"] * 198
+    homes = _split([str(row) for row in range(200)], strata, test=0.3, validation=0.1)
+    assert sorted(homes[:2]) == ["train", "validation"]
+
+
+def test_minorities_get_their_place_from_those_that_have_most() -> None:
+    # Group 2 lacks 1 and group 3 lacks 2; group 0 can spare 5, group 1 one row.
+    assert spare_minorities({0: 6, 1: 2, 2: 0, 3: 0}, {0: 1, 1: 1, 2: 1, 3: 2}) == {0: 3, 1: 2, 2: 1, 3: 2}
+    # There is one row to spare, so the first of the two that lack it gets it.
+    assert spare_minorities({0: 2, 1: 0, 2: 0}, {0: 1, 1: 1, 2: 1}) == {0: 1, 1: 1, 2: 0}
+    assert spare_minorities({0: 3}, {}) == {0: 3}

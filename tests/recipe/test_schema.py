@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from tests.recipe.conftest import SMALLEST, Load
 from tunewright.base.errors import RecipeError
-from tunewright.recipe.schema import Recipe, Section
+from tunewright.recipe.schema import Recipe
+from tunewright.recipe.section import Section
 
 
 def sections(model: type[Section]) -> list[type[Section]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from tests.train.made import general_table, made_base, made_examples
 from tunewright.base.errors import DataError
+from tunewright.data.balance import Balance, Draws
 from tunewright.data.tokens import TokenTable, tokenize
 from tunewright.models.base import Base
 from tunewright.objectives import sft
@@ -59,3 +61,17 @@ def test_the_first_five_rows_are_named(own: TokenTable) -> None:
 def test_general_rows_that_are_needed_must_be_there(own: TokenTable) -> None:
     with pytest.raises(DataError, match=r"forgetting\.data: No general row has a token to learn"):
         Rows(own, None, needs_general=True)
+
+
+def test_rows_weigh_and_are_drawn_as_their_balance_says(own: TokenTable) -> None:
+    draws = Draws((np.array([0, 1]), np.array([2, 3])), (1, 4))
+    weights = np.array([1, 2, 0.5, 3], np.float32)
+    rows = Rows(replace(own, balance=Balance(draws, weights, None, ("told",), "key")), None, needs_general=False)
+    paths, plain = rows.paths(sft.build(sft.Config()), [1, 2]), [own.weights(1), own.weights(2)]
+    assert np.array_equal(paths[0].weights, plain[0] * 2)
+    assert np.array_equal(paths[1].weights, plain[1] * 0.5)
+    assert rows.draws is not None
+    assert rows.draws.drawn == (1, 4)
+    assert rows.told == ("told",)
+    # What a checkpoint belongs to changes with it.
+    assert rows.tables == [own.folder.name, "key"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tunewright.base.seeds import derive
+from tunewright.data.balance import Draws
 from tunewright.recipe.schema import Train
 from tunewright.train.schedule import Order, learning_rate, validation_steps
 
@@ -95,3 +96,18 @@ def test_without_replay_the_order_is_what_it_was() -> None:
     expected = np.random.default_rng(derive(3, "order", 1)).permutation(7).tolist()
     order = Order(rows=7, batch_size=7, epochs=2, seed=3, general=50, replay=0.0)
     assert order.of_step(1) == expected
+
+
+def test_an_epoch_holds_each_group_as_often_as_drawn_and_its_share_of_general_rows() -> None:
+    draws = Draws((np.arange(6), np.arange(6, 8)), (3, 6))
+    order = Order(rows=8, batch_size=5, epochs=2, seed=1, general=4, replay=0.1, draws=draws)
+    drawn = [row for step in range(order.steps) for row in order.of_step(step)]
+    assert (order.drawn, order.replayed, order.epoch, len(drawn)) == (9, 1, 10, 20)
+    for epoch in (drawn[:10], drawn[10:]):
+        assert sum(row < 6 for row in epoch) == 3
+        assert sorted(row for row in epoch if 6 <= row < 8) == [6, 6, 6, 7, 7, 7]
+        assert sum(row >= 8 for row in epoch) == 1
+    # Two epochs of three rows each go once round the six.
+    assert sorted(row for row in drawn if row < 6) == list(range(6))
+    again = Order(rows=8, batch_size=5, epochs=2, seed=1, general=4, replay=0.1, draws=draws)
+    assert [row for step in range(again.steps) for row in again.of_step(step)] == drawn

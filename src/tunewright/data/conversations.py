@@ -37,11 +37,12 @@ EXAMPLES: dict[str, Any] = {
     "answer": pl.String,
     "rejected": pl.String,
     "prompt_key": pl.String,
+    "split_by": pl.String,
 }
 
 
 def converse(
-    rows: Pieces, format: Format, declared: str, *, listener: Listener = ignore
+    rows: Pieces, format: Format, declared: str, *, split_by: str = "", listener: Listener = ignore
 ) -> tuple[Pieces, pl.DataFrame]:
     """Makes a conversation of each row.
 
@@ -49,11 +50,12 @@ def converse(
         rows: Cleaned rows; they are given up.
         format: How columns become messages.
         declared: What the recipe says an answer is; with `json`, other answers are refused.
+        split_by: The column that rows are split by; empty: none.
         listener: Hears how many rows are done.
 
     Returns:
-        The examples (`id, source, line, messages, tools, answer, rejected, prompt_key`), and the rows refused. Rows
-        whose prompts are the same but for white space and case share their `prompt_key`.
+        The examples (`id, source, line, messages, tools, answer, rejected, prompt_key, split_by`), and the rows
+        refused. Rows whose prompts are the same but for white space and case share their `prompt_key`.
     """
     examples = Pieces.of([pl.DataFrame(schema=EXAMPLES)])
     refused = [pl.DataFrame(schema=REFUSED)]
@@ -63,7 +65,8 @@ def converse(
         for cells in chunk.iter_rows(named=True):
             place = {"source": cells[SOURCE], "line": cells[LINE]}
             try:
-                good.append({"id": cells[ROW_ID], **place, **_conversation(cells, format, declared)})
+                example = {"id": cells[ROW_ID], **place, **_conversation(cells, format, declared)}
+                good.append({**example, "split_by": cells.get(split_by)})
             except DataError as error:
                 bad.append({"row_id": cells[ROW_ID], **place, "stage": "conversation", "reason": error.what})
         examples.add(pl.DataFrame(good, schema=EXAMPLES))

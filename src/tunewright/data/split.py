@@ -27,6 +27,23 @@ def wanted_rows(setting: float, total: int) -> int:
     return round(setting * total) if setting < 1 else int(setting)
 
 
+def wanted_parts(settings: Split, parts: Iterable[str], total: int) -> dict[str, int]:
+    """How many of all rows each part is to hold.
+
+    Raises:
+        DataError: If nothing would be left to train on.
+    """
+    wanted = {part: wanted_rows(getattr(settings, part), total) for part in HELD_OUT if part in set(parts)}
+    if sum(wanted.values()) >= total:
+        asked = " and ".join(f"{rows:,} rows for {part}" for part, rows in wanted.items())
+        raise DataError(
+            f"There are {total:,} usable rows, and the split takes {asked}; none is left to train on",
+            where="data.split",
+            hint="Lower data.split.test and data.split.validation, or bring more rows.",
+        )
+    return wanted
+
+
 def split_rows(keys: Keys, strata: Codes, settings: Split, *, parts: Iterable[str], seed: int) -> npt.NDArray[np.int8]:
     """The part each row belongs to, as its place in `HOMES`, shape (n,).
 
@@ -43,14 +60,7 @@ def split_rows(keys: Keys, strata: Codes, settings: Split, *, parts: Iterable[st
     Raises:
         DataError: If nothing would be left to train on.
     """
-    wanted = {part: wanted_rows(getattr(settings, part), len(keys)) for part in HELD_OUT if part in set(parts)}
-    if sum(wanted.values()) >= len(keys):
-        asked = " and ".join(f"{rows:,} rows for {part}" for part, rows in wanted.items())
-        raise DataError(
-            f"There are {len(keys):,} usable rows, and the split takes {asked}; none is left to train on",
-            where="data.split",
-            hint="Lower data.split.test and data.split.validation, or bring more rows.",
-        )
+    wanted = wanted_parts(settings, parts, len(keys))
     if not sum(wanted.values()):
         return np.zeros(len(keys), dtype=np.int8)
     names, cluster, rows = np.unique(keys, return_inverse=True, return_counts=True)
@@ -60,8 +70,10 @@ def split_rows(keys: Keys, strata: Codes, settings: Split, *, parts: Iterable[st
     order = _drawn(names, derive(seed, "split"))
     clusters = _Clusters(rows[order].tolist(), stratum[order].tolist())
     home = np.zeros(len(names), dtype=np.int8)
-    for part, count in wanted.items():
-        _hold_out(clusters, count, HOMES.index(part))
+    waiting = [part for part, count in wanted.items() if count]
+    while waiting:
+        part = waiting.pop(0)
+        _hold_out(clusters, wanted[part], HOMES.index(part), reserved=1 + len(waiting))
     home[order] = clusters.home
     found: npt.NDArray[np.int8] = home[cluster]
     return found
@@ -118,25 +130,61 @@ class _Clusters:
             self.rows_in[group] += size
 
 
-def _hold_out(clusters: _Clusters, wanted: int, part: int) -> None:
-    """Notes the clusters that make up a part."""
+def _hold_out(clusters: _Clusters, wanted: int, part: int, *, reserved: int) -> None:
+    """Notes the clusters that make up a part.
+
+    Args:
+        reserved: Clusters of each group that are left to train and to parts still to come. A group with more of them
+            has a place in this part, however small its share.
+    """
     rows, stratum, home = clusters.rows, clusters.stratum, clusters.home
     left = Counter(group for group, at in zip(stratum, home, strict=True) if not at)
-    quota = apportion(wanted, clusters.rows_in)
+    smallest: dict[int, int] = {}
+    for group, size, at in zip(stratum, rows, home, strict=True):
+        if not at and left[group] > reserved:
+            smallest[group] = min(size, smallest.get(group, size))
+    quota = spare_minorities(apportion(wanted, clusters.rows_in), smallest)
     missing = wanted
     # First each stratum its share; then what clusters too large for a share left open; in both, some of each stratum
-    # stays to be learned. Only then are strata used up.
+    # stays to be learned, and for the parts to come. Only then are strata used up.
     for shares, keep_one in ((True, True), (False, True), (False, False)):
         for place, group in enumerate(stratum):
             if not missing:
                 return
             room = min(missing, quota[group]) if shares else missing
-            if home[place] or rows[place] > room or (keep_one and left[group] == 1):
+            if home[place] or rows[place] > room or (keep_one and left[group] <= reserved):
                 continue
             home[place] = part
             left[group] -= 1
             quota[group] -= rows[place]
             missing -= rows[place]
+
+
+def spare_minorities(quota: Mapping[int, int], least: Mapping[int, int]) -> dict[int, int]:
+    """Quotas that give each group which can spare one at least its smallest cluster; others give up as much.
+
+    Args:
+        quota: Rows of each group that a part is to hold.
+        least: Rows of the smallest cluster of each group that can spare one.
+
+    Returns:
+        The quotas, with the same sum. Where there is not enough for all groups, the first by number come first.
+    """
+    found = dict(quota)
+    spare = {group: rows - least.get(group, 0) for group, rows in found.items()}
+    free = sum(rows for rows in spare.values() if rows > 0)
+    for group in sorted(group for group, rows in spare.items() if rows < 0):
+        lacking = -spare[group]
+        if lacking > free:
+            continue
+        for _ in range(lacking):
+            giver = max(spare, key=lambda other: (spare[other], -other))
+            found[giver] -= 1
+            spare[giver] -= 1
+        found[group] += lacking
+        spare[group] = 0
+        free -= lacking
+    return found
 
 
 def apportion(wanted: int, sizes: Mapping[Name, int]) -> dict[Name, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,17 @@ REFUSED: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file that was read: name, content hash, size, and how many of its records were met, and of those refused."""
+    """A file that was read: name, content hash, size, and how many of its records were met, and of those refused.
+
+    `of` are the numbers of the recipe's sources that name it.
+    """
 
     name: str
     sha256: str
     bytes: int
     rows: int
     refused: int
+    of: tuple[int, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +111,17 @@ def read_table(
         refused.append(pl.DataFrame(bad, schema=REFUSED))
         done = sum(total for total, _ in counts.values())
         listener(Stage("data", "progress", done=done, unit="rows", note="reading"))
-    paths = dict.fromkeys(file for source in sources for file in find_files(source))
-    files = tuple(SourceFile(names[file], hash_file(file), file.stat().st_size, *counts[names[file]]) for file in paths)
+    paths: dict[Path, list[int]] = {}
+    for number, source in enumerate(sources):
+        for file in find_files(source):
+            paths.setdefault(file, []).append(number)
+    files = tuple(_file(file, names[file], counts[names[file]], tuple(of)) for file, of in paths.items())
     return Table(rows, pl.concat(refused), files, rows.height)
+
+
+def _file(path: Path, name: str, counts: Sequence[int], of: tuple[int, ...]) -> SourceFile:
+    rows, refused = counts
+    return SourceFile(name, hash_file(path), path.stat().st_size, rows, refused, of=of)
 
 
 def _batches(rows: Iterator[Row | Fault]) -> Iterator[list[Row | Fault]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tunewright.base import events
 from tunewright.base.errors import DataError, collect
 from tunewright.base.files import atomic_directory, hash_value, read_json, write_json
+from tunewright.data.balance import Balance, balance_of
 from tunewright.data.dataset import GENERAL, Dataset, Part
 from tunewright.data.example import Example
 from tunewright.data.fitting import TooLong, fit
@@ -121,6 +122,7 @@ class TokenTable:
             example has one.
         learned_classes: Where the rows have classes to be learned; None where tokens are.
         fitting: What was done to other examples over the limit.
+        balance: How often an epoch sees each, and how much it weighs, where that differs.
     """
 
     folder: Path
@@ -132,6 +134,7 @@ class TokenTable:
     rejected: Sequences | None = None
     learned_classes: Classes | None = None
     fitting: Fitting = field(default_factory=Fitting)
+    balance: Balance | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -239,7 +242,7 @@ def tokenize_parts(
 
     Args:
         dataset: The prepared rows.
-        recipe: Its `data.max_length` and `data.too_long` are read.
+        recipe: Its `data` is read.
         chat: What renders them.
         cache: Where tables are kept; see `tokenize`.
         listener: Hears a stage "tokenise PART" for each.
@@ -252,7 +255,7 @@ def tokenize_parts(
     parts: dict[str, Iterable[Example]] = {part: dataset.each(part) for part in LEARNED}
     if general := dataset.general():
         parts[GENERAL] = general
-    return {
+    tables = {
         part: tokenize(
             examples,
             chat,
@@ -264,6 +267,8 @@ def tokenize_parts(
         )
         for part, examples in parts.items()
     }
+    own = tables["train"]
+    return tables | {"train": replace(own, balance=balance_of(dataset, recipe.data, own.ids, own.classes))}
 
 
 def _blocks(

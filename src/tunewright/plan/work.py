@@ -163,6 +163,7 @@ class Steps:
             recipe.seed,
             general=self.rows.general,
             replay=forgetting.replay if has_general else 0.0,
+            draws=self.rows.draws,
         )
 
     def lengths(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

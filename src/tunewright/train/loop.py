@@ -157,6 +157,7 @@ class _Session:
             recipe.seed,
             general=self._rows.general,
             replay=forgetting.replay,
+            draws=self._rows.draws,
         )
         self._validate_after = validation_steps(self._order, config.validate_every)
         self._held_out = _paths(self._objective, tables.get("validation"))
@@ -209,6 +210,8 @@ class _Session:
         started = saved = time.monotonic()
         progress, order = self._progress, self._order
         self._listener(events.Stage("train", "started", progress.step, order.steps, "steps"))
+        for text in self._rows.told:
+            self._listener(events.Message(text))
         self._prepare_forgetting()
         while progress.step < order.steps and not self._out_of_patience():
             self._step()
@@ -240,7 +243,7 @@ class _Session:
         """Tells of the general rows, and measures which weights they need where those are to be kept."""
         order, forgetting = self._order, self._recipe.forgetting
         if order.replayed:
-            told = f"Each epoch learns from {order.rows:,} training rows and {order.replayed:,} general ones"
+            told = f"Each epoch learns from {order.drawn:,} training rows and {order.replayed:,} general ones"
             self._listener(events.Message(f"{told}, of {order.general:,} there are."))
         if forgetting.ewc and not self._anchor.fisher:
             paths = self._rows.general_paths(forgetting.fisher_rows, derive(self._recipe.seed, "fisher"))

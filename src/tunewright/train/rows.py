@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tunewright.base.errors import DataError
-from tunewright.data.tokens import TokenTable
+from tunewright.data.balance import Draws
+from tunewright.data.tokens import TokenRow, TokenTable
 from tunewright.forest import Path
 
 if TYPE_CHECKING:
@@ -50,15 +52,27 @@ class Rows:
 
     @property
     def tables(self) -> list[str]:
-        """What the rows' tokens are known by."""
-        return [table.folder.name for table in (self._own, self._general) if table is not None]
+        """What the rows' tokens, and how often and how much each counts, are known by."""
+        names = [table.folder.name for table in (self._own, self._general) if table is not None]
+        return names if self._own.balance is None else [*names, self._own.balance.key]
+
+    @property
+    def draws(self) -> Draws | None:
+        """Which training rows an epoch holds; None: each once."""
+        balance = self._own.balance
+        return balance.draws.only(self._own_rows) if balance and balance.draws else None
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What a person should hear of how often rows are seen, and how much they weigh."""
+        return self._own.balance.told if self._own.balance else ()
 
     def paths(self, objective: Objective, rows: Sequence[int]) -> list[Path]:
         """The paths of some rows; a row may stand among them twice."""
         found: list[Path] = []
         for group, row in enumerate(rows):
             table, at, number = self._at(row)
-            found += objective.paths(table.row(at), number, group)
+            found += objective.paths(_weighed(table, at), number, group)
         return found
 
     def general_paths(self, count: int, seed: int) -> list[Path]:
@@ -84,6 +98,14 @@ class Rows:
             return self._own, self._own_rows[row], self._own_rows[row]
         at = self._general_rows[row - self.own]
         return self._general, at, len(self._own) + at
+
+
+def _weighed(table: TokenTable, at: int) -> TokenRow:
+    """A row, its answer weighing as much as its class does."""
+    row = table.row(at)
+    if table.balance is None:
+        return row
+    return replace(row, weights=table.balance.weigh(row.weights, at, row.targets))
 
 
 def _learned(table: TokenTable | None) -> list[int]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunewright.base.seeds import derive
+from tunewright.data.balance import Draws
 from tunewright.recipe.schema import Train
 
 
@@ -20,8 +21,8 @@ from tunewright.recipe.schema import Train
 class Order:
     """The rows of each step: every epoch is a fresh permutation, and steps run across its border.
 
-    General rows that are replayed are numbered behind the training rows. An epoch holds every training row once, and
-    so many general ones, going round them, that these are the given share of it.
+    General rows that are replayed are numbered behind the training rows. An epoch holds every training row once, or as
+    often as `draws` says, and so many general ones, going round them, that these are the given share of it.
 
     Args:
         rows: Number of training rows.
@@ -30,6 +31,7 @@ class Order:
         seed: The recipe's.
         general: Number of general rows there are to replay.
         replay: Their share of an epoch; above 0, at least one row.
+        draws: Which training rows an epoch holds; None: each once.
     """
 
     rows: int
@@ -38,16 +40,22 @@ class Order:
     seed: int
     general: int = 0
     replay: float = 0.0
+    draws: Draws | None = None
+
+    @property
+    def drawn(self) -> int:
+        """Training rows in an epoch."""
+        return self.rows if self.draws is None else self.draws.total
 
     @property
     def replayed(self) -> int:
         """General rows in an epoch."""
-        return max(1, round(self.rows * self.replay / (1.0 - self.replay))) if self.replay else 0
+        return max(1, round(self.drawn * self.replay / (1.0 - self.replay))) if self.replay else 0
 
     @property
     def epoch(self) -> int:
         """Rows of an epoch."""
-        return self.rows + self.replayed
+        return self.drawn + self.replayed
 
     @property
     def places(self) -> int:
@@ -67,9 +75,9 @@ class Order:
     def _at(self, place: int) -> int:
         epoch, turn = divmod(place, self.epoch)
         row = int(_permutation(self.epoch, derive(self.seed, "order", epoch))[turn])
-        if row < self.rows:
-            return row
-        lap, turn = divmod(epoch * self.replayed + row - self.rows, self.general)
+        if row < self.drawn:
+            return row if self.draws is None else int(self.draws.epoch(epoch, self.seed)[row])
+        lap, turn = divmod(epoch * self.replayed + row - self.drawn, self.general)
         return self.rows + int(_permutation(self.general, derive(self.seed, "replay", lap))[turn])
 
 
