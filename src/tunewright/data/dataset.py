@@ -63,7 +63,8 @@ class Dataset:
         hash: The artifact's hash.
         path: Its folder: `train.parquet`, `validation.parquet`, `test.parquet` (the examples), `edits.parquet` (each
             changed cell and dropped row), `refused.parquet` (each record that could not be used), `dataset.json`; and
-            `general.parquet` where the recipe names general rows.
+            `general.parquet` where the recipe names general rows; `augmented.parquet` (`id, parent, by, similarity`)
+            where rows were augmented.
         manifest: What was read, cleaned, refused, split and found, and for which recipe; plain JSON.
     """
 
@@ -154,7 +155,7 @@ class Dataset:
         return [
             Example(
                 id=row_id,
-                messages=tuple(map(_message, messages)),
+                messages=tuple(map(read_message, messages)),
                 fields=(answer_fields(answer) or {}) if with_fields else {},
                 source=source,
                 line=line,
@@ -165,6 +166,7 @@ class Dataset:
         ]
 
 
-def _message(value: Mapping[str, Any]) -> Message:
+def read_message(value: Mapping[str, Any]) -> Message:
+    """A message as examples are stored."""
     calls = read_cells(value.get(CALLS), "messages")
     return Message(value["role"], value["content"], value["weight"], calls, value.get(RESULT_OF) or "")

@@ -8,8 +8,10 @@ from typing import Any
 import polars as pl
 
 from tunewright.base.errors import DataError, collect
+from tunewright.data.augmenting import told
 from tunewright.data.dataset import Part
 from tunewright.data.leakage import Leaks
+from tunewright.recipe.balance import SplitBy
 
 HELD: tuple[Part, ...] = ("test", "validation")
 SHOWN_EDITS = 20
@@ -35,18 +37,26 @@ def first_faults(refused: pl.DataFrame) -> str:
     return collect([f"{source}:{line}: {reason}" for source, line, reason in places], total=refused.height)
 
 
-def split_note(given: Sequence[Part], *, what: str = "rows") -> str:
+def split_note(given: Sequence[Part], *, what: str = "rows", by: SplitBy | None = None) -> str:
     """How the split came to be, in a sentence or two.
 
     Args:
         given: Parts that have files of their own.
         what: What the records are called.
+        by: What decides beside chance.
     """
     files = f"{what.capitalize()} for {' and '.join(given)} come from files of their own. " if given else ""
     drawn = [part for part in HELD if part not in given]
     if not drawn:
         return files.strip()
     proportion = ", in proportion to the answers" if what == "rows" else ""
+    if by is not None and by.time:
+        return (
+            f"{files}{what.capitalize()} for {' and '.join(drawn)} are the newest by '{by.time}'; texts that are the "
+            "same but for white space and case stay together, where the newest of them is."
+        )
+    if by is not None and by.group:
+        proportion += f", those with one '{by.group}' together"
     return (
         f"{files}{what.capitalize()} for {' and '.join(drawn)} were drawn from train with the seed{proportion}; "
         "texts that are the same but for white space and case stay together."
@@ -103,6 +113,8 @@ def summary(manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
         found = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in step["findings"].items() if count)
         if found:
             messages.append((f"{step['name']}: {found}.", "info"))
+    if "augment" in manifest:
+        messages += told(manifest["augment"])
     leakage = manifest["leakage"]
     if leakage["rows"]:
         text = f"{leakage['rows']:,} test rows also stand in the training data but for white space and case"

@@ -19,6 +19,8 @@ from tunewright.base.errors import DataError
 from tunewright.base.events import Listener, Stage, ignore
 from tunewright.base.seeds import derive
 from tunewright.data.answers import AnswerKind, answer_kind, count_labels, strata
+from tunewright.data.augmentations._protocol import Kit
+from tunewright.data.augmenting import AUGMENTED, Augmented, Try, augment_parts
 from tunewright.data.clean import LOG, Cleaned, clean
 from tunewright.data.conversations import EXAMPLES, converse
 from tunewright.data.corpus import prepare_corpus
@@ -35,15 +37,18 @@ from tunewright.data.findings import (
 )
 from tunewright.data.formats import Format, choose_format
 from tunewright.data.frame import RESERVED, StepConfig
+from tunewright.data.held_out import SPLIT_BY, find_homes
 from tunewright.data.leakage import Leaks, find_leaks, refuse_leaks
 from tunewright.data.pieces import Chosen, Pieces, write_parquet
 from tunewright.data.readers import check_columns, find_files, short_names
-from tunewright.data.split import HOMES, check_test_rows, split_rows
+from tunewright.data.split import HOMES, check_test_rows
 from tunewright.data.storing import store_dataset
 from tunewright.data.table import Table, distinct_ids, read_table
 from tunewright.recipe.schema import Data, Recipe, Source
 
-_STORED = {name: kind for name, kind in EXAMPLES.items() if name != "prompt_key"} | {"leaked": pl.Boolean}
+_STORED = {name: kind for name, kind in EXAMPLES.items() if name not in ("prompt_key", SPLIT_BY)} | {
+    "leaked": pl.Boolean
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,15 @@ class _Rows:
     refused: pl.DataFrame
 
 
-def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, producer: str = "") -> Dataset:
+def prepare(
+    recipe: Recipe,
+    workspace: Shelf,
+    *,
+    listener: Listener = ignore,
+    producer: str = "",
+    cache: Path | None = None,
+    trial: Try | None = None,
+) -> Dataset:
     """Makes the dataset that a recipe describes, and stores it.
 
     Args:
@@ -64,6 +77,8 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
         workspace: Where the artifact goes.
         listener: Hears how far it is, and what was found.
         producer: The run that makes it.
+        cache: The workspace's cache, where models lie that augmenting may need.
+        trial: Tries augmented rows out, where the recipe asks for some.
 
     Raises:
         DataError: If files, columns or rows are wrong, too many rows cannot be used, too few are held out, or test
@@ -83,19 +98,18 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
     parts = _split({part: each.examples for part, each in rows.items()}, recipe, kind, earlier)
     general = _general(recipe, parts["test"], listener)
     parts, leaks, dropped = _settle_leaks(parts, recipe.data)
-    edits = [*(each.cleaned.edits for each in rows.values()), dropped]
+    kit = Kit(recipe.seed, cache, listener)
+    made = augment_parts(parts, recipe.data, kind, kit, trial) if recipe.data.augment.by else None
+    if made is not None:
+        parts["train"] = Chosen.all_of(Pieces.of(chain(parts["train"], made.rows)))
+    edits = [*(each.cleaned.edits for each in rows.values()), dropped, *([made.log] if made else [])]
     refused = pl.concat([each.refused for each in rows.values()])
     content = _manifest(recipe, format, rows, parts, kind)
     count = sum(each.height for each in edits)
     content |= findings(
         _shown(edits, recipe.seed), count, refused, leaks, policy=recipe.data.leakage, dropped=dropped.height
     )
-    if recipe.data.undo:
-        content["undo"] = [each.model_dump(exclude_defaults=True) for each in recipe.data.undo]
-    if earlier:
-        content["parts_of"] = earlier.dataset
-    if general is not None:
-        content["general"] = {"rows": general.height, "sources": [source.path for source in recipe.forgetting.data]}
+    _note(content, recipe, earlier, made, general)
 
     def write(folder: Path) -> None:
         for part, chosen in parts.items():
@@ -104,6 +118,8 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
         if general is not None:
             stored = [name for name in _STORED if name != "leaked"]
             write_parquet((piece.select(stored) for piece in general), folder / f"{GENERAL}.parquet")
+        if made is not None:
+            write_parquet([made.origins], folder / f"{AUGMENTED}.parquet")
         write_parquet(chain.from_iterable(edits), folder / "edits.parquet", schema=LOG)
         write_parquet([refused], folder / "refused.parquet")
 
@@ -111,6 +127,25 @@ def prepare(recipe: Recipe, workspace: Shelf, *, listener: Listener = ignore, pr
     return store_dataset(
         workspace, recipe, content, write, unit="rows", listener=listener, producer=producer, parents=parents
     )
+
+
+def _note(
+    content: dict[str, Any],
+    recipe: Recipe,
+    earlier: EarlierParts | None,
+    made: Augmented | None,
+    general: Pieces | None,
+) -> None:
+    """Puts into the manifest what only some recipes ask for."""
+    if recipe.data.undo:
+        content["undo"] = [each.model_dump(exclude_defaults=True) for each in recipe.data.undo]
+    if earlier:
+        content["parts_of"] = earlier.dataset
+    if made is not None:
+        content["augment"] = made.report
+        content["counts"]["kept"] -= made.rows.height
+    if general is not None:
+        content["general"] = {"rows": general.height, "sources": [source.path for source in recipe.forgetting.data]}
 
 
 def _examples(data: Data, format: Format, listener: Listener) -> dict[Part, _Rows]:
@@ -161,20 +196,32 @@ def _read(data: Data, format: Format, listener: Listener) -> dict[Part, Table]:
     sources: dict[Part, tuple[Source, ...]] = {part: getattr(data, part) for part in PARTS if getattr(data, part)}
     steps = cast(tuple[StepConfig, ...], data.steps)
     wanted = dict.fromkeys(column for step in steps for column in step.needed())
-    carried = tuple(column for column in wanted if column not in format.needed and not format.makes(column))
-    for name in carried:
+    carried = _further(wanted, format)
+    by = _further([data.split.by.column] if data.split.by.column else [], format)
+    for name in (*carried, *by):
         if name in RESERVED:
-            raise DataError(f"The column name '{name}' is used inside", where="data.steps", hint="Rename it.")
+            raise DataError(f"The column name '{name}' is used inside", where="data", hint="Rename it.")
     files = [file for each in sources.values() for source in each for file in find_files(source)]
     for each in sources.values():
         for source in each:
             origin = "data.template asks for it." if data.template else f"The format '{format.name}' needs it."
             check_columns(source, format.needed, hint=origin)
             check_columns(source, carried, hint="A step asks for it.")
+    for source in sources["train"]:
+        check_columns(source, by, hint="data.split.by names it.")
     names = short_names(files)
-    tables = {part: read_table(each, format, carried, names=names, listener=listener) for part, each in sources.items()}
+    further: dict[Part, tuple[str, ...]] = {"train": tuple(dict.fromkeys((*carried, *by)))}
+    tables = {
+        part: read_table(each, format, further.get(part, carried), names=names, listener=listener)
+        for part, each in sources.items()
+    }
     told_apart = distinct_ids([table.rows for table in tables.values()])
     return {part: replace(tables[part], rows=rows) for part, rows in zip(tables, told_apart, strict=True)}
+
+
+def _further(columns: Iterable[str], format: Format) -> tuple[str, ...]:
+    """The columns that a format does not bring by itself."""
+    return tuple(column for column in columns if column not in format.needed and not format.makes(column))
 
 
 def _make_examples(
@@ -189,7 +236,8 @@ def _make_examples(
 
     steps = cast(tuple[StepConfig, ...], data.steps)
     cleaned = clean(table.rows, steps, format, held_out=part != "train", known=known, undo=data.undo, progress=progress)
-    examples, misfits = converse(cleaned.rows, format, data.answer, listener=listener)
+    by = data.split.by.column if part == "train" else ""
+    examples, misfits = converse(cleaned.rows, format, data.answer, split_by=by, listener=listener)
     refused = pl.concat([table.refused, cleaned.refused, misfits])
     check_usable(part, table.total, refused, data.max_unusable_share)
     if not examples.height:
@@ -202,12 +250,12 @@ def _split(
 ) -> dict[Part, Chosen]:
     """The three parts: files named in the recipe as they are, the others taken out of train."""
     settings, train = recipe.data.split, examples["train"]
-    keys = _column(train, "prompt_key")
     drawn = [part for part in HELD if part not in examples]
     if earlier:
-        homes = earlier.of(_column(train, "id"), keys)
+        homes = earlier.of(_column(train, "id"), _column(train, "prompt_key"))
     else:
-        homes = split_rows(keys, strata(list(_answers(train)), kind)[0], settings, parts=drawn, seed=recipe.seed)
+        groups, _ = strata(list(_answers(train)), kind)
+        homes = find_homes(train, groups, settings, parts=drawn, seed=recipe.seed)
     parts: dict[Part, Chosen] = {
         part: Chosen.all_of(examples[part])
         if part != "train" and part in examples
@@ -301,5 +349,5 @@ def _manifest(
         "steps": [asdict(record) for record in records],
         "step_settings": [step.model_dump() for step in recipe.data.steps],
         "splits": {part: examples.height for part, examples in parts.items()},
-        "split_note": split_note(given),
+        "split_note": split_note(given, by=recipe.data.split.by),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from tunewright.base import events
 from tunewright.base.errors import InputError
 from tunewright.base.seeds import derive
 from tunewright.data.example import Example
+from tunewright.data.word_counts import WordCounts, fit_classifier
 from tunewright.evaluate.answer import Answers
 from tunewright.evaluate.confusion import has_few_values
 from tunewright.evaluate.word_tags import tag_words
@@ -20,15 +20,6 @@ from tunewright.metrics._records import canonical, fields_of, read_references
 
 SYSTEM = "bag_of_words"
 
-# Rows seen while fitting, in at least and at most so many passes: on Banking77 (10,003 rows, 77 labels) 8 passes give
-# 0.91 accuracy, and more of them less than half a point.
-_ROWS_SEEN = 80_000
-_PASSES = (8, 100)
-_INVERSE_REGULARISATION = 10.0
-# Letter groups met once only cost time, except where there is little text to learn from.
-_MANY_ROWS = 1000
-# Every mark that is not white space is a term, so that no text but an empty one is without terms.
-_WORD = r"\w+|[^\w\s]"
 _LABEL = "label"
 _ABSENT = ""  # stands for a missing field among values written as JSON, which are never empty
 
@@ -124,7 +115,7 @@ def _learn_and_predict(
     predicted = {}
     for done, (name, values) in enumerate(columns.items()):
         listener(events.Stage(SYSTEM, "progress", done, len(columns), "classifiers", note=name))
-        predicted[name] = _classify(values, train_features, test_features, derive(seed, SYSTEM, name))
+        predicted[name] = fit_classifier(train_features, values, derive(seed, SYSTEM, name))(test_features)
     listener(events.Stage(SYSTEM, "progress", len(columns), len(columns), "classifiers"))
     return predicted
 
@@ -136,37 +127,11 @@ def _question(example: Example) -> str:
 
 def _features(train: list[str], test: list[str]) -> tuple[Any, Any]:
     """Sparse weights of words, pairs of words, and groups of two to five letters: shapes (rows, terms)."""
-    import numpy as np
-    from scipy.sparse import hstack
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
     if not any(text.strip() for text in train):
         raise InputError(
             "The users' messages are empty: there is nothing to learn from",
             where=SYSTEM,
             hint="Leave bag_of_words out of evaluate.systems.",
         )
-    common: dict[str, Any] = {"sublinear_tf": True, "dtype": np.float32}
-    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=_WORD, **common)
-    few = 2 if len(train) >= _MANY_ROWS else 1
-    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=few, **common)
-    train_features = hstack([words.fit_transform(train), letters.fit_transform(train)], format="csr")
-    return train_features, hstack([words.transform(test), letters.transform(test)], format="csr")
-
-
-def _classify(values: list[str], train_features: Any, test_features: Any, seed: int) -> list[str]:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    if len(set(values)) == 1:
-        return values[:1] * int(test_features.shape[0])
-    least, most = _PASSES
-    passes = min(max(_ROWS_SEEN // len(values), least), most)
-    # saga's cost follows the terms that occur; lbfgs would move all terms times labels at each step.
-    model = LogisticRegression(
-        solver="saga", C=_INVERSE_REGULARISATION, max_iter=passes, tol=1e-3, random_state=seed % 2**32
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the passes are bounded on purpose
-        model.fit(train_features, values)
-    return [str(value) for value in model.predict(test_features)]
+    counts = WordCounts(train)
+    return counts.features, counts.of(test)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base.events import Message
@@ -19,12 +20,15 @@ def prepare(job: Job) -> Dataset:
     from tunewright.data.collect import collect
     from tunewright.data.dataset import Dataset
     from tunewright.data.prepare import prepare
+    from tunewright.lifecycle.augment_trial import try_augmented
 
     def work() -> tuple[Dataset, dict[str, Any]]:
         listener = within(job.tell, {"data": "prepare", "read": "prepare"}, own="prepare")
         with quiet():
-            recipe = collect(job.recipe, cache=job.workspace.cache, listener=listener)
-            dataset = prepare(recipe, job.workspace, listener=listener, producer=job.run.id)
+            cache = job.workspace.cache
+            recipe = collect(job.recipe, cache=cache, listener=listener)
+            trial = partial(try_augmented, cache=cache, listener=listener)
+            dataset = prepare(recipe, job.workspace, listener=listener, producer=job.run.id, cache=cache, trial=trial)
         return dataset, {"dataset": dataset.hash}
 
     return job.stage("prepare", work, lambda record: Dataset.open(job.workspace.artifact(record["dataset"], "dataset")))

@@ -15,6 +15,7 @@ from tunewright.base.files import hash_folder
 from tunewright.base.quiet import quiet
 from tunewright.plan.bases import base_at_hand
 from tunewright.recipe import Recipe
+from tunewright.recipe.augment import Augment
 
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
@@ -91,6 +92,8 @@ def find_rows(
                 yield Found(f"{told} (tunewright data prepare)", rows=_count(recipe))
                 return
             dataset, note = _prepare(recipe, Path(folder), workspace, listener), "the rows, read for this plan"
+            if recipe.data.augment.by:
+                note += ", without those that augmenting would add"
         chat = _chat(recipe, dataset, files)
         tables = _tokens(recipe, dataset, chat, cache or Path(folder), listener)
         yield Found(note, tables=tables, dataset=dataset, chat=chat)
@@ -173,7 +176,9 @@ def _prepare(recipe: Recipe, folder: Path, workspace: Workspace | None, listener
         if not isinstance(event, Message):  # what is wrong with single rows is for `data prepare` to tell
             listener(event)
 
-    return prepare(recipe, _Folder(folder, workspace), listener=hear)
+    # Augmenting may ask an endpoint, and a plan asks nobody.
+    data = recipe.data.model_copy(update={"augment": Augment()})
+    return prepare(recipe.model_copy(update={"data": data}), _Folder(folder, workspace), listener=hear)
 
 
 def _count(recipe: Recipe) -> int:

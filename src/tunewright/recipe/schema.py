@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     StringConstraints,
@@ -22,8 +20,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from tunewright.base.plugins import METHODS, METRICS, OBJECTIVES, OPTIMISERS, STEPS
+from tunewright.recipe.augment import Augment
+from tunewright.recipe.balance import Balance, Mix, SplitBy, misfit
 from tunewright.recipe.places import PAGES, fault_of, resolve_url, scheme_of
 from tunewright.recipe.plugin import plugin_field
+from tunewright.recipe.section import Section
 
 
 class FromCommandLine(str):
@@ -44,18 +45,6 @@ DataPath = Annotated[str, BeforeValidator(_resolve)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class Section(BaseModel):
-    """A part of a recipe: frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty(cls, value: Any) -> Any:
-        # A section whose lines are all comments is none to YAML, and all defaults to its author.
-        return {} if value is None else value
-
-
 class Source(Section):
     """Where rows come from, and how their fields are called here."""
 
@@ -72,6 +61,9 @@ class Source(Section):
             "New name: where it stands. A column, or a dotted path into nested values (`ticket.tags[0]`, "
             "`messages[-1].content`). Empty: the file's own columns."
         ),
+    )
+    weight: float = Field(
+        1.0, gt=0, description="How often each of its rows is seen in an epoch; under data.train only."
     )
 
     @property
@@ -129,6 +121,7 @@ class Split(Section):
     validation: float = Field(0.05, ge=0, description="Rows or share that training watches and never learns.")
     test: float = Field(0.1, ge=0, description="Rows or share held out for the evaluation.")
     minimum_test_rows: int = Field(200, ge=1, description="Fewer held-out rows than this is an error.")
+    by: SplitBy = Field(default_factory=SplitBy)
 
 
 class Undo(Section):
@@ -180,6 +173,9 @@ class Data(Section):
         "",
         description="A dataset's hash: its rows keep the part they have there, and others are learned from.",
     )
+    balance: Balance = Field(default_factory=Balance)
+    mix: Mix = Field(default_factory=Mix)
+    augment: Augment = Field(default_factory=Augment)
     leakage: Literal["refuse", "report", "drop"] = Field(
         "refuse",
         description="When test rows stand in train but for white space and case: refuse to go on, report both "
@@ -192,6 +188,18 @@ class Data(Section):
         description="What to do with longer ones: leave them out, refuse, drop their oldest turns and tokens (the "
         "system message stays if it can), drop their end, or make several rows of each. All are counted.",
     )
+
+    @property
+    def weighs_sources(self) -> bool:
+        """Whether the rows of some source are seen more often than those of others."""
+        return self.mix.temperature != 1 or any(source.weight != 1 for source in self.train)
+
+    @model_validator(mode="after")
+    def _weights_where_they_count(self) -> Data:
+        for name in ("validation", "test"):
+            if any(source.weight != 1 for source in getattr(self, name)):
+                raise ValueError(f"a source under data.{name} has a weight, and held-out rows are each seen once")
+        return self
 
     @model_validator(mode="after")
     def _sealed_first(self) -> Data:
@@ -428,10 +436,21 @@ class Recipe(Section):
             )
         if self.data.undo or self.data.parts_of:
             raise ValueError(f"'{name}' streams documents, and cannot take edits back: change data.steps instead")
+        if data.balance.is_set or data.weighs_sources or data.split.by.column or data.augment.by:
+            raise ValueError(
+                f"'{name}' learns from blocks of several documents: take data.balance, data.mix, data.augment, "
+                "data.split.by and the sources' weights out"
+            )
         if self.forgetting.data:
             raise ValueError(f"'{name}' learns from documents alone: name general ones under data.train, too")
         if self.train.best != "loss":
             raise ValueError(f"'{name}' answers nothing, so its best weights are chosen by train.best: loss")
+        return self
+
+    @model_validator(mode="after")
+    def _balance_fits(self) -> Recipe:
+        if found := misfit(self.data.balance, self.train.objective):
+            raise ValueError(found)
         return self
 
     @model_validator(mode="after")
