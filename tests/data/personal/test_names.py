@@ -37,6 +37,7 @@ def found(text: str) -> list[str]:
         ("Ilse Zorvathe wrote twice; then Zorvathe moved.", ["Ilse Zorvathe", "Zorvathe"]),
         ("From: Priyanka Zorvath <[EMAIL]>", ["Priyanka Zorvath"]),
         ("PLEASE CALL ANNA KOWALSKA NOW", ["ANNA KOWALSKA"]),
+        ("Lieber Herr Dr. von Zorvath, guten Tag", ["Zorvath"]),
         ("Sehr geehrte Frau Zorvath, Ihre Rechnung ist da.", ["Zorvath"]),
         ("Mit freundlichen Grüßen\nJörn Zorvath", ["Jörn Zorvath"]),
         ("Cordialement,\nÉtiennette Zorvath", ["Étiennette Zorvath"]),

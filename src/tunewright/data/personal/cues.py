@@ -186,7 +186,7 @@ BEFORE: tuple[tuple[float, re.Pattern[str]], ...] = tuple(
         ),
         (
             2.7,
-            r"(?:^|\W)(?:met|told|ask(?:s|ed|ing)?|contact(?:ed|ing)?|call(?:ing)?|e-?mail(?:ed|ing)?|"
+            r"(?:^|\W)(?:meet|met|told|ask(?:s|ed|ing)?|contact(?:ed|ing)?|call(?:ing)?|e-?mail(?:ed|ing)?|"
             r"text(?:ed|ing)?|phoned?|ping(?:ed)?|remind(?:ed)?|invited?|thank(?:ed)?|cc|notif(?:y|ied)|inform(?:ed)?|"
             r"tell|forward(?:ed)? (?:it |this )?to|escalated? (?:it |this )?to|transferred (?:me )?to|"
             r"reach(?:ed)? out to|belongs to|assigned to|addressed to|registered to|wrote to|according to|on behalf of|"

@@ -59,7 +59,8 @@ _TITLE = re.compile(
     r"MR|MRS|MS|DR|PROF|HERRN?|FRAU|MME|M|Mx|Sir|Madam|Mademoiselle|Professor|Doctor|Fräulein|Señora?|Señorita|Sra?|Don|"
     r"Doña|Signora?|Rev|Reverend|Fr|Father|Sister|Brother|Uncle|Aunt|Lady|Lord|Dame|Captain|Capt|Sgt|Sergeant|Lt|"
     r"Lieutenant|Major|Colonel|General|Judge|Senator|President|Officer|Inspector|Detective|Docteur|Maître|[Ff]amilie|"
-    r"[Ff]amille)\.?[ \u00a0]+)$"
+    r"[Ff]amille)\.?[ \u00a0]+)"
+    rf"(?:(?:{cues.PARTICLES})[ \u00a0]+){{0,2}}$"
 )
 _MODALS = frozenset(("will", "may", "can", "mark", "bill", "in", "to", "so", "my", "an"))
 _NO_FAMILY = cues.THINGS | cues.TITLES | cues.CALENDAR | cues.PEOPLES
