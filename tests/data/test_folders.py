@@ -22,6 +22,7 @@ def filled(folder: Path) -> Path:
         "sub/deeper/notes": b'{"a": 3}\n{"a": 4}\n',
         "a.csv.gz": b"",
         "picture.png": b"\x89PNG\r\n",
+        "LICENSE": b"Copyright 2026, the authors\nof this, and that\n",
         "list.urls": b"http://example.org\n",
         ".hidden.csv": b"a\n",
         ".git/rows.csv": b"a\n",
@@ -38,7 +39,7 @@ def test_a_folder_is_all_that_can_be_read_in_it(tmp_path: Path) -> None:
     names = [path.relative_to(tmp_path).as_posix() for path in inside.files]
     assert names == ["a.csv.gz", "b.csv", "sub/a.jsonl", "sub/deeper/notes"]
     assert inside.hidden == 2
-    assert [path.name for path in inside.unknown] == ["list.urls", "picture.png"]
+    assert [path.name for path in inside.unknown] == ["LICENSE", "list.urls", "picture.png"]
     (tmp_path / "a.csv.gz").unlink()
     assert find_files(Source(path=str(tmp_path))) == list(inside.files[1:])
     # A glob may name files and folders.
@@ -54,7 +55,8 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     assert collect(recipe, cache=tmp_path, listener=heard.append) == recipe
     assert heard == [
         Message(
-            "rows/: 4 files are read; left out: 2 hidden and 2 of no known kind (list.urls, picture.png).", "warning"
+            "rows/: 4 files are read; left out: 2 hidden and 3 of no known kind (LICENSE, list.urls, picture.png).",
+            "warning",
         )
     ]
 

@@ -29,6 +29,19 @@ def test_values_keep_their_kind_and_row_number(tmp_path: Path) -> None:
     assert columns_of(path) == ["text", "n", "day"]
 
 
+def test_days_are_days_and_times_are_times(tmp_path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    moment = datetime.datetime(2026, 3, 1)
+    formats = {"yyyy-mm-dd": moment.date(), 'dd/mm/yy\\ "hrs"': moment.date(), "yyyy-mm-dd hh:mm": moment}
+    book.active.append(["day"])
+    for row, shown in enumerate(formats, 2):
+        book.active.cell(row, 1, moment).number_format = shown
+    book.save(tmp_path / "a.xlsx")
+    assert [row.values["day"] for row in rows_and_faults(tmp_path / "a.xlsx")[0]] == list(formats.values())
+
+
 def test_a_sheet_is_chosen_by_name_and_never_guessed(tmp_path: Path) -> None:
     path = write_xlsx(tmp_path / "a.xlsx", [["a"], [1]], other=[["b"], [2]], empty=[])
     with pytest.raises(DataError, match="has 2 sheets: first, other"):

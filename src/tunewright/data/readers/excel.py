@@ -5,6 +5,8 @@ Of a formula the stored result is taken, never the formula itself; a row where n
 
 from __future__ import annotations
 
+import datetime
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -26,6 +28,9 @@ _WORKBOOK = "xl/workbook.xml"
 _SHEETS = "xl/worksheets/"
 _STRINGS = "xl/sharedStrings.xml"
 _READ_BYTES = 1 << 20
+# In a number format: hours and seconds; and what is no part of the format (ECMA-376, part 1, 18.8.31).
+_TIMES = re.compile(r"[hs]", re.IGNORECASE)
+_TEXTS = re.compile(r'"[^"]*"|\\.|_.|\[[^\]]*\]')
 
 
 class Config(PluginConfig):
@@ -71,9 +76,16 @@ def _rows(rows: Any, formulas: Any, header: Sequence[str], file: DataFile, start
         if reason := _fault_of(cells, written or (), len(header)):
             yield Fault(file.name, line, reason)
             continue
-        values = [cell.value for cell in cells[: len(header)]]
+        values = [_value(cell) for cell in cells[: len(header)]]
         if any(value is not None for value in values):
             yield Row(dict(zip(header, [*values, *[None] * (len(header) - len(values))], strict=True)), file.name, line)
+
+
+def _value(cell: Any) -> Any:
+    """A cell's value; workbooks keep days as midnights, and only the way they are shown tells them from times."""
+    if isinstance(cell.value, datetime.datetime) and not _TIMES.search(_TEXTS.sub("", cell.number_format)):
+        return cell.value.date()
+    return cell.value
 
 
 def _fault_of(cells: Sequence[Any], written: Sequence[Any], width: int) -> str:
