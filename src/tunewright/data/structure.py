@@ -22,8 +22,12 @@ _SUFFIXES = {
 }
 #: Files of prose; a comma in the first line makes no table of them.
 PROSE = (".txt", ".text", ".md", ".markdown", ".rst")
-MAILBOX = re.compile(rb"From \S+.*\d{4}\s*\r?\n[\w-]+:[ \t]", re.ASCII)
-PAGE = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!doctype html|<html[\s>])", re.IGNORECASE | re.DOTALL)
+# Atomic groups, so that no run of comments or letters is gone through twice.
+MAILBOX = re.compile(rb"From (?>\S+) [^\n]*\d{4}[ \t]*\r?\n[\w-]+:[ \t]", re.ASCII)
+PAGE = re.compile(
+    r"(?>\s*)(?:(?><\?xml[^>]*>)(?>\s*))?(?:(?><!--.*?-->)(?>\s*))*+(?:<!doctype html|<html[\s>])",
+    re.IGNORECASE | re.DOTALL,
+)
 
 _LONGEST_NAME_CHARACTERS = 60
 _LEAST_FOREIGN_LINES = 3
@@ -64,6 +68,8 @@ def _of_broken(mark: str, first: str, lines: Sequence[str], tabular: str, suffix
 def _of_prose(head: Head, tabular: str) -> str:
     """A table in a file of prose: each record has as many cells as the first, and the first reads like names."""
     lines = head.lines if head.whole else head.lines[:-1]
+    if len(lines) < 2:
+        return ""
     delimiter = guess_delimiter(lines[0], "\t" if tabular == "tsv" else ",")
     try:
         records = list(csv.reader(lines, delimiter=delimiter, strict=True))
@@ -71,8 +77,7 @@ def _of_prose(head: Head, tabular: str) -> str:
         return ""
     names = [name.strip() for name in records[0]]
     is_table = (
-        len(records) > 1
-        and len(names) > 1
+        len(names) > 1
         and all(len(record) == len(names) for record in records)
         and len(set(names)) == len(names)
         and all(0 < len(name) <= _LONGEST_NAME_CHARACTERS and name[-1] not in ".!?" for name in names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tests.data.readers.test_contract import MADE
 from tunewright.base.errors import DataError
 from tunewright.base.plugins import READERS
+from tunewright.data.prose import without_markup
 from tunewright.data.readers import columns_of, read_file
 from tunewright.data.rows import Fault, Row
 
@@ -69,3 +71,34 @@ def test_files_with_a_few_bytes_changed_or_cut_off(kind: str, tmp_path: Path) ->
             del broken[dice.randrange(len(broken)) :]
         path.write_bytes(broken)
         check(path)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<a ", "<!--", "</", "&", "<a b='", "<script>", "<![CDATA[", "<div>", "<", "<a/", "&#"]
+)
+def test_markup_that_never_ends_takes_no_longer_for_it(piece: str) -> None:
+    """A megabyte and more of each; Python's own parser would need hours."""
+    start = time.process_time()
+    without_markup(f"before{piece * 400_000}")
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("a.md", "# a" + " " * 400_000 + "b"),
+        ("a.md", "# " + "#" * 400_000 + "b"),
+        ("a", "<!---->" * 9_000 + "x"),
+        ("a", "From " + "x" * 60_000),
+        ("a", "From x " + "1" * 60_000),
+        ("a.eml", "Subject: x\n\n" + "From " + "1 " * 400_000),
+        ("a.jsonl", "[" * 400_000),
+        ("a.csv", "a,b\n" + '"x' * 40_000),
+    ],
+)
+def test_lines_made_to_be_slow_are_not(tmp_path: Path, name: str, line: str) -> None:
+    path = tmp_path / name
+    path.write_text(line)
+    start = time.process_time()
+    check(path)
+    assert time.process_time() - start < 5

@@ -17,7 +17,7 @@ from tunewright.data.rows import Fault, Row
 from tunewright.recipe.places import scheme_of, shown_url
 
 _ROWS_AT_ONCE = 2000
-_READS = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/|\()*(select|with|values|from|table)\b", re.IGNORECASE | re.DOTALL)
+_READS = re.compile(r"(?:\s|--[^\n]*\n|(?>/\*.*?\*/)|\()*+(select|with|values|from|table)\b", re.IGNORECASE | re.DOTALL)
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 # How a session is told that nothing is to be written; SQLite and DuckDB are opened so.
 _READ_ONLY = {

@@ -22,7 +22,7 @@ SUFFIXES = (".mbox", ".mbx", ".eml")
 BINARY = True  # in an encoding of its own
 NESTED = False
 
-_BETWEEN = re.compile(rb"From \S+.*\d{4}\s*$")
+_BETWEEN = re.compile(rb"From (?>\S+) .*\d{4}[ \t]*\r?\n?$")
 _QUOTED = re.compile(rb">+From ")  # how mailboxes write a line that begins with "From " (RFC 4155, mboxrd)
 _HEADER = re.compile(rb"[\w-]+:[ \t]", re.ASCII)
 
