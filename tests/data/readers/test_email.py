@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,40 @@ def test_a_message_too_large_is_set_aside_and_not_held(tmp_path: Path, monkeypat
     rows, (fault,) = rows_and_faults(path)
     assert len(rows) == 2
     assert str(fault) == "a.mbox:1: this message is larger than 2,000 bytes"
+
+
+def test_headers_are_decoded_and_attached_messages_are_attachments(tmp_path: Path) -> None:
+    path = tmp_path / "a.eml"
+    path.write_bytes(
+        b"Subject: =?iso-8859-1?q?Gr=FC=DFe?=\n  and more\nFrom: Zo\xc3\xab <z@x.org>\nDate: yesterday\n"
+        b"MIME-Version: 1.0\n"
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/alternative; boundary=c\n\n"
+        b"--c\nContent-Type: text/html\n\n<p>rich</p>\n--c\nContent-Type: text/plain\n\nplain\n--c--\n"
+        b"--b\nContent-Type: message/rfc822\nContent-Disposition: attachment\n\nSubject: inner\n\ninner text\n--b--\n"
+    )
+    (row,) = rows_and_faults(path)[0]
+    assert row.values == {
+        "text": "plain",
+        "subject": "Grüße and more",
+        "from": "Zoë <z@x.org>",
+        "to": None,
+        "date": "yesterday",
+        "attachments": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"From: " + b"(" * 30_000,
+        b"From: " + b"a@b.c, " * 20_000,
+        b'Subject: "' * 9_000,
+        b"Content-Type: a; " + b"b=c; " * 20_000,
+    ],
+)
+def test_headers_made_to_be_slow_are_not(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "a.eml"
+    path.write_bytes(b"Subject: a\n" + header + b"\n\nText.\n")
+    start = time.process_time()
+    assert rows_and_faults(path)[0][0].values["text"] == "Text."
+    assert time.process_time() - start < 5

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from email import policy
-from email.message import EmailMessage
+from collections.abc import Iterator, Sequence
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import Any, Literal
 
 from tunewright.base.plugins import PluginConfig
 from tunewright.data import limits
@@ -78,42 +78,57 @@ def _messages(file: DataFile) -> Iterator[tuple[int, bytes | None]]:
 
 
 def _row(raw: bytes, name: str, line: int) -> Row | Fault:
-    message = BytesParser(EmailMessage, policy=policy.default).parsebytes(raw)
     try:
-        text = _text(message)
+        message = BytesParser().parsebytes(raw)
+        parts = list(_parts(message))
+        text = _text(parts)
         values = {
             TEXT: text,
             **{key: _header(message, key) for key in ("subject", "from", "to")},
             "date": _date(_header(message, "date")),
-            "attachments": sum(1 for _ in message.iter_attachments()) if message.is_multipart() else 0,
+            "attachments": sum(map(_is_attachment, parts)),
         }
-    except (LookupError, ValueError, AttributeError, TypeError, RecursionError) as error:
+    except (LookupError, ValueError, AttributeError, TypeError, RecursionError, HeaderParseError) as error:
         # The parser takes everything; what cannot be made of it comes up here (unknown charsets, broken structure).
         return Fault(name, line, f"this message cannot be read ({error})")
-    if not text.strip():
-        return Fault(name, line, "this message holds no text")
-    if any("\ud800" <= letter <= "\udfff" for value in values.values() if isinstance(value, str) for letter in value):
-        return Fault(name, line, "bytes of this message are not in the encoding that it names")
-    return Row(values, name, line)
+    return Row(values, name, line) if text.strip() else Fault(name, line, "this message holds no text")
 
 
-def _text(message: EmailMessage) -> str:
+def _parts(message: Any) -> Iterator[Any]:
+    """The parts of a message, in order; a message that is attached to it is one part."""
+    waiting = [message]
+    while waiting:
+        part = waiting.pop()
+        if part.get_content_maintype() == "multipart" and part.is_multipart():
+            waiting.extend(reversed(part.get_payload()))
+        else:
+            yield part
+
+
+def _is_attachment(part: Any) -> bool:
+    return part.get_content_disposition() == "attachment" or part.get_filename() is not None
+
+
+def _text(parts: Sequence[Any]) -> str:
     """The plain text, or where there is only HTML, the text of that."""
-    body = message.get_body(preferencelist=("plain", "html"))
-    if body is None:
-        return ""
-    payload = body.get_payload(decode=True)
-    if not isinstance(payload, bytes):
-        return ""
-    # As the message says, and strictly: the library itself would put marks for what it cannot decode.
-    text = payload.decode(body.get_content_charset() or "utf-8")
-    text = text.replace("\r\n", "\n")
-    return without_markup(text) if body.get_content_subtype() == "html" else text.strip()
+    texts = [part for part in parts if not _is_attachment(part)]
+    for kind in ("text/plain", "text/html"):
+        for part in texts:
+            if part.get_content_type() == kind:
+                # As the message says, and strictly: the library itself would put marks for what it cannot decode.
+                raw: bytes = part.get_payload(decode=True) or b""
+                text = raw.decode(part.get_content_charset() or "utf-8").replace("\r\n", "\n")
+                return without_markup(text) if kind == "text/html" else text.strip()
+    return ""
 
 
-def _header(message: EmailMessage, key: str) -> str | None:
-    value = message[key]
-    return None if value is None else " ".join(str(value).split())
+def _header(message: Any, key: str) -> str | None:
+    # Not by the library's own header classes, which take minutes for a header that is meant to take long.
+    found = next((value for name, value in message.raw_items() if name.lower() == key), None)
+    if found is None:
+        return None
+    text = str(found).encode(errors="surrogateescape").decode()
+    return " ".join(str(make_header(decode_header(text))).split())
 
 
 def _date(text: str | None) -> str | None:
