@@ -19,6 +19,7 @@ VERBS = [
     ["recipe", "schema"],
     ["recipe", "check"],
     ["data", "prepare"],
+    ["data", "glossary"],
     ["data", "diff"],
     ["data", "undo"],
     ["data", "label"],

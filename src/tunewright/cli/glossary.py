@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunewright.cli.faults import print_json
-from tunewright.cli.options import JsonOutput
+from tunewright.cli.options import JsonOutput, WorkspacePath
 from tunewright.cli.verb import verb
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def glossary(
     ),
     least: Annotated[int, typer.Option("--least", min=1, help="How often a term must be found.")] = 5,
     most: Annotated[int, typer.Option("--most", min=1, help="How many terms to write, the most telling.")] = 200,
+    workspace: WorkspacePath = None,
     json_output: JsonOutput = False,
 ) -> None:
     """Find a domain's own terms and their spellings, and write them down for you to confirm."""
@@ -36,7 +37,7 @@ def glossary(
     from tunewright.data.terms import write_glossary
 
     with progress() as listener:
-        mined = write_glossary(path, output, least=least, most=most, listener=listener)
+        mined = write_glossary(path, output, least=least, most=most, workspace=workspace, listener=listener)
     if json_output:
         print_json(
             {

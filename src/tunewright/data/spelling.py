@@ -36,6 +36,7 @@ _SPELLINGS = (
     (re.compile(r"artef"), "artif"), (re.compile(r"lery\b"), "lry"), (re.compile(r"sc(?=ept)"), "sk"),
 )  # fmt: skip
 _CONTRACTED = 100
+_MOST_SEEN = 1 << 18  # words remembered: some 30 MB
 _SHORT_WORD = 6
 _NOT_DOUBLED = "aeioul"
 _DOUBLING = ("ed", "ing", "er")
@@ -104,6 +105,8 @@ class Speller:
         Args:
             word: In lower case.
         """
+        if len(self._seen) >= _MOST_SEEN:
+            self._seen.clear()
         if word not in self._seen:
             self._seen[word] = self._correct(word)
         return self._seen[word]
@@ -178,7 +181,21 @@ def _one_spelling(word: str) -> str:
     return word
 
 
-@lru_cache(maxsize=4)
 def speller(path: str, ratio: float, long_word: int) -> Speller:
-    """The speller of a dictionary, made once; an empty path is the English one that comes with symspellpy."""
-    return Speller(Path(path) if path else dictionary_path(), ratio, long_word)
+    """The speller of a dictionary, made once; an empty path is the English one that comes with symspellpy.
+
+    Raises:
+        DataError: If the file is not there.
+    """
+    file = Path(path) if path else dictionary_path()
+    try:
+        changed_ns = file.stat().st_mtime_ns
+    except OSError as error:
+        hint = "It is a file of lines 'word count'."
+        raise DataError(f"This dictionary cannot be read ({error.strerror})", where=path, hint=hint) from error
+    return _speller(file, changed_ns, ratio, long_word)
+
+
+@lru_cache(maxsize=4)
+def _speller(path: Path, changed_ns: int, ratio: float, long_word: int) -> Speller:
+    return Speller(path, ratio, long_word)

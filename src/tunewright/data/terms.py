@@ -22,12 +22,14 @@ from tunewright.base.errors import DataError
 from tunewright.base.events import Listener, Stage, ignore
 from tunewright.base.files import write_text
 from tunewright.data.background import word_counts
+from tunewright.data.collect import collect
 from tunewright.data.folding import fold
 from tunewright.data.protected import matches, outside
 from tunewright.data.readers import read_rows
 from tunewright.data.rows import Fault
 from tunewright.recipe import load_recipe
 from tunewright.recipe.schema import Source
+from tunewright.store import Workspace
 
 _TOKEN = outside(r"[^\W_][\w+#]*(?:[-'’&][^\W_][\w+#]*)*")
 _SENTENCE_END = re.compile(r"(?:\A|[.!?…:\n])[\s\"'“”‘’(\[*•-]*\Z")
@@ -110,7 +112,9 @@ class _Counts:
                     del counts[key]
 
 
-def mine_file(path: Path, *, least: int = 5, most: int = 200, listener: Listener = ignore) -> Mined:
+def mine_file(
+    path: Path, *, least: int = 5, most: int = 200, workspace: Path | None = None, listener: Listener = ignore
+) -> Mined:
     """The candidate terms of a data file's texts, or of the training rows of a recipe.
 
     Every text of two words and more counts, wherever it stands in a row.
@@ -119,13 +123,13 @@ def mine_file(path: Path, *, least: int = 5, most: int = 200, listener: Listener
         path: A data file, or a recipe (`.yaml`, `.yml`).
         least: How often a term must be found.
         most: How many terms to give, the most surprising.
+        workspace: Where a recipe's sources are kept that lie elsewhere; by default the one found upward.
         listener: Is told how many rows were read.
 
     Raises:
         DataError: If the file cannot be read, or holds no text.
     """
-    is_recipe = path.suffix.lower() in (".yaml", ".yml")
-    sources = load_recipe(path).data.train if is_recipe else (Source(path=str(path.absolute())),)
+    sources = _sources(path, workspace, listener)
     counts, rows, unreadable = _Counts(), 0, 0
     listener(Stage("glossary", "started"))
     for row in chain.from_iterable(read_rows(source) for source in sources):
@@ -142,6 +146,15 @@ def mine_file(path: Path, *, least: int = 5, most: int = 200, listener: Listener
     found = tuple(_mine(counts, least))[:most]
     listener(Stage("glossary", "finished", done=rows, unit="rows"))
     return Mined(found, rows, unreadable, counts.pruned)
+
+
+def _sources(path: Path, workspace: Path | None, listener: Listener) -> tuple[Source, ...]:
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        return (Source(path=str(path.absolute())),)
+    recipe = load_recipe(path)
+    if any(source.is_elsewhere for source in recipe.data.train):
+        recipe = collect(recipe, cache=Workspace.open(workspace).cache, listener=listener)
+    return recipe.data.train
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -290,7 +303,9 @@ def glossary_text(mined: Mined, source: str) -> str:
     return head + yaml.safe_dump(terms, allow_unicode=True, sort_keys=False, width=110)
 
 
-def write_glossary(path: Path, output: Path, *, least: int, most: int, listener: Listener = ignore) -> Mined:
+def write_glossary(
+    path: Path, output: Path, *, least: int, most: int, workspace: Path | None = None, listener: Listener = ignore
+) -> Mined:
     """Mines a file's terms (`mine_file`) and writes them to a new glossary file.
 
     Raises:
@@ -302,6 +317,6 @@ def write_glossary(path: Path, output: Path, *, least: int, most: int, listener:
             where=str(output),
             hint="Name another with --output, or remove it.",
         )
-    mined = mine_file(path, least=least, most=most, listener=listener)
+    mined = mine_file(path, least=least, most=most, workspace=workspace, listener=listener)
     write_text(output, glossary_text(mined, path.name))
     return mined

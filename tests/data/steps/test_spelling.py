@@ -116,6 +116,11 @@ def test_a_dictionary_that_is_none_is_refused(tmp_path: Path) -> None:
         _corrected("die rechnug", dictionary=str(dictionary))
 
 
+def test_a_dictionary_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none.txt: This dictionary cannot be read \(No such file"):
+        _corrected("die rechnug", dictionary=str(tmp_path / "none.txt"))
+
+
 def test_the_ledger_names_each_word() -> None:
     frame = frame_of(t=["did you recieve the paymnet or recieve it not", None, "bitte recieve nicht sofort"])
     result = clean_frame(frame, Config(columns=("t",), least_uses=0))

@@ -57,8 +57,8 @@ class Known:
     """What all rows together say.
 
     Args:
-        own: Words, in lower case, that no dictionary has and many rows use.
-        lower: Words that no dictionary has and that stand somewhere without a capital, so that they are no names.
+        own: Words, in lower case, that could be corrected, and that many rows use.
+        lower: Words that could be corrected, and stand somewhere without a capital, so that they are no names.
         used: Words of the dictionary that enough cells use.
     """
 
@@ -68,9 +68,9 @@ class Known:
 
 
 def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
-    """Counts the cells in which each word stands: memory grows with different words, not with rows.
+    """Counts the cells in which words of the dictionary stand, and words that could be corrected to one.
 
-    Words in code and addresses count too: what stands there is hardly a slip.
+    Both are few however many rows there are. Words in code and addresses count too: what stands there is hardly a slip.
     """
     words, kept = _speller(config), _kept(config)
     cells: Counter[str] = Counter()
@@ -83,15 +83,16 @@ def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
         for column in config.columns:
             for text in piece[column].drop_nulls():
                 found = set(_WORD.findall(text))
-                strange = {word for word in found if _is_strange(word, words, kept, config)}
-                cells.update({word.lower() for word in strange})
-                uses.update({word.lower().replace("’", "'") for word in found - strange})
-                lower.update(word for word in strange if word.islower())
+                wrong = {word for word in found if _may_be_wrong(word, words, kept, config)}
+                cells.update({word.lower() for word in wrong})
+                lower.update(word for word in wrong if word.islower())
+                small = {word.lower().replace("’", "'") for word in found - wrong}
+                uses.update(word for word in small if word in words.counts)
     least = max(config.own_word_rows, config.own_word_share * rows)
     return Known(
         own=frozenset(word for word, count in cells.items() if count >= least),
         lower=frozenset(lower),
-        used=frozenset(word for word, count in uses.items() if count >= config.least_uses and word in words.counts),
+        used=frozenset(word for word, count in uses.items() if count >= config.least_uses),
     )
 
 
@@ -102,11 +103,7 @@ def apply(frame: pl.DataFrame, config: Config, known: Known) -> StepResult:
 
     def may_err(text: str) -> bool:
         # Telling what is code, an address or an identifier takes a while, and few texts have a word to correct.
-        return any(
-            words.correction(word.lower()) is not None
-            for word in set(_WORD.findall(text))
-            if _is_strange(word, words, kept, config)
-        )
+        return any(_may_be_wrong(word, words, kept, config) for word in set(_WORD.findall(text)))
 
     logs, findings = [], Counter({"words_corrected": 0, "texts_left_alone": 0})
     for column in config.columns:
@@ -155,6 +152,10 @@ def _is_strange(word: str, words: Speller, kept: frozenset[str], config: Config)
         and not words.knows(small)
         and small not in kept
     )
+
+
+def _may_be_wrong(word: str, words: Speller, kept: frozenset[str], config: Config) -> bool:
+    return _is_strange(word, words, kept, config) and words.correction(word.lower()) is not None
 
 
 def _corrections(
