@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunewright.data.near import SHINGLE, near_copies, nearest, shingles, words_of
+from tunewright.data.minhash import SHINGLE, shingles
+from tunewright.data.near import near_copies, nearest, words_of
 
 
 def jaccard(one: str, other: str) -> float:

@@ -1,9 +1,8 @@
 """Texts that are nearly the same: MinHash proposes pairs, their true Jaccard similarity decides.
 
-A text is the set of its shingles, runs of `SHINGLE` characters after folding and reduction to words. Two texts are near
-when their sets' Jaccard similarity |A ∩ B| / |A ∪ B| reaches the threshold. Candidates share a band of MinHash values
-(Broder, "On the resemblance and containment of documents", 1997; banding after Leskovec, Rajaraman and Ullman, "Mining
-of Massive Datasets", section 3.4); every candidate is verified, so no pair is reported that is not near.
+A text is the set of its shingles (`data/minhash.py`) after folding and reduction to words. Two texts are near when
+their sets' Jaccard similarity |A ∩ B| / |A ∪ B| reaches the threshold. Every candidate is verified, so no pair is
+reported that is not near.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -21,23 +20,22 @@ import numpy.typing as npt
 
 from tunewright.base.files import disk_guard
 from tunewright.data.folding import fold
+from tunewright.data.minhash import (
+    BANDS,
+    ORDERS,
+    Hashes,
+    Integers,
+    Sketches,
+    across,
+    candidates,
+    mix,
+    shingles,
+    signatures,
+)
 
-SHINGLE = 4
-
-# A pair of similarity s shares a band with probability 1 - (1 - s**ROWS)**BANDS: 0.998 at 0.8, 0.97 at 0.7.
-_BANDS = 12
-_ROWS = 4
-_SEED = 20_011
-# Of a bucket larger than this, each text is held against the best one and its neighbours only; rounds do the rest.
-_WIDE = 32
-_NEIGHBOURS = 4
 _CHUNK_TEXTS = 2_000  # whose shingles stay in the processor's cache
 _CHUNK_PAIRS = 200_000
-_BASE = np.uint64(0x9E3779B97F4A7C15)
 _NOT_A_WORD = re.compile(r"[\W_]+")
-
-Integers = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,8 @@ class NearIndex:
             self._folder = tempfile.TemporaryDirectory(prefix="tunewright-near-")
         folder = Path(self._folder.name)
         self._words = _Words(folder / "words")
-        self._bands = [(folder / f"band-{number}").open("wb") for number in range(_BANDS)]
+        self._bands = [(folder / f"band-{number}").open("wb") for number in range(BANDS)]
+        self._sketches = (folder / "sketches").open("wb")
         self._filled: list[npt.NDArray[np.bool_]] = [np.empty(0, dtype=bool)]
 
     def __enter__(self) -> Self:
@@ -107,7 +106,7 @@ class NearIndex:
 
     def __exit__(self, *error: object) -> None:
         self._words.close()
-        for file in self._bands:
+        for file in (*self._bands, self._sketches):
             file.close()
         self._folder.cleanup()
 
@@ -115,22 +114,23 @@ class NearIndex:
         """Puts texts at the end; only those of equal group are compared."""
         for start in range(0, len(texts), _CHUNK_TEXTS):
             words = [words_of(text) for text in texts[start : start + _CHUNK_TEXTS]]
-            bands = _band_keys(*shingles(words))
+            bands, sketches = signatures(*shingles(words))
             if group is not None:
-                bands = _mix(bands ^ _mix(group[start : start + _CHUNK_TEXTS]))
+                bands = mix(bands ^ mix(group[start : start + _CHUNK_TEXTS]))
             with disk_guard(Path(self._folder.name)):
                 self._words.add(words)
                 for file, keys in zip(self._bands, bands, strict=True):
                     keys.tofile(file)
+                sketches.tofile(self._sketches)
             self._filled.append(np.array([bool(text) for text in words], dtype=bool))
 
     def near(self, threshold: float, rank: Integers) -> Near:
         """Which texts are near copies of better ones; as `near_copies`."""
-        alive = self._flushed()
+        alive, sketches = self._flushed(threshold)
         kept_by = np.full(len(alive), -1, dtype=np.int64)
         similarity = np.zeros(len(alive))
         while True:
-            pairs, crowded = _candidates(map(_read_band, self._bands), alive, rank)
+            pairs, crowded = candidates(map(_read_band, self._bands), sketches, alive, rank)
             value = _similarities(self._words, pairs)
             near = value >= threshold
             gone = _settle(pairs[near], value[near], rank, kept_by, similarity)
@@ -140,8 +140,8 @@ class NearIndex:
 
     def nearest(self, threshold: float, first: int) -> Near:
         """For each of the first texts the nearest of the others, where there is a near one; as `nearest`."""
-        filled = self._flushed()
-        pairs, crowd = _across(map(_read_band, self._bands), first, filled)
+        filled, sketches = self._flushed(threshold)
+        pairs, crowd = across(map(_read_band, self._bands), sketches, first, filled)
         value = _similarities(self._words, pairs)
         kept_by, similarity = np.full(first, -1, dtype=np.int64), np.zeros(first)
         order = np.lexsort((-pairs[:, 1], value))  # the nearest last, of equally near ones the first
@@ -150,13 +150,15 @@ class NearIndex:
         kept_by[text], similarity[text] = other - first, value[order]
         return Near(kept_by, similarity, crowd)
 
-    def _flushed(self) -> npt.NDArray[np.bool_]:
-        """Which texts have a word; all of them can be read from now on."""
+    def _flushed(self, threshold: float) -> tuple[npt.NDArray[np.bool_], Sketches]:
+        """Which texts have a word, and the sketches of all; all can be read from now on."""
         with disk_guard(Path(self._folder.name)):
             self._words.flush()
-            for file in self._bands:
+            for file in (*self._bands, self._sketches):
                 file.flush()
-        return np.concatenate(self._filled)
+        filled = np.concatenate(self._filled)
+        sketches = np.fromfile(self._sketches.name, dtype=np.uint8).reshape(len(filled), ORDERS)
+        return filled, Sketches(sketches, threshold)
 
 
 class _Words:
@@ -207,104 +209,9 @@ def nearest(texts: Sequence[str], others: Sequence[str], *, threshold: float) ->
         return index.nearest(threshold, len(texts))
 
 
-def _across(
-    bands: Iterable[Hashes], first: int, filled: npt.NDArray[np.bool_]
-) -> tuple[Integers, npt.NDArray[np.bool_]]:
-    """Pairs of one of the first texts and one of the others that share a band, shape (P, 2).
-
-    Also which of the first share one with too many to compare all, shape (first,).
-    """
-    ours, theirs = np.flatnonzero(filled[:first]), np.flatnonzero(filled[first:]) + first
-    crowded = np.zeros(first, dtype=bool)
-    numbers = np.empty(0, dtype=np.int64)
-    for keys in bands:
-        order = theirs[np.argsort(keys[theirs], kind="stable")]
-        left, right = (np.searchsorted(keys[order], keys[ours], side=side) for side in ("left", "right"))
-        width = np.minimum(right - left, _WIDE)
-        crowded[ours[right - left > _WIDE]] = True
-        offset = np.arange(width.sum()) - np.repeat(np.cumsum(width) - width, width)
-        pairs = np.repeat(ours, width) * len(filled) + order[np.repeat(left, width) + offset]
-        numbers = np.unique(np.concatenate([numbers, pairs]))
-    return np.stack([numbers // len(filled), numbers % len(filled)], axis=1), crowded
-
-
 def words_of(text: str) -> str:
     """A text reduced to what is compared: folded, its words joined by single spaces."""
     return _NOT_A_WORD.sub(" ", fold(text)).strip()
-
-
-def shingles(words: Sequence[str]) -> tuple[Hashes, Integers]:
-    """Hashes of each text's shingles, one after the other, repeated ones included.
-
-    A text shorter than a shingle is one shingle; an empty one has none.
-
-    Returns:
-        The hashes, and where each text's begin and end, shape (len(words) + 1,).
-    """
-    size = np.array([len(text) for text in words], dtype=np.int64)
-    starts = np.concatenate([[0], np.cumsum(size + SHINGLE)])
-    # Padding keeps every window inside the text it starts in, and makes one window of a short text.
-    code = np.frombuffer(("\0" * SHINGLE).join([*words, ""]).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    windows = np.zeros(max(0, len(code) - SHINGLE + 1), dtype=np.uint64)
-    for offset in range(SHINGLE):
-        windows = _mix(windows + code[offset : offset + len(windows)].astype(np.uint64))
-    count = np.where(size == 0, 0, np.maximum(size - SHINGLE + 1, 1))
-    ends = np.concatenate([[0], np.cumsum(count)])
-    index = np.arange(ends[-1]) + np.repeat(starts[:-1] - ends[:-1], count)
-    return windows[index], ends
-
-
-def _mix(values: Hashes) -> Hashes:
-    """Spreads 64-bit values (the finaliser of SplitMix64, Steele et al. 2014)."""
-    mixed = values + _BASE
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
-
-
-def _band_keys(hashes: Hashes, ends: Integers) -> Hashes:
-    """A key for each band of each text, shape (_BANDS, texts); texts without shingles get keys that nothing reads."""
-    keys = np.zeros((_BANDS, len(ends) - 1), dtype=np.uint64)
-    full = np.flatnonzero(np.diff(ends))
-    if not len(full):
-        return keys
-    factors = np.random.default_rng(_SEED).integers(1, 2**63, size=(_BANDS, _ROWS), dtype=np.uint64) * 2 + 1
-    for band in range(_BANDS):
-        key = np.zeros(len(full), dtype=np.uint64)
-        for factor in factors[band].astype(np.uint64):
-            # Multiplying by an odd number permutes the hashes; their upper halves are well spread.
-            key = _mix(key + np.minimum.reduceat(hashes * factor, ends[full]))
-        keys[band, full] = key
-    return keys
-
-
-def _candidates(
-    bands: Iterable[Hashes], alive: npt.NDArray[np.bool_], rank: Integers
-) -> tuple[Integers, npt.NDArray[np.bool_]]:
-    """Pairs of living texts that share a band, shape (P, 2), the better one first; which stand in wide buckets."""
-    living = np.flatnonzero(alive)
-    living = living[np.argsort(rank[living], kind="stable")]
-    numbers = np.empty(0, dtype=np.int64)  # of a pair: better * n + worse
-    crowded = np.zeros(len(alive), dtype=bool)
-    for keys in bands:
-        order = living[np.argsort(keys[living], kind="stable")]
-        same = keys[order][1:] == keys[order][:-1]
-        # Texts alone in their bucket pair with nobody.
-        order = order[(np.append(same, False) | np.append(False, same))[: len(order)]]
-        edges = np.flatnonzero(np.diff(keys[order])) + 1
-        bounds = np.concatenate([[0], edges, [len(order)]])
-        width = np.diff(bounds)
-        place = np.arange(len(order)) - np.repeat(bounds[:-1], width)
-        wide = np.repeat(width > _WIDE, width)
-        found = [numbers]
-        for step in range(1, min(_WIDE, int(width.max(initial=0)))):
-            later = np.flatnonzero((place >= step) & (~wide if step > _NEIGHBOURS else True))
-            found.append(order[later - step] * len(alive) + order[later])
-        far = np.flatnonzero(wide & (place > _NEIGHBOURS))
-        found.append(order[far - place[far]] * len(alive) + order[far])
-        crowded[order[wide]] = True
-        numbers = np.unique(np.concatenate(found))
-    return np.stack([numbers // len(alive), numbers % len(alive)], axis=1), crowded
 
 
 def _similarities(words: _Words, pairs: Integers) -> npt.NDArray[np.float64]:
@@ -319,7 +226,7 @@ def _jaccard(words: _Words, pairs: Integers) -> npt.NDArray[np.float64]:
     starts = np.concatenate([[0], np.cumsum(sizes)])
     left, right = index.reshape(pairs.shape).T
     # Each pair's two sets under keys of its own: what is in both stands there twice.
-    number = _mix(np.arange(len(pairs), dtype=np.uint64))
+    number = mix(np.arange(len(pairs), dtype=np.uint64))
     keys = np.concatenate(
         [
             hashes[np.arange(sizes[side].sum()) + np.repeat(starts[side] - _before(sizes[side]), sizes[side])]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.data.near import SHINGLE, words_of
+from tunewright.data.minhash import SHINGLE
+from tunewright.data.near import words_of
 from tunewright.data.synthesis.copies import Copies
 
 

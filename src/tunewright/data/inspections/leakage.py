@@ -10,7 +10,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from tunewright.base.plugins import PluginConfig
-from tunewright.data.near import Integers, nearest
+from tunewright.data.minhash import Integers
+from tunewright.data.near import nearest
 from tunewright.data.quality.inspection import SHARE, WORST, Bars, Case, Inspection, Verdict
 from tunewright.data.quality.ngrams import overlaps, run_length
 from tunewright.data.quality.view import NEAR, Rows, View

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from tunewright.base.plugins import PluginConfig
-from tunewright.data.near import Integers
+from tunewright.data.minhash import Integers
 from tunewright.data.quality.inspection import WORST, Bars, Inspection, counted, graded
 from tunewright.data.quality.numbers import far_out, histogram, quantiles
 from tunewright.data.quality.view import View

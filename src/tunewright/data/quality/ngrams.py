@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tunewright.data.near import Hashes, Integers
+from tunewright.data.minhash import Hashes, Integers
 
 # The length of a run is the 5th percentile of the texts' lengths within these bounds (appendix C): below 8 words runs
 # meet by chance, beyond 13 nothing more is found.

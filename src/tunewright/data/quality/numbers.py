@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tunewright.data.near import Integers
+from tunewright.data.minhash import Integers
 
 _QUANTILES = {"min": 0.0, "p5": 0.05, "p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 # Iglewicz and Hoaglin, "How to Detect and Handle Outliers", 1993: 0.6745 is the normal distribution's third quartile.

@@ -17,7 +17,8 @@ from tunewright.base.seeds import derive
 from tunewright.data.answers import AnswerKind
 from tunewright.data.folding import fold
 from tunewright.data.frame import LINE, RESERVED, SOURCE
-from tunewright.data.near import Integers, Near, near_copies, words_of
+from tunewright.data.minhash import Integers
+from tunewright.data.near import Near, near_copies, words_of
 from tunewright.data.quality.inspection import Case
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from tunewright.data.frame import (
     drop,
     row_key,
 )
-from tunewright.data.near import Hashes, NearIndex
+from tunewright.data.minhash import Hashes
+from tunewright.data.near import NearIndex
 
 
 class Config(ColumnsConfig):

@@ -13,7 +13,8 @@ from itertools import islice, pairwise
 
 import numpy as np
 
-from tunewright.data.near import Hashes, shingles, words_of
+from tunewright.data.minhash import Hashes, shingles
+from tunewright.data.near import words_of
 
 _AT_ONCE = 5000
 _ROUNDING = 1e-9  # 0.55 times 100 is a little more than 55
