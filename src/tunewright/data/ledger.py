@@ -117,7 +117,9 @@ def read_ledger(dataset: Dataset, *, step: str = "", row: str = "", limit: int =
 def known_steps(dataset: Dataset) -> list[str]:
     """The names of the steps that the ledger may speak of, each once, in order."""
     names = [step["name"] for step in dataset.manifest["steps"]]
-    return list(dict.fromkeys([*names, *(["leakage"] if dataset.manifest["leakage"]["dropped"] else [])]))
+    # Behind the steps, what else has left a mark: rows that left train because they leak.
+    found = pl.scan_parquet(dataset.path / LEDGER).select(pl.col("step").unique().sort()).collect(engine="streaming")
+    return list(dict.fromkeys([*names, *found["step"]]))
 
 
 def chosen_edits(dataset: Dataset, *, step: str = "", row: str = "", field: str = "") -> pl.LazyFrame:
