@@ -87,6 +87,7 @@ def prepare(
     if recipe.learns_documents:
         return prepare_corpus(recipe, workspace, listener=listener, producer=producer)
     listener(Stage("data", "started"))
+    recipe = _placed(recipe, workspace.cache, listener)
     earlier = earlier_parts(recipe.data.parts_of, workspace)
     format = choose_format(recipe.data)
     if format.name == "tagged":
@@ -146,6 +147,12 @@ def _note(
         content["counts"]["kept"] -= made.rows.height
     if general is not None:
         content["general"] = {"rows": general.height, "sources": [source.path for source in recipe.forgetting.data]}
+
+
+def _placed(recipe: Recipe, cache: Path, listener: Listener) -> Recipe:
+    """The recipe, its steps told where models lie."""
+    steps = tuple(step.at(cache, listener) for step in cast(tuple[StepConfig, ...], recipe.data.steps))
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"steps": steps})})
 
 
 def _examples(data: Data, format: Format, listener: Listener) -> dict[Part, _Rows]:

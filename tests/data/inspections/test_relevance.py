@@ -25,7 +25,7 @@ def test_rows_far_from_the_goal_are_counted_the_farthest_first(encoder_folder: P
     found = inspect(view, Config(encoder=str(encoder_folder), least=between))
     assert isinstance(found, Inspection)
     assert found.value == 0.5
-    assert found.verdict == "act"
+    assert found.verdict == "look"
     assert [case.text for case in found.worst] == [texts[row] for row in np.argsort(cosine)]
     assert found.numbers["median"] == pytest.approx(float(np.median(cosine)), abs=1e-6)
     assert sum(count for _, count in found.charts[0].bars) == 4

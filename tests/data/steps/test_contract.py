@@ -40,6 +40,9 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     ],
     "units": [{"convert": {"lb": "kg", "mi": "km", "°F": "°C"}}, {"convert": {"km": "mi"}, "decimal": "point"}],
     "redact": [{}, {"region": "US"}, {"kinds": ["phone"], "region": "DE"}, {"keep": ["bob"]}],
+    # Put on the tiny encoder, which tells few texts apart.
+    "meaning_duplicates": [{"threshold": 0.999}, {"answers": "any", "threshold": 0.7}],
+    "label_errors": [{"action": what, "odds": 2} for what in ("set_aside", "drop", "report")],
     "require": [{"columns": ["text", "label"]}],
     "map_values": [
         {"column": "text", "mapping": {"Kaputt": "broken", "defekt": "broken"}, "unknown": what}
@@ -70,8 +73,12 @@ CASES = [(name, case) for name in STEPS.names() for case in SETTINGS.get(name, [
 @pytest.mark.parametrize(("name", "case"), CASES)
 @given(rows=st.lists(st.tuples(text, st.sampled_from(["a", "b", "", None])), max_size=8))
 @settings(deadline=None, max_examples=25)
-def test_contract(name: str, case: dict[str, Any] | None, rows: list[tuple[str | None, str | None]]) -> None:
+def test_contract(
+    name: str, case: dict[str, Any] | None, encoder_folder: Path, rows: list[tuple[str | None, str | None]]
+) -> None:
     assert case is not None, f"Say in SETTINGS with what settings the step '{name}' is to be tested"
+    if "encoder" in STEPS.config(name).model_fields:
+        case = {"encoder": str(encoder_folder), **case}
     config = STEPS.config(name).model_validate({"name": name, **case})
     assert isinstance(config, StepConfig)
     frame = pl.DataFrame(
@@ -83,7 +90,7 @@ def test_contract(name: str, case: dict[str, Any] | None, rows: list[tuple[str |
             "label": pl.Series([row[1] for row in rows], dtype=pl.String),
         }
     )
-    bound = config.bind(["text"], ["label"])
+    bound = config.bind(["text"], ["label"]).at(encoder_folder.parent / "cache")
     first = clean_frame(frame, bound)
     _check_log(frame, first)
     second = clean_frame(first.frame, bound)

@@ -20,7 +20,7 @@ class Config(MeaningConfig):
     name: Literal["meaning_leakage"] = "meaning_leakage"
     threshold: float = Field(THRESHOLD, ge=0.5, le=1, description="Lowest cosine that counts as the same meaning.")
     look: float = Field(0.02, ge=0, le=1, description="From this share of held-out rows on a person should look.")
-    act: float = Field(0.2, ge=0, le=1, description="From this share on, a score says little about new texts.")
+    act: float = Field(0.5, ge=0, le=1, description="From this share on, a score says little about new texts.")
 
 
 def inspect(view: View, config: Config) -> Inspection | NotRun | None:

@@ -20,10 +20,10 @@ class Config(MeaningConfig):
 
     name: Literal["relevance"] = "relevance"
     least: float = Field(
-        0.1, ge=-1, le=1, description="A row whose cosine with the goal is lower has hardly to do with it."
+        0.05, ge=-1, le=1, description="A row whose cosine with the goal is lower has hardly to do with it."
     )
-    look: float = Field(0.1, ge=0, le=1, description="From this share of such rows on a person should look.")
-    act: float = Field(0.5, ge=0, le=1, description="From this share on, goal and data are about different things.")
+    look: float = Field(0.25, ge=0, le=1, description="From this share of such rows on a person should look.")
+    act: float = Field(0.6, ge=0, le=1, description="From this share on, goal and data are about different things.")
 
 
 def inspect(view: View, config: Config) -> Inspection | NotRun | None:
