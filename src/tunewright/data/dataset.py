@@ -38,11 +38,6 @@ class StoredPayload(Protocol):
 class Shelf(Protocol):
     """The part of a workspace that a dataset is put into."""
 
-    @property
-    def cache(self) -> Path:
-        """Where models lie that steps use."""
-        ...
-
     def put(
         self,
         kind: str,

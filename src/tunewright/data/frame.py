@@ -69,8 +69,8 @@ class StepConfig(PluginConfig):
         """The columns that the settings name."""
         return ()
 
-    def at(self, cache: Path, listener: Listener = ignore) -> Self:
-        """The settings in a workspace whose cache is there; steps that use models find them in it."""
+    def at(self, cache: Path | None, listener: Listener = ignore) -> Self:
+        """The settings in a workspace whose cache is there; steps that use models find them in it. None: nowhere."""
         return self
 
 

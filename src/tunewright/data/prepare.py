@@ -77,7 +77,7 @@ def prepare(
         workspace: Where the artifact goes.
         listener: Hears how far it is, and what was found.
         producer: The run that makes it.
-        cache: The workspace's cache, where models lie that augmenting may need.
+        cache: The workspace's cache, where models lie that steps and augmenting may need.
         trial: Tries augmented rows out, where the recipe asks for some.
 
     Raises:
@@ -87,7 +87,7 @@ def prepare(
     if recipe.learns_documents:
         return prepare_corpus(recipe, workspace, listener=listener, producer=producer)
     listener(Stage("data", "started"))
-    recipe = _placed(recipe, workspace.cache, listener)
+    recipe = _placed(recipe, cache, listener)
     earlier = earlier_parts(recipe.data.parts_of, workspace)
     format = choose_format(recipe.data)
     if format.name == "tagged":
@@ -149,7 +149,7 @@ def _note(
         content["general"] = {"rows": general.height, "sources": [source.path for source in recipe.forgetting.data]}
 
 
-def _placed(recipe: Recipe, cache: Path, listener: Listener) -> Recipe:
+def _placed(recipe: Recipe, cache: Path | None, listener: Listener) -> Recipe:
     """The recipe, its steps told where models lie."""
     steps = tuple(step.at(cache, listener) for step in cast(tuple[StepConfig, ...], recipe.data.steps))
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"steps": steps})})

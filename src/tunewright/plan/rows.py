@@ -91,8 +91,7 @@ def find_rows(
                 told = f"the rows are not prepared yet, and {size / 1e6:,.0f} MB are too many to do so for a plan"
                 yield Found(f"{told} (tunewright data prepare)", rows=_count(recipe))
                 return
-            shelf = _Folder(Path(folder), workspace, cache or Path(folder))
-            dataset, note = _prepare(recipe, shelf, listener), "the rows, read for this plan"
+            dataset, note = _prepare(recipe, Path(folder), workspace, cache, listener), "the rows, read for this plan"
             if recipe.data.augment.by:
                 note += ", without those that augmenting would add"
         chat = _chat(recipe, dataset, files)
@@ -147,7 +146,6 @@ class _Folder:
 
     path: Path
     workspace: Workspace | None
-    cache: Path
 
     def put(
         self,
@@ -171,7 +169,9 @@ class _Folder:
         return self.workspace.artifact(hash_or_prefix, kind)
 
 
-def _prepare(recipe: Recipe, folder: _Folder, listener: Listener) -> Dataset:
+def _prepare(
+    recipe: Recipe, folder: Path, workspace: Workspace | None, cache: Path | None, listener: Listener
+) -> Dataset:
     from tunewright.data.prepare import prepare
 
     def hear(event: Event) -> None:
@@ -180,7 +180,7 @@ def _prepare(recipe: Recipe, folder: _Folder, listener: Listener) -> Dataset:
 
     # Augmenting may ask an endpoint, and a plan asks nobody.
     data = recipe.data.model_copy(update={"augment": Augment()})
-    return prepare(recipe.model_copy(update={"data": data}), folder, listener=hear)
+    return prepare(recipe.model_copy(update={"data": data}), _Folder(folder, workspace), listener=hear, cache=cache)
 
 
 def _count(recipe: Recipe) -> int:

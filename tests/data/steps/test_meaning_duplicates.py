@@ -11,7 +11,10 @@ from tests.data.steps.frames import frame_of
 from tunewright.base.errors import DataError, ModelError
 from tunewright.data.frame import ROW_ID, StepResult
 from tunewright.data.meaning.embedding import Embedder
+from tunewright.data.prepare import prepare
 from tunewright.data.steps.meaning_duplicates import Config, apply, survey
+from tunewright.recipe import recipe_from_mapping
+from tunewright.store import Workspace
 
 # To the tiny encoder, which knows no case, "The Cat" is "the cat"; every word it does not know is the same word.
 FRAME = frame_of(
@@ -77,3 +80,25 @@ def test_an_empty_table_is_no_crash(config: Config) -> None:
     assert run(FRAME[:0], config, 1) == []
     known = survey([FRAME[:0]], config)
     assert apply(FRAME[:0], config, known).frame.height == 0
+
+
+def test_a_recipe_prepares_with_the_encoder_of_the_workspaces_cache(encoder_folder: Path, tmp_path: Path) -> None:
+    texts = [f"{one} {two} {three}" for one in ("cat", "dog") for two in ("sat", "on", "mat") for three in ("a", "the")]
+    rows = [*((text, text.split()[0]) for text in texts), ("cat sat zebra", "cat"), ("cat sat quokkas", "cat")]
+    lines = ["text,label", *(",".join(row) for row in rows)]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    data = {
+        "train": str(tmp_path / "rows.csv"),
+        "template": {"user": "{text}", "assistant": "{label}"},
+        "split": {"test": 2, "validation": 0, "minimum_test_rows": 1},
+        "steps": [{"name": "meaning_duplicates", "encoder": str(encoder_folder), "threshold": 0.9999}],
+    }
+    recipe = recipe_from_mapping({"name": "r", "goal": "g", "data": data})
+    workspace = Workspace.open(tmp_path / "ws")
+    dataset = prepare(recipe, workspace, cache=workspace.cache)
+    # The tiny encoder does not know zebras nor quokkas, and takes both for the same word.
+    step = dataset.manifest["steps"][0]
+    assert (step["rows_in"], step["dropped"], step["findings"]) == (14, 1, {"copies_by_meaning": 1, "clusters": 1})
+    assert "cache" not in dataset.manifest["step_settings"][0]
+    with pytest.raises(ModelError, match="not told where models are kept"):
+        prepare(recipe, workspace)

@@ -37,7 +37,7 @@ class MeaningConfig(ColumnsConfig):
     def needed(self) -> tuple[str, ...]:
         return (*self.columns, *self.answer)
 
-    def at(self, cache: Path, listener: Listener = ignore) -> Self:
+    def at(self, cache: Path | None, listener: Listener = ignore) -> Self:
         placed = self.model_copy()
         placed._cache, placed._listener = cache, listener
         return placed
