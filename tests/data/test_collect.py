@@ -143,6 +143,7 @@ def test_wrong_places_are_refused_in_the_recipe(tmp_path: Path, train: Any, told
     with pytest.raises(RecipeError, match=told) as caught:
         recipe_of(tmp_path, train)
     assert "hunter2" not in str(caught.value)
+    assert "at least 1 item" not in str(caught.value)
 
 
 def test_names_of_files_are_safe() -> None:

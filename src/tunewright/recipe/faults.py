@@ -35,13 +35,21 @@ def faults(
 def _sentences(
     details: Iterable[ErrorDetails], model: type[BaseModel], given: Any, under: Location = ()
 ) -> Iterator[tuple[Location, str]]:
-    for fault in details:
+    all_of_them = list(details)
+    for fault in all_of_them:
+        if fault["type"] == "too_short" and any(_is_inside(other, fault) for other in all_of_them):
+            continue  # a list counts only its good items
         at = _known_part(fault, given)
         if fault["type"] == "plugin_faults":
             inner = fault["ctx"]
             yield from _sentences(inner["faults"], inner["config"], fault["input"], (*under, *at))
         else:
             yield (*under, *at), _sentence(fault, model, (*under, *at))
+
+
+def _is_inside(fault: ErrorDetails, other: ErrorDetails) -> bool:
+    depth = len(other["loc"])
+    return len(fault["loc"]) > depth and fault["loc"][:depth] == other["loc"]
 
 
 def _sentence(fault: ErrorDetails, model: type[BaseModel], at: Location) -> str:

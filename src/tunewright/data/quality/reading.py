@@ -122,7 +122,7 @@ def _listed(columns: Sequence[Column]) -> str:
 def shape_of_others(sources: Sequence[Source], known: Shape) -> Shape:
     """The layout of held-out rows: that of the data where their columns are there, else one of their own."""
     file = find_files(sources[0])[0]
-    if is_plain(file) or set(known.needed) <= set(sources[0].columns or columns_of(file)):
+    if is_plain(file) or set(known.needed) <= set(sources[0].columns or columns_of(file, sheet=sources[0].sheet)):
         return known
     return choose_shape(sources)
 
