@@ -253,3 +253,14 @@ def test_tagged_words_are_not_augmented(tmp_path: Path) -> None:
     file.write_text("\n".join(f'{{"tokens": ["w{n}", "v"], "tags": ["A", "B"]}}' for n in range(30)))
     with pytest.raises(DataError, match="belong to single words"):
         _prepare(tmp_path, _recipe(tmp_path, {}, train=str(file), template=None))
+
+
+def test_the_terms_of_the_steps_glossary_stay(tmp_path: Path) -> None:
+    (tmp_path / "terms.yaml").write_text("some apple: {variants: [], confirmed: true}\n")
+    rows = [(f"please bring me some apple number {n} from the market today", "xy"[n % 2]) for n in range(60)]
+    steps = [{"name": "glossary", "file": str(tmp_path / "terms.yaml")}]
+    settings = {"by": [{"name": "swap", "share": 0.5}], "check_labels": False, "least_similarity": 0.0}
+    dataset = _prepare(tmp_path, _recipe(tmp_path, settings, rows, steps=steps))
+    made = [e.prompt[0].content for e in dataset.examples("train") if "+aug-" in e.id]
+    assert len(made) > 20
+    assert all("some apple" in text for text in made)

@@ -17,6 +17,7 @@ from tunewright.data.augmentations._protocol import Kit
 from tunewright.data.clean import LOG
 from tunewright.data.conversations import EXAMPLES
 from tunewright.data.dataset import Part
+from tunewright.data.glossary import confirmed_terms
 from tunewright.data.judging import Judge, find_judge, least_similarity
 from tunewright.data.pieces import Chosen, Pieces
 from tunewright.data.questions import asked as asked_of
@@ -104,7 +105,7 @@ def augment_parts(parts: Mapping[Part, Chosen], data: Data, kind: AnswerKind, ki
         DataError: If an augmentation lacks a setting, the answers do not fit, or rows cannot be tried out.
         ModelError: If the text encoder is asked for, and is not on this machine.
     """
-    asked, train, held = data.augment, parts["train"], [parts["validation"], parts["test"]]
+    asked, train, held = _with_glossaries(data), parts["train"], [parts["validation"], parts["test"]]
     _check(asked, kind)
     labels, names = strata([piece["answer"] for piece in train], kind)
     told_apart = len(names) > 1
@@ -128,6 +129,14 @@ def augment_parts(parts: Mapping[Part, Chosen], data: Data, kind: AnswerKind, ki
     keep = verdict is None or verdict.keep
     report = _report(asked, judge, made, verdict, checked=len(samples) if ground.checked else 0)
     return Augmented(*_settled(made.rows if keep else Pieces()), report)
+
+
+def _with_glossaries(data: Data) -> Augment:
+    """The settings, protecting the confirmed terms of every glossary that a step names."""
+    files = [getattr(step, "file" if step.plugin == "glossary" else "glossary", "") for step in data.steps]
+    terms = [term for file in dict.fromkeys(files) if file for term in confirmed_terms(file)]
+    forms = dict.fromkeys(form for term in terms for form in (term.form, *term.variants))
+    return data.augment.model_copy(update={"protect": (*data.augment.protect, *forms)})
 
 
 def _check(asked: Augment, kind: AnswerKind) -> None:

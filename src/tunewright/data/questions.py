@@ -11,7 +11,7 @@ from tunewright.data.answers import AnswerKind, answer_fields
 from tunewright.data.dataset import read_message
 from tunewright.data.folding import text_key
 from tunewright.data.template import Text
-from tunewright.data.words import Span, Words
+from tunewright.data.words import Span, Words, phrase_spans
 from tunewright.recipe.schema import Template
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -66,8 +66,9 @@ def read_question(
     if at < 0:
         return None
     text = before[at]["content"]
-    phrases = (*protect, *_quotes(record["answer"], kind))
-    return Question(record, at, Words.read(text, phrases, [] if template is None else _own_words(text, template)))
+    own = [] if template is None else _own_words(text, template)
+    quoted = phrase_spans(text, _quotes(record["answer"], kind))
+    return Question(record, at, Words.read(text, protect, [*own, *quoted]))
 
 
 def prompt_key(messages: list[Mapping[str, Any]]) -> str:

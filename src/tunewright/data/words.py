@@ -102,8 +102,13 @@ def _kept_spans(text: str, phrases: tuple[str, ...]) -> Iterator[Span]:
             )
         ):
             yield found.span()
-    if wanted := _pattern(phrases):
-        yield from (found.span() for found in wanted.finditer(text))
+    yield from phrase_spans(text, phrases)
+
+
+def phrase_spans(text: str, phrases: Sequence[str]) -> list[Span]:
+    """Where words and phrases stand in a text, whatever their case and the white space between their words."""
+    pattern = _pattern(tuple(phrases))
+    return [found.span() for found in pattern.finditer(text)] if pattern else []
 
 
 @lru_cache(maxsize=1024)

@@ -39,7 +39,7 @@ class Augment(Section):
     protect: tuple[str, ...] = Field(
         (),
         description="Words and phrases that are never changed, beside numbers, names, identifiers, addresses, code, "
-        "placeholders, the template's own words and what the answer quotes.",
+        "placeholders, the glossaries' terms, the template's own words and what the answer quotes.",
     )
     trial: bool = Field(
         True,
