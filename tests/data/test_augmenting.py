@@ -13,11 +13,14 @@ import pytest
 
 from tunewright.base.errors import DataError, ModelError
 from tunewright.base.events import Event, Message
+from tunewright.cli.ledger_tables import show_ledger
 from tunewright.data import pieces, variants
 from tunewright.data.augmenting import Trial, Verdict
 from tunewright.data.dataset import Dataset
 from tunewright.data.folding import text_key
+from tunewright.data.ledger import StepEdits, read_ledger
 from tunewright.data.prepare import prepare
+from tunewright.lifecycle.undoing import undo
 from tunewright.recipe import Recipe, recipe_from_mapping
 from tunewright.store import Workspace
 
@@ -264,3 +267,22 @@ def test_the_terms_of_the_steps_glossary_stay(tmp_path: Path) -> None:
     made = [e.prompt[0].content for e in dataset.examples("train") if "+aug-" in e.id]
     assert len(made) > 20
     assert all("some apple" in text for text in made)
+
+
+def test_the_ledger_shows_them_as_rows_that_came(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset = _prepare(tmp_path, _recipe(tmp_path, {"cap": 0.2}))
+    ledger = read_ledger(dataset, step="augment", limit=2)
+    assert ledger.counts == (StepEdits("augment", "", dataset.manifest["augment"]["rows"]),)
+    show_ledger(ledger, whole=False)
+    shown = capsys.readouterr().out
+    assert "rows added" in shown
+    assert "augment added" in shown
+    assert "made of" in shown
+    assert "None" not in shown
+
+
+def test_undo_says_how_to_do_without_them(tmp_path: Path) -> None:
+    dataset = _prepare(tmp_path, _recipe(tmp_path, {"cap": 0.2}))
+    with pytest.raises(DataError, match=r"added by data\.augment") as caught:
+        undo(dataset.hash, step="augment", workspace=tmp_path / "workspace")
+    assert "Take data.augment out" in str(caught.value)

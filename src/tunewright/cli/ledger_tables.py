@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunewright.cli.next_steps import command, show_next
-from tunewright.data.ledger import word_diff
+from tunewright.data.ledger import AUGMENT, word_diff
 from tunewright.data.personal.keys import is_sealed
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def show_ledger(ledger: Ledger, *, whole: bool) -> None:
         table.add_column(name, overflow="fold")
     table.add_column("Edits", justify="right")
     for count in ledger.counts:
-        column = Text(count.field) if count.field else Text("rows dropped", "dim")
+        rows = "rows added" if count.step == AUGMENT else "rows dropped"
+        column = Text(count.field) if count.field else Text(rows, "dim")
         table.add_row(Text(count.step), column, f"{count.edits:,}")
     console.print(table)
     for edit in ledger.edits.iter_rows(named=True):
@@ -104,11 +105,12 @@ def show_undone(undone: Undone) -> None:
 
 
 def _show_edit(console: Console, edit: Mapping[str, Any], whole: bool) -> None:
+    is_added = edit["step"] == AUGMENT
     console.print()
     console.print(
         Text.assemble(
             (str(edit["step"]), "bold"),
-            f" {edit['field']}" if edit["field"] else (" dropped", "red"),
+            f" {edit['field']}" if edit["field"] else (" added", "green") if is_added else (" dropped", "red"),
             (f"  {edit['source']}:{edit['line']}  row {edit['row_id']}", "dim"),
         )
     )
@@ -116,7 +118,8 @@ def _show_edit(console: Console, edit: Mapping[str, Any], whole: bool) -> None:
     if edit["field"]:
         told = changed_text(edit["before"], edit["after"], whole=whole)
     else:
-        told = Text(_shortened(visible(str(edit["before"]), spaces=False), whole))
+        record = edit["after"] if is_added else edit["before"]
+        told = Text(_shortened(visible(str(record), spaces=False), whole))
     console.print(Padding(told, (0, 0, 0, 2)))
 
 

@@ -1,6 +1,7 @@
 """What was done to the rows on the way to a dataset, as its ledger has it; and how two datasets differ.
 
-The ledger is `edits.parquet`: an edit for each changed cell and each dropped row. It is scanned, and never held whole.
+The ledger is `edits.parquet`: an edit for each changed cell, dropped row and added row. It is scanned, and never held
+whole.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tunewright.base.errors import DataError, did_you_mean
+from tunewright.data.augmenting import STEP as AUGMENT
 from tunewright.data.dataset import PARTS, Dataset
 from tunewright.data.undoing import edits_of
 
@@ -35,8 +37,8 @@ class StepEdits:
 
     Args:
         step: The step; steps of one name are counted together.
-        field: The column; empty for dropped rows.
-        edits: Changed cells, or dropped rows.
+        field: The column; empty for dropped rows, and for those that augmenting has added.
+        edits: Changed cells, or dropped or added rows.
     """
 
     step: str
@@ -117,7 +119,7 @@ def read_ledger(dataset: Dataset, *, step: str = "", row: str = "", limit: int =
 def known_steps(dataset: Dataset) -> list[str]:
     """The names of the steps that the ledger may speak of, each once, in order."""
     names = [step["name"] for step in dataset.manifest["steps"]]
-    # Behind the steps, what else has left a mark: rows that left train because they leak.
+    # Behind the steps, what else has left a mark: rows that left train because they leak, or were added.
     found = pl.scan_parquet(dataset.path / LEDGER).select(pl.col("step").unique().sort()).collect(engine="streaming")
     return list(dict.fromkeys([*names, *found["step"]]))
 

@@ -17,7 +17,7 @@ from tunewright.base.errors import DataError, WorkspaceError
 from tunewright.base.events import Listener, ignore
 from tunewright.base.files import hash_file
 from tunewright.data.dataset import PARTS, Dataset
-from tunewright.data.ledger import chosen_edits, known_steps, read_ledger
+from tunewright.data.ledger import AUGMENT, chosen_edits, known_steps, read_ledger
 from tunewright.data.readers import find_files
 from tunewright.lifecycle.datasets import find_dataset
 from tunewright.lifecycle.job import start
@@ -130,7 +130,13 @@ def _matching(parent: Dataset, step: str, row: str, field: str) -> dict[str, int
             where=str(parent.path),
             hint="Set data.leakage to 'report' to keep them, and to see both scores.",
         )
-    edits = chosen_edits(parent, step=step, row=row, field=field).filter(pl.col("step") != _LEAKAGE)
+    if step == AUGMENT:
+        raise DataError(
+            "These rows were added by data.augment, and not by a step",
+            where=str(parent.path),
+            hint="Take data.augment out of the recipe, or change it, and prepare again.",
+        )
+    edits = chosen_edits(parent, step=step, row=row, field=field).filter(~pl.col("step").is_in([_LEAKAGE, AUGMENT]))
     counted = edits.group_by("step").agg(pl.len()).collect(engine="streaming")
     found = dict(counted.iter_rows())
     if not found:
