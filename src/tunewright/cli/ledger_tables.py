@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tunewright.cli.next_steps import command, show_next
-from tunewright.data.ledger import AUGMENT, word_diff
+from tunewright.data.augmenting import STEP as AUGMENT
+from tunewright.data.ledger import word_diff
 from tunewright.data.personal.keys import is_sealed
 
 if TYPE_CHECKING:

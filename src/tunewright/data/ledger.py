@@ -19,7 +19,6 @@ import numpy.typing as npt
 import polars as pl
 
 from tunewright.base.errors import DataError, did_you_mean
-from tunewright.data.augmenting import STEP as AUGMENT
 from tunewright.data.dataset import PARTS, Dataset
 from tunewright.data.undoing import edits_of
 

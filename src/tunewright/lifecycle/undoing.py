@@ -16,8 +16,9 @@ import polars as pl
 from tunewright.base.errors import DataError, WorkspaceError
 from tunewright.base.events import Listener, ignore
 from tunewright.base.files import hash_file
+from tunewright.data.augmenting import STEP as AUGMENT
 from tunewright.data.dataset import PARTS, Dataset
-from tunewright.data.ledger import AUGMENT, chosen_edits, known_steps, read_ledger
+from tunewright.data.ledger import chosen_edits, known_steps, read_ledger
 from tunewright.data.readers import find_files
 from tunewright.lifecycle.datasets import find_dataset
 from tunewright.lifecycle.job import start
