@@ -12,7 +12,7 @@ from tunewright.data.meaning.head import FOLDS, cross_validated, deal_folds
 from tunewright.data.meaning.vectors import Integers, Vectors
 
 # What Kass and Raftery, "Bayes Factors" (1995), call strong evidence. With 5 % wrong labels planted in 2,000 rows of
-# Banking77 it leaves out two thirds of the false alarms, and 3 in 100 of the planted ones (docs/data.md).
+# Banking77 it leaves out four fifths of the false alarms, and 3 in 100 of the planted ones (docs/data.md).
 ODDS = 20.0
 
 
