@@ -13,7 +13,8 @@ from tests.train.made import interrupted_and_resumed, made_base, made_recipe, ma
 from tunewright.base import events
 from tunewright.base.errors import ModelError, WorkspaceError
 from tunewright.models.base import Base
-from tunewright.train.loop import Trained, train
+from tunewright.train.loop import train
+from tunewright.train.trained import Trained
 
 STEPS = 4  # of 8 rows
 

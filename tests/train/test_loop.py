@@ -68,7 +68,7 @@ def test_it_learns_and_the_saved_adapter_is_the_best_one(root: Path, tmp_path: P
 
 def test_saved_adapter_gives_the_validation_loss_again(root: Path, tmp_path: Path) -> None:
     from tunewright.forest import score_paths
-    from tunewright.train.loop import _paths
+    from tunewright.train.rows import learned_paths
 
     trained, _, _ = run(root, tmp_path, epochs=2)
     base = made_base(root / "tiny")
@@ -76,7 +76,7 @@ def test_saved_adapter_gives_the_validation_loss_again(root: Path, tmp_path: Pat
     adopt(base.model)
     from tunewright.objectives import sft
 
-    paths = _paths(sft.build(sft.Config()), made_tables(base, root / "cache")["validation"])
+    paths = learned_paths(sft.build(sft.Config()), made_tables(base, root / "cache")["validation"])
     weight = sum(float(path.weights.sum()) for path in paths)
     assert -score_paths(model, paths).sum() / weight == pytest.approx(trained.progress.best_loss, abs=1e-5)
 

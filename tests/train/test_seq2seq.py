@@ -11,7 +11,8 @@ import pytest
 from tests.tiny_t5 import tiny_t5_folder
 from tests.train.made import interrupted_and_resumed, made_base, made_recipe, made_tables
 from tunewright.base.files import hash_folder
-from tunewright.train.loop import Trained, train
+from tunewright.train.loop import train
+from tunewright.train.trained import Trained
 
 
 @pytest.fixture(scope="module")

@@ -218,7 +218,8 @@ def _fault_of_sharing(base: Any, expected: Tensor) -> str:
     from transformers import AttentionInterface
 
     kind, windows = type(base).__name__, dict[int, int]()
-    AttentionInterface.register(IMPLEMENTATION, attention)
+    # Where blocks are compiled (`train.blocks`), attention is left as it is: its shapes follow the forest.
+    AttentionInterface.register(IMPLEMENTATION, torch.compiler.disable(attention))  # type: ignore[no-untyped-call]
     try:
         base.set_attn_implementation(IMPLEMENTATION)
         if base.config._attn_implementation != IMPLEMENTATION:

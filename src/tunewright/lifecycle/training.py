@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
     from tunewright.models.base import Base
     from tunewright.store import Stored
-    from tunewright.train.loop import Trained, Validate
+    from tunewright.train.loop import Validate
     from tunewright.train.ranks.group import Ranks
+    from tunewright.train.trained import Trained
 
 _CURVES = "training.json"
 

@@ -260,6 +260,11 @@ class Train(Section):
         description="How forests are computed: segments on a processor, flex on CUDA, unshared row by row; dense is "
         "slow, and checks the others. auto tries the model, and says which it takes.",
     )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Blocks through torch.compile. auto: in runs long enough to win it back, where a trial on the "
+        "run's own steps shows that it is faster.",
+    )
     node_budget: Annotated[int, Field(ge=8)] | Literal["auto"] = Field(
         "auto",
         description="Forest nodes in one micro-batch, virtual tokens among them: bounds memory. auto: 2048, "

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tunewright.train.loop import Trained, train
+    from tunewright.train.loop import train
+    from tunewright.train.trained import Trained
 
 __all__ = ["Trained", "train"]
 

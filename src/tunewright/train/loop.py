@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,11 +30,11 @@ from tunewright.forest.virtual import virtual_count
 from tunewright.models import heads
 from tunewright.models.adapters import save_adapter
 from tunewright.models.families import check_family, head_of
-from tunewright.objectives._protocol import Objective
 from tunewright.recipe.schema import Recipe
 from tunewright.train import checkpoint
 from tunewright.train.anchor import Anchor, fisher_information
 from tunewright.train.checkpoint import Progress
+from tunewright.train.compilation import Compilation
 from tunewright.train.determinism import all_random_states, deterministic, seed_noise, set_own_random_state
 from tunewright.train.diagnosis import Curves, Diagnosis, diagnose
 from tunewright.train.explosion import LEVEL_STEPS, PATIENCE_STEPS, steps_far_above
@@ -51,9 +51,10 @@ from tunewright.train.ranks.group import ALONE, Ranks
 from tunewright.train.ranks.sharding import gather, like, share_out, split_groups, total_norm, whole_of
 from tunewright.train.ranks.sums import Sums, add_gradients
 from tunewright.train.recompute import recompute_blocks
-from tunewright.train.rows import Rows
+from tunewright.train.rows import Rows, learned_paths
 from tunewright.train.schedule import Order, learning_rate, validation_steps
 from tunewright.train.states import FrozenStates
+from tunewright.train.trained import Trained
 
 if TYPE_CHECKING:
     from tunewright.models.base import Base
@@ -62,29 +63,6 @@ _WATCHED_STEPS = LEVEL_STEPS + PATIENCE_STEPS
 
 # Scores of a model by name, each the higher the better. The loop knows nothing of how they are measured.
 Validate = Callable[[Any], Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What training leaves.
-
-    Args:
-        adapter: Folder of the best adapter.
-        progress: Its curves, and where the best was.
-        steps: Steps that were planned.
-        stopped_early: Whether patience ran out before them.
-        trainable: Number of trained weights.
-        diagnosis: Whether the curves tell of too much or too little training, and what to change.
-        seconds: Time in this process, in seconds; a resumed run counts from its resume.
-    """
-
-    adapter: Path
-    progress: Progress
-    steps: int
-    stopped_early: bool
-    trainable: int
-    diagnosis: Diagnosis
-    seconds: float
 
 
 def train(
@@ -160,7 +138,7 @@ class _Session:
             draws=self._rows.draws,
         )
         self._validate_after = validation_steps(self._order, config.validate_every)
-        self._held_out = _paths(self._objective, tables.get("validation"))
+        self._held_out = learned_paths(self._objective, tables.get("validation"))
         check_noise(base.model, config.neftune_alpha)
         check_offload(config.offload, base.model.device)
         self._attention = layout.adopt(base.model, config.backend, longest=recipe.longest, listener=listener)
@@ -179,6 +157,9 @@ class _Session:
         self._anchor = Anchor(self._weights, l2=forgetting.l2, ewc=forgetting.ewc)
         self._progress = Progress()
         self._best: dict[str, Tensor] = {}
+        self._compilation = Compilation(
+            self._model, recipe, folder, self._add_gradient, self._weights, listener=listener, ranks=ranks
+        )
         seed_noise(recipe.seed, ranks.rank)
 
     def _add_head(self, classes: tuple[str, ...]) -> FrozenStates | None:
@@ -214,6 +195,7 @@ class _Session:
             self._listener(events.Message(text))
         self._prepare_forgetting()
         while progress.step < order.steps and not self._out_of_patience():
+            self._compilation.before_step(progress.step, order.steps)
             self._step()
             if progress.step in self._validate_after:
                 self._validate()
@@ -281,14 +263,8 @@ class _Session:
         progress, started = self._progress, time.monotonic()
         rows = self._order.of_step(progress.step)
         rate = learning_rate(progress.step, self._order.steps, self._recipe.learning_rate, self._config)
-        self._model.train()
         self._optimiser.zero_grad()
-        own = Sums()
-        pieces = self._pieces(self._rows.paths(self._objective, rows))
-        added = StepPenalty(self._model, pieces, self._noisy_score, self._objective.loss, self._ranks)
-        for number, piece in enumerate(pieces):
-            loss_fn = loss_of(piece, self._objective.loss)
-            own.count(learn(piece, partial(self._noisy_score, number), loss_fn, added), piece.nodes)
+        own, added = self._add_gradient(progress.step)
         sums = own.over(self._ranks)
         add_gradients(self._ranks, self._weights)
         penalty, norm = self._scale_gradients(sums.weight)
@@ -299,6 +275,7 @@ class _Session:
         progress.step += 1
         progress.train.append((progress.step, loss, rate, norm))
         seconds = time.monotonic() - started
+        self._compilation.took(seconds)
         values = {
             "loss": loss,
             "learning_rate": rate,
@@ -314,6 +291,17 @@ class _Session:
         if self._anchor.is_set:
             values["anchor"] = penalty
         self._listener(events.Metrics("train", progress.step, self._order.steps, values))
+
+    def _add_gradient(self, step: int) -> tuple[Sums, StepPenalty]:
+        """Adds this process's gradient of a step, counted from 0, not yet divided by the step's weight."""
+        self._model.train()
+        own = Sums()
+        pieces = self._pieces(self._rows.paths(self._objective, self._order.of_step(step)))
+        added = StepPenalty(self._model, pieces, self._noisy_score, self._objective.loss, self._ranks)
+        for number, piece in enumerate(pieces):
+            loss_fn = loss_of(piece, self._objective.loss)
+            own.count(learn(piece, partial(self._noisy_score, number), loss_fn, added), piece.nodes)
+        return own, added
 
     def _pieces(self, paths: list[ForestPath]) -> list[Piece]:
         """This process's share of some paths, cut under the budget; each piece with its reference, if one is needed."""
@@ -471,6 +459,7 @@ class _Session:
         """Puts the best weights back and writes the adapter."""
         if self._best:
             self._optimiser.put(self._best)
+        self._compilation.finish()
         self._model.eval()
         if self._states is not None:
             self._states.close()
@@ -486,11 +475,3 @@ class _Session:
                     chat_fingerprint=self._base.chat.fingerprint,
                 )
         return place
-
-
-def _paths(objective: Objective, table: TokenTable | None) -> list[ForestPath]:
-    """All paths of a table that have something to learn."""
-    if table is None:
-        return []
-    examples = ((table.row(row), row) for row in range(len(table)) if table.weights(row).any())
-    return [path for example, row in examples for path in objective.paths(example, row, row)]

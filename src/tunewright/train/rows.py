@@ -108,5 +108,12 @@ def _weighed(table: TokenTable, at: int) -> TokenRow:
     return replace(row, weights=table.balance.weigh(row.weights, at, row.targets))
 
 
+def learned_paths(objective: Objective, table: TokenTable | None) -> list[Path]:
+    """All paths of a table that have something to learn."""
+    if table is None:
+        return []
+    return [path for row in _learned(table) for path in objective.paths(table.row(row), row, row)]
+
+
 def _learned(table: TokenTable | None) -> list[int]:
     return [] if table is None else [row for row in range(len(table)) if table.weights(row).any()]
