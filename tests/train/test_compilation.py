@@ -51,9 +51,9 @@ def eager_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_is_worth_a_trial_when_a_plausible_saving_wins_it_back() -> None:
-    # Steps of 2 s: 45 s of compiling and eight steps' gradients, 61 s, are 5 % of 1,220 s: 610 steps.
-    assert not is_worth_trying(2.0, 610, "cpu")
-    assert is_worth_trying(2.0, 611, "cpu")
+    # Steps of 2 s: 50 s of compiling and eight gradients, 66 s, are 5 % of 1,320 s: 660 steps.
+    assert not is_worth_trying(2.0, 660, "cpu")
+    assert is_worth_trying(2.0, 661, "cpu")
     assert is_worth_trying(2.0, 260, "cuda")
     assert not is_worth_trying(2.0, 250, "cuda")
 

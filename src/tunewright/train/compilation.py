@@ -35,7 +35,7 @@ _LEAST_SAVING = 0.01
 # What compiling plausibly saves of a step, and what it takes, in seconds, however many blocks there are; measured on a
 # processor (docs/decisions/024-compilation.md). On CUDA small launches weigh more; those two are guesses.
 _SAVING = {"cpu": 0.05, "cuda": 0.15}
-_COMPILING_S = {"cpu": 45.0, "cuda": 60.0}
+_COMPILING_S = {"cpu": 50.0, "cuda": 60.0}
 # Largest difference of the compiled gradient, over its length, that rounding explains.
 _BOUND, _NARROW_BOUND = 1e-3, 5e-2
 
