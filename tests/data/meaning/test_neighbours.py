@@ -90,3 +90,14 @@ def test_a_cosine_on_the_threshold_counts_whichever_way_sums_round() -> None:
     on = keep_best(vectors, threshold=abs(exact), rank=np.arange(2)).kept_by.tolist()
     above = keep_best(vectors, threshold=np.nextafter(abs(exact), 1), rank=np.arange(2)).kept_by.tolist()
     assert (on, above) == ([-1, 0], [-1, -1])
+
+
+def test_progress_is_told_within_a_large_group_and_not_for_each_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "_ROWS", 10)
+    told: list[int] = []
+    many = np.repeat(np.arange(20, dtype=np.uint64), 2)
+    keep_best(at_angles(*range(40)), threshold=0.999, rank=np.arange(40), group=many, progress=told.append)
+    assert told == [10, 20, 30, 40]
+    told.clear()
+    keep_best(at_angles(*range(25)), threshold=0.999, rank=np.arange(25), progress=told.append)
+    assert told == [10, 20]

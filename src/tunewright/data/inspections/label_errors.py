@@ -40,6 +40,7 @@ def inspect(view: View, config: Config) -> Inspection | NotRun | None:
         rounds=1,
         progress=lambda done, total: view.listener(Stage("label_errors", "progress", done, total, "classifiers")),
     )
+    view.listener(Stage("label_errors", "finished"))
     judged = len(labelled) - len(found.unjudged)
     if not judged:
         return None

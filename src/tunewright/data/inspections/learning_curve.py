@@ -55,6 +55,7 @@ def inspect(view: View, config: Config) -> Inspection | NotRun | None:
         )
     except DataError as error:
         return NotRun(error.what, error.hint)
+    view.listener(Stage("learning_curve", "finished"))
     return _told(curve, config, embedder.name, len(wanted), sampled_words([seen, *held]))
 
 

@@ -55,15 +55,17 @@ def keep_best(
         threshold: Lowest cosine that counts as near, in 0…1.
         rank: Position of each text in the order of preference, the best first; a permutation, shape (n,).
         group: Only texts of equal group are compared, shape (n,); none: all are.
-        progress: Is told how many texts have been compared.
+        progress: Is told, every thousand texts or so, how many have been compared.
     """
     near = Copies(np.full(len(vectors), -1, dtype=np.int64), np.zeros(len(vectors)))
     groups = np.zeros(len(vectors), dtype=np.uint64) if group is None else group
-    done = 0
+    done = told = 0
     for rows in _groups(groups, rank):
-        _settle(vectors, rows, threshold, near)
-        done += len(rows)
-        progress(done)
+        for settled in _settle(vectors, rows, threshold, near):
+            done += settled
+            if done - told >= _ROWS:
+                progress(done)
+                told = done
     return near
 
 
@@ -106,8 +108,8 @@ def _groups(group: npt.NDArray[np.uint64], rank: Integers) -> Iterator[Integers]
         yield order[bounds[which] : bounds[which + 1]]
 
 
-def _settle(vectors: Stored, rows: Integers, threshold: float, near: Copies) -> None:
-    """Lets the best of one group stay and what is near to them go; notes who keeps whom."""
+def _settle(vectors: Stored, rows: Integers, threshold: float, near: Copies) -> Iterator[int]:
+    """Lets the best of one group stay and what is near to them go; notes who keeps whom, yields each block's rows."""
     kept = np.empty(0, dtype=np.int64)
     for start in range(0, len(rows), _ROWS):
         block = rows[start : start + _ROWS]
@@ -120,6 +122,7 @@ def _settle(vectors: Stored, rows: Integers, threshold: float, near: Copies) -> 
             if near.kept_by[block[left]] < 0:
                 _note(vectors, block[left], block[right], threshold, near)
         kept = np.concatenate([kept, block[near.kept_by[block] < 0]])
+        yield len(block)
 
 
 def _close(rough: Vectors, threshold: float) -> Iterator[tuple[int, Integers]]:

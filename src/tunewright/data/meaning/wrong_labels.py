@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def find_wrong_labels(
         labels: One for each.
         odds: How many times likelier than its own the other label must be.
         rounds: At most so many; 0: until a round finds none.
-        progress: Is told how many heads of a round have been fitted, and of how many.
+        progress: Is told how many heads have been fitted, and how many there are up to this round's end.
     """
     names = np.asarray(labels, dtype=object)
     here = np.arange(len(names))
@@ -73,8 +74,9 @@ def find_wrong_labels(
     done = 0
     while True:
         folds = deal_folds([texts[row] for row in here.tolist()], names[here].tolist())
+        tell = partial(_tell, progress, done * FOLDS)
         judged, unjudged = here[folds >= 0], here[folds < 0]
-        new = _one_round(vectors[judged], names[judged].tolist(), folds[folds >= 0], odds, progress)
+        new = _one_round(vectors[judged], names[judged].tolist(), folds[folds >= 0], odds, tell)
         found += [WrongLabel(int(judged[each.row]), each.better, each.share, each.given_share) for each in new]
         here = np.setdiff1d(here, [each.row for each in found])
         done += 1
@@ -82,16 +84,20 @@ def find_wrong_labels(
             return WrongLabels(tuple(found), tuple(unjudged.tolist()), done)
 
 
+def _tell(progress: Callable[[int, int], None], before: int, fold: int) -> None:
+    progress(before + fold, before + FOLDS)
+
+
 def _one_round(
     vectors: Vectors,
     labels: Sequence[str],
     folds: Integers,
     odds: float,
-    progress: Callable[[int, int], None],
+    progress: Callable[[int], None],
 ) -> list[WrongLabel]:
     if len(set(labels)) < 2:
         return []
-    classes, shares = cross_validated(vectors, labels, folds, lambda fold: progress(fold, FOLDS))
+    classes, shares = cross_validated(vectors, labels, folds, progress)
     number = {name: place for place, name in enumerate(classes)}
     given = np.array([number[label] for label in labels], dtype=np.int64)
     found = suspects(shares, given, odds)

@@ -72,6 +72,7 @@ def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
         rounds=1 if config.action == "report" else 0,
         progress=lambda done, total: config.tell(Stage(config.name, "progress", done, total, "classifiers")),
     )
+    config.tell(Stage(config.name, "finished", note=f"{found.rounds} rounds"))
     reasons = {
         ids[each.row]: f"likely '{each.better}' ({each.share:.2f}) rather than '{labels[each.row]}' "
         f"({each.given_share:.2f}), by meaning"

@@ -79,6 +79,7 @@ def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
         group=measured.group,
         progress=lambda done: config.tell(Stage(config.name, "progress", done, len(vectors), "rows")),
     )
+    config.tell(Stage(config.name, "finished", len(vectors), len(vectors), "rows"))
     gone = np.flatnonzero(near.kept_by >= 0)
     keepers = near.kept_by[gone]
     names = _names(pieces, measured.number[np.union1d(gone, keepers)])
