@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from transformers import BertForSequenceClassification
@@ -9,6 +13,7 @@ from transformers import BertForSequenceClassification
 from tests.objectives.encoders import CLASSES, encoded, gradients, mean_loss, padded, same_models
 from tests.objectives.making import row
 from tunewright.base.errors import DataError, RecipeError
+from tunewright.data.balance import Balance, balanced_weights
 from tunewright.objectives import classify
 
 ROWS = [
@@ -48,6 +53,21 @@ def test_class_weights_and_smoothing_are_torchs() -> None:
     plain = classify.build(classify.Config())
     expected = torch.nn.functional.cross_entropy(logits, LABELS, label_smoothing=0.2)
     assert float(mean_loss(plain, ours, ROWS, smoothing=0.2)) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_balanced_rows_are_torchs_weighed_classes() -> None:
+    theirs, ours = same_models(BertForSequenceClassification, "label")
+    ids, mask = padded(ROWS)
+    logits = theirs(input_ids=ids, attention_mask=mask).logits.detach()
+    # Of four rows two are of class 1: 4 / (3 * 1) for the others, 4 / (3 * 2) for these.
+    of_class = balanced_weights(Counter(str(label) for label in LABELS.tolist()))
+    assert of_class == pytest.approx({"0": 4 / 3, "1": 2 / 3, "2": 4 / 3})
+    weights = np.array([of_class[str(label)] for label in LABELS.tolist()], np.float32)
+    balance = Balance(None, weights, None, (), "key")
+    rows = [replace(each, weights=balance.weigh(each.weights, at, each.targets)) for at, each in enumerate(ROWS)]
+    found = mean_loss(classify.build(classify.Config()), ours, rows)
+    expected = torch.nn.functional.cross_entropy(logits, LABELS, weight=torch.tensor([of_class[c] for c in "012"]))
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_a_fresh_objective_knows_its_head() -> None:

@@ -106,8 +106,11 @@ def _advice(verdict: Verdict, few: dict[str, int], unseen: dict[str, list[str]])
         return "Bring rows of these classes, or check their spelling: what was never shown cannot be learned."
     if few:
         rarest = _listed(sorted(few, key=few.__getitem__))
-        return f"Bring rows of the rarest classes ({rarest}), or join them with others."
-    return "Weigh classes or draw the rare ones more often, and judge by macro-F1 rather than accuracy."
+        return f"Bring rows of the rarest classes ({rarest}), join them with others, or make some with data.augment."
+    return (
+        "Weigh classes (data.balance.class_weights) or see the rare ones more often (data.balance.sampling), and judge "
+        "by macro-F1 rather than accuracy."
+    )
 
 
 def _bars(counts: dict[str, int]) -> tuple[tuple[str, float], ...]:
