@@ -71,14 +71,17 @@ def in_a_process(work: str, rows: int | None) -> dict[str, Any]:
 
 def sentences(count: int, seed: int) -> Iterator[str]:
     """Short rows, some 70 characters each, of words drawn as language draws them (Zipf)."""
-    dice = random.Random(seed)
-    letters = "etaoinshrdlucmfwypvbgkjqxz"
-    words = ["".join(dice.choices(letters, k=dice.randint(2, 9))) for _ in range(20_000)]
-    weights = [1 / (rank + 10) for rank in range(len(words))]
-    for start in range(0, count, 1000):
-        drawn = iter(dice.choices(words, weights=weights, k=1000 * 18))
-        for _ in range(min(1000, count - start)):
-            yield " ".join(next(drawn) for _ in range(dice.randint(8, 18)))
+    import numpy as np
+
+    dice = np.random.default_rng(seed)
+    letters = list("etaoinshrdlucmfwypvbgkjqxz")
+    words = ["".join(dice.choice(letters, size=size)) for size in dice.integers(2, 10, size=20_000)]
+    steps = np.cumsum(1 / np.arange(10, len(words) + 10))
+    for start in range(0, count, 10_000):
+        sizes = dice.integers(8, 19, size=min(10_000, count - start))
+        drawn = iter(np.searchsorted(steps, dice.random(sizes.sum()) * steps[-1]).tolist())
+        for size in sizes.tolist():
+            yield " ".join(words[next(drawn)] for _ in range(size))
 
 
 def planted(text: str, dice: random.Random) -> str:
