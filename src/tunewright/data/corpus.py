@@ -239,7 +239,7 @@ class _Corpus:
                 sample,
                 sum(each.edits for each in seen.values()),
                 refused,
-                leaks,
+                dict[str, Leaks](leaks.items()),
                 policy=data.leakage,
                 dropped=sum(dropped.values()),
             ),

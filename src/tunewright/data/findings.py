@@ -10,7 +10,7 @@ import polars as pl
 from tunewright.base.errors import DataError, collect
 from tunewright.data.augmenting import told
 from tunewright.data.dataset import Part
-from tunewright.data.leakage import Leaks
+from tunewright.data.leakage import Leaks, how
 from tunewright.recipe.balance import SplitBy
 
 HELD: tuple[Part, ...] = ("test", "validation")
@@ -64,7 +64,7 @@ def split_note(given: Sequence[Part], *, what: str = "rows", by: SplitBy | None 
 
 
 def findings(
-    shown: pl.DataFrame, edits: int, refused: pl.DataFrame, leaks: Mapping[Part, Leaks], *, policy: str, dropped: int
+    shown: pl.DataFrame, edits: int, refused: pl.DataFrame, leaks: Mapping[str, Leaks], *, policy: str, dropped: int
 ) -> dict[str, Any]:
     """What was changed, refused and leaked, with examples.
 
@@ -97,6 +97,8 @@ def findings(
             "validation_rows": len(leaks["validation"].ids),
             "dropped": dropped,
             "examples": [*leaks["test"].places[:SHOWN_PLACES]],
+            "ways": dict(leaks["test"].ways),
+            "benchmarks": {name: dict(found.ways) for name, found in leaks.items() if name not in HELD},
         },
     }
 
@@ -117,7 +119,7 @@ def summary(manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
         messages += told(manifest["augment"])
     leakage = manifest["leakage"]
     if leakage["rows"]:
-        text = f"{leakage['rows']:,} test rows also stand in the training data but for white space and case"
+        text = f"{leakage['rows']:,} test rows also stand in the training data{how(leakage.get('ways', {}))}"
         did = f"; {leakage['dropped']:,} rows left it." if leakage["policy"] == "drop" else "; both scores are shown."
         messages.append((text + did, "warning"))
     return messages

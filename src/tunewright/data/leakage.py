@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -17,12 +17,14 @@ class Leaks:
     Args:
         ids: Ids of the held-out rows.
         places: `test.csv:7 = train.csv:12` for each of them, in order.
-        keys: The texts' keys.
+        keys: The keys of those texts that they are like.
+        ways: How many were found in each way, `exact` before all; a row counts once.
     """
 
     ids: frozenset[str]
     places: tuple[str, ...]
     keys: frozenset[str]
+    ways: Mapping[str, int] = field(default_factory=dict)
 
 
 def find_leaks(held: Iterable[pl.DataFrame], seen: Iterable[pl.DataFrame]) -> Leaks:
@@ -40,7 +42,7 @@ def find_leaks(held: Iterable[pl.DataFrame], seen: Iterable[pl.DataFrame]) -> Le
     ).unique("prompt_key", keep="first", maintain_order=True)
     found = ours.join(theirs, on="prompt_key", how="inner", maintain_order="left")
     places = tuple(f"{one} = {other}" for one, other in found.select("held", "seen").iter_rows())
-    return Leaks(frozenset(found["id"]), places, frozenset(found["prompt_key"]))
+    return Leaks(frozenset(found["id"]), places, frozenset(found["prompt_key"]), {"exact": found.height})
 
 
 def refuse_leaks(part: str, leaks: Leaks) -> None:
@@ -48,8 +50,24 @@ def refuse_leaks(part: str, leaks: Leaks) -> None:
     if not leaks.ids:
         return
     raise DataError(
-        f"{len(leaks.ids):,} {part} rows also stand in the training data but for white space and case",
+        f"{len(leaks.ids):,} {part} rows also stand in the training data{how(leaks.ways)}",
         where=f"data.{part}",
         hint="Take them out of one of the files, or set data.leakage to 'report' (both scores are shown) or 'drop' "
         f"(they leave the training data). They are:\n{collect(leaks.places)}",
     )
+
+
+_SAID = {
+    "exact": "but for white space and case",
+    "near": "nearly",
+    "ngram": "by a long run of words",
+    "meaning": "in other words",
+}
+
+
+def how(ways: Mapping[str, int]) -> str:
+    """In what ways rows were found, as a sentence has it."""
+    found = {way: rows for way, rows in ways.items() if rows}
+    if set(found) <= {"exact"}:
+        return f" {_SAID['exact']}"
+    return ": " + ", ".join(f"{rows:,} {_SAID[way]}" for way, rows in found.items())

@@ -33,6 +33,7 @@ from tunewright.data.minhash import (
     signatures,
 )
 
+NEAR = 0.85  # the Jaccard similarity from which texts count as near where nobody says otherwise
 _CHUNK_TEXTS = 2_000  # whose shingles stay in the processor's cache
 _CHUNK_PAIRS = 200_000
 _NOT_A_WORD = re.compile(r"[\W_]+")

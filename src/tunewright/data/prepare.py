@@ -37,8 +37,9 @@ from tunewright.data.findings import (
 )
 from tunewright.data.formats import Format, choose_format
 from tunewright.data.frame import RESERVED, StepConfig
+from tunewright.data.gate import settle_leaks
 from tunewright.data.held_out import SPLIT_BY, find_homes
-from tunewright.data.leakage import Leaks, find_leaks, refuse_leaks
+from tunewright.data.leakage import find_leaks
 from tunewright.data.pieces import Chosen, Pieces, write_parquet
 from tunewright.data.readers import check_columns, find_files, short_names
 from tunewright.data.split import HOMES, check_test_rows
@@ -98,7 +99,7 @@ def prepare(
     )
     parts = _split({part: each.examples for part, each in rows.items()}, recipe, kind, earlier)
     general = _general(recipe, parts["test"], listener)
-    parts, leaks, dropped = _settle_leaks(parts, recipe.data)
+    parts, leaks, dropped = settle_leaks(parts, recipe.data, format, cache=cache, listener=listener)
     kit = Kit(recipe.seed, cache, listener)
     made = augment_parts(parts, recipe.data, kind, kit, trial) if recipe.data.augment.by else None
     if made is not None:
@@ -277,52 +278,9 @@ def _column(rows: Pieces, name: str) -> npt.NDArray[np.bytes_]:
     return np.concatenate([piece[name].to_numpy().astype(np.bytes_) for piece in rows])
 
 
-def _settle_leaks(parts: dict[Part, Chosen], data: Data) -> tuple[dict[Part, Chosen], dict[Part, Leaks], Pieces]:
-    """Looks for held-out texts in what the model learns from or is chosen by, and does what the recipe says.
-
-    Returns:
-        The parts; what was found; the log of rows dropped.
-    """
-    # Validation rows choose the best checkpoint, so a test text must not stand among them either.
-    leaks: dict[Part, Leaks] = {
-        "test": find_leaks(parts["test"], chain(parts["train"], parts["validation"])),
-        "validation": find_leaks(parts["validation"], parts["train"]),
-    }
-    log = Pieces.of([pl.DataFrame(schema=LOG)])
-    if data.leakage == "refuse":
-        for part in HELD:
-            refuse_leaks(part, leaks[part])
-    elif data.leakage == "drop":
-        banned: dict[Part, frozenset[str]] = {
-            "train": leaks["test"].keys | leaks["validation"].keys,
-            "validation": leaks["test"].keys,
-        }
-        for part, keys in banned.items():
-            left, gone = parts[part].without(keys)
-            for piece in gone:
-                log.add(_leak_log(piece))
-            parts = parts | {part: left}
-        if not parts["train"].height:
-            raise DataError("Every training row also stands among the held-out rows", where="data.train")
-    return parts, leaks, log
-
-
 def _flagged(piece: pl.DataFrame, leaked: frozenset[str]) -> pl.DataFrame:
     """Examples as they are stored."""
     return piece.with_columns(pl.col("id").is_in(sorted(leaked)).alias("leaked")).select(list(_STORED))
-
-
-def _leak_log(gone: pl.DataFrame) -> pl.DataFrame:
-    return gone.select(
-        pl.col("id").alias("row_id"),
-        pl.lit("leakage").alias("step"),
-        pl.lit(None, pl.String).alias("field"),
-        pl.struct("messages").struct.json_encode().alias("before"),
-        pl.lit(None, pl.String).alias("after"),
-        pl.lit("also stands among the held-out rows").alias("reason"),
-        "source",
-        "line",
-    )
 
 
 def _manifest(

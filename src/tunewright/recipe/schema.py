@@ -181,6 +181,15 @@ class Data(Section):
         description="When test rows stand in train but for white space and case: refuse to go on, report both "
         "scores, or drop those rows from train.",
     )
+    leakage_ways: tuple[Literal["near", "ngram", "meaning"], ...] = Field(
+        (),
+        description="In which ways texts are compared for that beside word for word: nearly (Jaccard similarity of "
+        "0.85), by a shared run of 8 to 13 words, by what they mean (cosine of 0.95; needs the text encoder).",
+    )
+    benchmarks: dict[str, Sources] = Field(
+        default_factory=dict,
+        description="Named test sets of others that must not be learned either: a name, and where its rows are.",
+    )
     max_unusable_share: Share = Field(0.2, description="Stop when more of the rows than this cannot be used.")
     max_length: int = Field(512, ge=8, description="Longest example, in tokens.")
     too_long: Literal["drop", "error", "truncate_left", "truncate_right", "split"] = Field(
@@ -199,6 +208,13 @@ class Data(Section):
         for name in ("validation", "test"):
             if any(source.weight != 1 for source in getattr(self, name)):
                 raise ValueError(f"a source under data.{name} has a weight, and held-out rows are each seen once")
+        return self
+
+    @model_validator(mode="after")
+    def _benchmarks_have_names_of_their_own(self) -> Data:
+        for name, sources in self.benchmarks.items():
+            if name in ("train", "validation", "test") or not sources:
+                raise ValueError(f"data.benchmarks.{name}: give a name of its own, and where its rows are")
         return self
 
     @model_validator(mode="after")

@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from tunewright.base.plugins import PluginConfig
+from tunewright.data.near import NEAR
 from tunewright.data.quality.inspection import SHARE, WORST, Bars, Case, Inspection, counted, graded
-from tunewright.data.quality.view import NEAR, View
+from tunewright.data.quality.view import View
 
 
 class Config(PluginConfig):

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from tunewright.base.plugins import PluginConfig
 from tunewright.data.minhash import Integers
-from tunewright.data.near import nearest
+from tunewright.data.near import NEAR, nearest
 from tunewright.data.quality.inspection import SHARE, WORST, Bars, Case, Inspection, Verdict
 from tunewright.data.quality.ngrams import overlaps, run_length
-from tunewright.data.quality.view import NEAR, Rows, View
+from tunewright.data.quality.view import Rows, View
 
 WAYS = ("exact", "near", "ngram")
 

@@ -18,7 +18,7 @@ from tunewright.data.answers import AnswerKind
 from tunewright.data.folding import fold
 from tunewright.data.frame import LINE, RESERVED, SOURCE
 from tunewright.data.minhash import Integers
-from tunewright.data.near import Near, near_copies, words_of
+from tunewright.data.near import NEAR, Near, near_copies, words_of
 from tunewright.data.quality.inspection import Case
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 STAGE = "inspect"
 # From this Jaccard similarity of 4-character shingles on, two texts are near; as the step near_duplicates has it.
-NEAR = 0.85
 
 
 @dataclass(frozen=True)
