@@ -116,6 +116,8 @@ def test_steps_clean_documents_and_log_it(tmp_path: Path) -> None:
     assert len(dataset.manifest["edits"]) == 20
     with pytest.raises(DataError, match="'exact_duplicates' compares rows"):
         prepared(tmp_path, steps=["exact_duplicates"])
+    with pytest.raises(DataError, match="word for word alone"):
+        prepared(tmp_path, leakage_ways=["near"])
 
 
 @pytest.mark.parametrize(("policy", "kept"), [("report", 9), ("drop", 8)])

@@ -108,6 +108,12 @@ class _Corpus:
     def __init__(self, recipe: Recipe, listener: Listener) -> None:
         self._recipe, self._data, self._listener = recipe, recipe.data, listener
         self._steps = cast(tuple[StepConfig, ...], recipe.data.steps)
+        if recipe.data.leakage_ways or recipe.data.benchmarks:
+            raise DataError(
+                "Documents are held against held-out ones word for word alone",
+                where="data.leakage_ways" if recipe.data.leakage_ways else "data.benchmarks",
+                hint="Take it out, and look with: tunewright data inspect FILE --against HELD_OUT --benchmark NAME=FILE.",
+            )
         for step in self._steps:
             if surveys(step):
                 raise DataError(
