@@ -112,7 +112,7 @@ class _Corpus:
             raise DataError(
                 "Documents are held against held-out ones word for word alone",
                 where="data.leakage_ways" if recipe.data.leakage_ways else "data.benchmarks",
-                hint="Take it out, and look with: tunewright data inspect FILE --against HELD_OUT --benchmark NAME=FILE.",
+                hint="Take it out, and look with: tunewright data inspect FILE --against OTHER --benchmark NAME=FILE.",
             )
         for step in self._steps:
             if surveys(step):
