@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -18,10 +19,13 @@ from tunewright.recipe.schema import Undo
 FRAME = frame_of(text=["a  b", "c  d", None, "e"], label=["x  y", "z", "", "w  w"])
 
 
-def _step(name: str, **settings: Any) -> StepConfig:
+def _step(name: str, encoder: Path | None = None, **settings: Any) -> StepConfig:
+    if encoder is not None and "encoder" in STEPS.config(name).model_fields:
+        settings["encoder"] = str(encoder)
     config = STEPS.config(name).model_validate({"name": name, **settings})
     assert isinstance(config, StepConfig)
-    return config.bind(["text"], ["label"])
+    bound = config.bind(["text"], ["label"])
+    return bound if encoder is None else bound.at(encoder.parent / "cache")
 
 
 def _undo(frame: pl.DataFrame, name: str, *undo: Undo, **settings: Any) -> StepResult:
@@ -70,10 +74,10 @@ CASES = [(name, case) for name in STEPS.names() for case in SETTINGS.get(name, [
 
 
 @pytest.mark.parametrize(("name", "case"), CASES)
-def test_undo_restores_what_every_step_changed(name: str, case: dict[str, Any]) -> None:
+def test_undo_restores_what_every_step_changed(name: str, case: dict[str, Any], encoder_folder: Path) -> None:
     """All of a step's edits taken back leave the bytes that were there; one row's, that row's."""
     frame = frame_of(text=TEXTS, label=["ab"[number % 2] for number in range(len(TEXTS))])
-    config = _step(name, **case)
+    config = _step(name, encoder_folder, **case)
     plain = clean_frame(frame, config)
     whole = undo_edits(frame, plain, name, [Undo(step=name)])
     assert whole.frame.equals(frame)
@@ -88,10 +92,10 @@ def test_undo_restores_what_every_step_changed(name: str, case: dict[str, Any]) 
         assert list(found) == [each for each in before if each in found]
 
 
-def test_the_steps_change_something_here() -> None:
+def test_the_steps_change_something_here(encoder_folder: Path) -> None:
     """Else the test above would prove nothing for them."""
     frame = frame_of(text=TEXTS, label=["ab"[number % 2] for number in range(len(TEXTS))])
-    active = {name for name, case in CASES if clean_frame(frame, _step(name, **case)).edits.height}
+    active = {name for name, case in CASES if clean_frame(frame, _step(name, encoder_folder, **case)).edits.height}
     assert active >= {
         "exact_duplicates", "iso_dates", "map_values", "near_duplicates", "redact", "require", "unicode", "whitespace"
     }  # fmt: skip

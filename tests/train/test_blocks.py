@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import setuptools  # noqa: F401 (before others import the standard library's distutils, which it would refuse beside its own)
 import torch
 
 from tests.forest.backends.test_unshared import made, mamba
