@@ -17,6 +17,8 @@ from tunewright.recipe.schema import Split
 HELD_OUT = ("test", "validation")
 HOMES = ("train", "validation", "test")
 
+_CHUNK_NAMES = 100_000
+
 Name = TypeVar("Name", str, int)
 Keys = npt.NDArray[np.bytes_]
 Codes = npt.NDArray[np.int32]
@@ -110,7 +112,11 @@ def check_test_rows(rows: int, total: int, settings: Split, *, given: bool) -> N
 def _drawn(names: Keys, seed: int) -> npt.NDArray[np.int64]:
     """The clusters in an order that only the seed and their names decide."""
     mark = f"{seed}/".encode()
-    draws = np.array([hashlib.blake2b(mark + name, digest_size=16).digest() for name in names.tolist()], dtype="S16")
+    draws = np.empty(len(names), dtype="S16")
+    # Some at a time: as Python's own bytes they would take several times the memory.
+    for start in range(0, len(names), _CHUNK_NAMES):
+        some = names[start : start + _CHUNK_NAMES].tolist()
+        draws[start : start + len(some)] = [hashlib.blake2b(mark + name, digest_size=16).digest() for name in some]
     return np.argsort(draws, kind="stable")
 
 

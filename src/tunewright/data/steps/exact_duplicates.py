@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
@@ -22,6 +23,7 @@ from tunewright.data.frame import (
     drop,
     row_key,
 )
+from tunewright.data.pieces import PIECE_ROWS
 
 
 class Config(ColumnsConfig):
@@ -62,7 +64,8 @@ class Known:
 def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
     """Finds the records that share a text. Holds some 40 bytes a row."""
     keys = pl.concat([_keys(piece, config) for piece in pieces])
-    shared = keys.filter(pl.col("filled") & (pl.len().over("text", "more") > 1))
+    keys = keys.filter(pl.col("filled") & _repeated(keys["text"].to_numpy()))
+    shared = keys.filter(pl.len().over("text", "more") > 1)
     texts = ("text", "more")
     # One row is kept for each text, or, where conflicting answers may stay, for each text and answer.
     group = (*texts, "answer") if config.conflicts == "keep" else texts
@@ -123,6 +126,19 @@ def _keys(frame: pl.DataFrame, config: Config) -> pl.DataFrame:
         pl.col(LINE).alias("line"),
         filled.fill_null(False).alias("filled"),
     )
+
+
+def _repeated(halves: npt.NDArray[np.uint64]) -> pl.Series:
+    """Which numbers stand there more than once. Groups of all rows would take several times the rows' own memory."""
+    ordered = np.sort(halves)
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(twice):
+        return pl.Series(np.zeros(len(halves), dtype=bool))
+    parts = []
+    for start in range(0, len(halves), PIECE_ROWS):
+        some = halves[start : start + PIECE_ROWS]
+        parts.append(twice[np.minimum(np.searchsorted(twice, some), len(twice) - 1)] == some)
+    return pl.Series(np.concatenate(parts))
 
 
 def _halves(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.Series, pl.Series]:
