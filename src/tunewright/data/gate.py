@@ -16,7 +16,7 @@ from tunewright.base.events import Listener, ignore
 from tunewright.data.clean import LOG
 from tunewright.data.dataset import Part
 from tunewright.data.formats import Format
-from tunewright.data.leakage import Leaks, find_leaks, refuse_leaks
+from tunewright.data.leakage import PLACE, Leaks, find_leaks, refuse_leaks
 from tunewright.data.likeness import Match, matcher, same_words
 from tunewright.data.pieces import Chosen, Pieces
 from tunewright.data.quality.reading import read_sources, shape_of_others
@@ -114,9 +114,12 @@ def _asked(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """What each row's users say before the last answer."""
     rows = [pl.DataFrame(schema=_ASKED)]
     for frame in frames:
-        place = pl.concat_str(pl.col("source"), pl.lit(":"), pl.col("line").cast(pl.String)).alias("place")
         texts = [asked(record, {}) for record in frame.select("messages").iter_rows(named=True)]
-        rows.append(frame.select("id", "prompt_key", place).with_columns(pl.Series("text", texts, dtype=pl.String)))
+        rows.append(
+            frame.select("id", "prompt_key", PLACE.alias("place")).with_columns(
+                pl.Series("text", texts, dtype=pl.String)
+            )
+        )
     return pl.concat(rows)
 
 

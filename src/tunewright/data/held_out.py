@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tunewright.base.errors import SHOWN_FAULTS, DataError, collect
-from tunewright.data.pieces import Pieces
+from tunewright.data.pieces import Pieces, coded
 from tunewright.data.split import HOMES, Codes, Keys, split_rows, wanted_parts
 from tunewright.recipe.schema import Split
 
@@ -33,7 +33,7 @@ def find_homes(
     Raises:
         DataError: If nothing would be left to train on, or a row's time cannot be read.
     """
-    keys = np.concatenate([piece["prompt_key"].to_numpy().astype(np.bytes_) for piece in train])
+    keys = coded(train, "prompt_key")
     by = settings.by
     if not by.column:
         return split_rows(keys, strata, settings, parts=parts, seed=seed)

@@ -9,6 +9,9 @@ import polars as pl
 
 from tunewright.base.errors import DataError, collect
 
+# Where an example came from: `test.csv:7`.
+PLACE = pl.concat_str(pl.col("source"), pl.lit(":"), pl.col("line").cast(pl.String))
+
 
 @dataclass(frozen=True, slots=True)
 class Leaks:
@@ -29,15 +32,14 @@ class Leaks:
 
 def find_leaks(held: Iterable[pl.DataFrame], seen: Iterable[pl.DataFrame]) -> Leaks:
     """The rows of `held` whose `prompt_key` also stands in `seen`; both with `id, source, line, prompt_key`."""
-    place = pl.concat_str(pl.col("source"), pl.lit(":"), pl.col("line").cast(pl.String))
     empty = pl.DataFrame(schema={"id": pl.String, "prompt_key": pl.String, "held": pl.String})
-    ours = pl.concat([empty, *(frame.select("id", "prompt_key", place.alias("held")) for frame in held)])
+    ours = pl.concat([empty, *(frame.select("id", "prompt_key", PLACE.alias("held")) for frame in held)])
     keys = ours["prompt_key"].unique().implode()
     shared = (frame.filter(pl.col("prompt_key").is_in(keys)) for frame in seen)
     theirs = pl.concat(
         [
             pl.DataFrame(schema={"prompt_key": pl.String, "seen": pl.String}),
-            *(frame.select("prompt_key", place.alias("seen")) for frame in shared),
+            *(frame.select("prompt_key", PLACE.alias("seen")) for frame in shared),
         ]
     ).unique("prompt_key", keep="first", maintain_order=True)
     found = ours.join(theirs, on="prompt_key", how="inner", maintain_order="left")

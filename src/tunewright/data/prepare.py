@@ -11,8 +11,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from tunewright.base.errors import DataError
@@ -40,7 +38,7 @@ from tunewright.data.frame import RESERVED, StepConfig
 from tunewright.data.gate import settle_leaks
 from tunewright.data.held_out import SPLIT_BY, find_homes
 from tunewright.data.leakage import find_leaks
-from tunewright.data.pieces import Chosen, Pieces, write_parquet
+from tunewright.data.pieces import Chosen, Pieces, coded, write_parquet
 from tunewright.data.readers import check_columns, find_files, short_names
 from tunewright.data.split import HOMES, check_test_rows
 from tunewright.data.storing import store_dataset
@@ -260,7 +258,7 @@ def _split(
     settings, train = recipe.data.split, examples["train"]
     drawn = [part for part in HELD if part not in examples]
     if earlier:
-        homes = earlier.of(_column(train, "id"), _column(train, "prompt_key"))
+        homes = earlier.of(coded(train, "id"), coded(train, "prompt_key"))
     else:
         groups, _ = strata(list(_answers(train)), kind)
         homes = find_homes(train, groups, settings, parts=drawn, seed=recipe.seed)
@@ -272,10 +270,6 @@ def _split(
     }
     check_test_rows(parts["test"].height, train.height, settings, given="test" in examples)
     return parts
-
-
-def _column(rows: Pieces, name: str) -> npt.NDArray[np.bytes_]:
-    return np.concatenate([piece[name].to_numpy().astype(np.bytes_) for piece in rows])
 
 
 def _flagged(piece: pl.DataFrame, leaked: frozenset[str]) -> pl.DataFrame:
