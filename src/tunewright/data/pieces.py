@@ -157,7 +157,8 @@ class Chosen:
 
 def coded(rows: Iterable[pl.DataFrame], column: str) -> npt.NDArray[np.bytes_]:
     """A column of keys, which are ASCII, as bytes: a fraction of what texts of Python's take; shape (rows,)."""
-    return np.concatenate([piece[column].to_numpy().astype(np.bytes_) for piece in rows])
+    parts = [piece[column].to_numpy().astype(np.bytes_) for piece in rows]
+    return np.concatenate([np.empty(0, dtype="S1"), *parts])
 
 
 def write_parquet(frames: Iterable[pl.DataFrame], path: Path, *, schema: Mapping[str, Any] | None = None) -> None:

@@ -23,7 +23,7 @@ from tunewright.data.augmentations._protocol import Kit
 from tunewright.data.conversations import EXAMPLES
 from tunewright.data.folding import fold
 from tunewright.data.judging import Judge, least_similarity
-from tunewright.data.pieces import Chosen, Pieces
+from tunewright.data.pieces import Chosen, Pieces, coded
 from tunewright.data.questions import Question, read_question
 from tunewright.recipe.augment import Augment
 from tunewright.recipe.schema import Template
@@ -116,8 +116,7 @@ class Made:
 
 def keys_of(rows: Iterable[pl.DataFrame]) -> Keys:
     """What the prompts of some rows are known by, in the rows' order, shape (n,)."""
-    parts = [piece["prompt_key"].to_numpy().astype(np.bytes_) for piece in rows]
-    return np.concatenate([np.empty(0, dtype="S32"), *parts])
+    return coded(rows, "prompt_key")
 
 
 def make(ground: Ground, held: Keys, asked: Augment, judge: Judge, kit: Kit) -> Made:
