@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tunewright import __version__
-from tunewright.cli import chat, data, models, plan, recipes, runs, work
+from tunewright.cli import chat, data, evaluating, models, plan, recipes, runs, work
 from tunewright.cli.faults import listen_for_termination, print_json
 from tunewright.train.ranks.place import place
 
@@ -40,6 +40,7 @@ def _root(
 
 
 work.register(app)
+evaluating.register(app)
 recipes.register(app)
 data.register(app)
 plan.register(app)

@@ -60,6 +60,8 @@ def show_scores(evaluation: Mapping[str, Any], verdicts: Sequence[Mapping[str, A
     console.print(scores_table(evaluation))
     for line in comparison_lines(evaluation):
         console.print(Text(line))
+    for line in finding_lines(evaluation):
+        console.print(Text(line))
     for verdict in verdicts:
         console.print(_verdict_line(verdict))
 
@@ -91,6 +93,16 @@ def comparison_lines(evaluation: Mapping[str, Any]) -> list[str]:
         f"{words.count(test['only_b'])} only {_in_sentence(test['b'])} has "
         f"(exact McNemar test, p {_p(test['p'])})."
         for test in evaluation["comparisons"]
+    ]
+
+
+def finding_lines(evaluation: Mapping[str, Any]) -> list[str]:
+    """What probes found, a sentence each."""
+    return [
+        f"{finding['title']}: {words.plain(finding['value'])}"
+        + ("" if finding["base"] is None else f", the base {words.plain(finding['base'])}")
+        + f" ({finding['better']} is better, {words.count(finding['n'])} cases)."
+        for finding in evaluation.get("findings", {}).values()
     ]
 
 

@@ -1,4 +1,4 @@
-"""`demo`, `run`, `train` and `eval`: the verbs that compute."""
+"""`demo`, `run`, `train` and `eval measure`: the verbs that compute."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ def register(app: typer.Typer) -> None:
     verb(app, "demo", example="tunewright demo")(demo)
     verb(app, "run", example="tunewright run recipe.yaml --set train.epochs=3")(run)
     verb(app, "train", example="tunewright train recipe.yaml --resume")(train)
-    verb(app, "eval", example="tunewright eval support-desk@1")(evaluate)
 
 
 def demo(resume: Resume = None, workspace: WorkspacePath = None, json_output: JsonOutput = False) -> None:

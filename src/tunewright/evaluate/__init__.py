@@ -5,15 +5,23 @@ from tunewright.evaluate.bag_of_words import bag_of_words
 from tunewright.evaluate.classes import answer_classes, predict_classes
 from tunewright.evaluate.documents import score_documents
 from tunewright.evaluate.evaluate import Evaluation, evaluate, score
+from tunewright.evaluate.probing import Asked, Finding, run_probes
+from tunewright.evaluate.speaker import EndpointSpeaker, LocalSpeaker, Said, Speaker
 from tunewright.evaluate.statistics import Interval, Paired
 from tunewright.evaluate.stored import load_answers, store_answers
 from tunewright.evaluate.success import Verdict, check_success
 
 __all__ = [
     "Answers",
+    "Asked",
+    "EndpointSpeaker",
     "Evaluation",
+    "Finding",
     "Interval",
+    "LocalSpeaker",
     "Paired",
+    "Said",
+    "Speaker",
     "Verdict",
     "answer_classes",
     "answer_examples",
@@ -23,6 +31,7 @@ __all__ = [
     "evaluate",
     "load_answers",
     "predict_classes",
+    "run_probes",
     "score",
     "score_documents",
     "store_answers",

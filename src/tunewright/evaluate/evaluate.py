@@ -14,6 +14,7 @@ from tunewright.base.plugins import METRICS, PluginConfig
 from tunewright.evaluate.answer import Answers
 from tunewright.evaluate.bag_of_words import SYSTEM as BAG_OF_WORDS
 from tunewright.evaluate.confusion import Confusion, field_confusions, label_confusion, tag_confusion
+from tunewright.evaluate.probing import Finding
 from tunewright.evaluate.statistics import Interval, bootstrap, mcnemar_exact
 from tunewright.metrics import Answer, Measure, default_metrics
 from tunewright.metrics._records import fields_of, read_record, read_references
@@ -33,7 +34,7 @@ MAIN_METRIC: dict[str, str] = {
 }
 
 _FIELD_METRIC = "field_accuracy"
-_TAKEN = ("n", "seed", "answer_kind", "comparisons", "confusion", "without_leaked")
+_TAKEN = ("n", "seed", "answer_kind", "comparisons", "confusion", "without_leaked", "findings")
 _TAKEN_IN_SYSTEM = ("cut", "seconds", "not_covered")
 
 
@@ -87,6 +88,7 @@ class Evaluation:
         confusion: For labels and tags a `Confusion` per system; for JSON one per system and field with few values.
         leaked: Rows that stand in the training data too.
         without_leaked: Each system's metrics over the other rows; empty where there are no leaked rows, or no others.
+        findings: What probes found out about the tuned model.
     """
 
     n: int
@@ -97,6 +99,7 @@ class Evaluation:
     confusion: dict[str, Confusion | dict[str, Confusion]]
     leaked: int = 0
     without_leaked: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The evaluation as reports, manifests and `--json` carry it: systems at the top level, by name."""
@@ -118,6 +121,8 @@ class Evaluation:
                 },
                 "rows": self.leaked,
             }
+        if self.findings:
+            value["findings"] = {finding.name: finding.as_json() for finding in self.findings}
         return value
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tunewright.base.errors import DataError
 from tunewright.base.files import atomic_file
@@ -19,8 +20,8 @@ _SYSTEMS = b"tunewright.systems"
 def store_answers(answers: Mapping[str, Answers], folder: Path) -> Path:
     """Writes all systems' answers as `answers.parquet`, a row per system and example.
 
-    Columns: id, system, reference, prediction, stopped, nats, tokens, bytes, probability. What belongs to a system as a
-    whole (seconds, tokens generated, fields not covered) stands in the file's metadata. Returns the file's path.
+    Columns: system, and the fields of `Answer`, `columns` as JSON. What belongs to a system as a whole (seconds, tokens
+    generated, fields not covered) stands in the file's metadata. Returns the file's path.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -36,10 +37,17 @@ def store_answers(answers: Mapping[str, Answers], folder: Path) -> Path:
             ("tokens", pa.int64()),
             ("bytes", pa.int64()),
             ("probability", pa.float64()),
+            ("question", pa.string()),
+            ("references", pa.list_(pa.string())),
+            ("samples", pa.list_(pa.string())),
+            ("columns", pa.string()),
+            ("seconds", pa.float64()),
+            ("read", pa.int64()),
+            ("written", pa.int64()),
         ],
         metadata={_SYSTEMS: json.dumps({system: _about(given) for system, given in answers.items()})},
     )
-    rows = [asdict(answer) | {"system": system} for system, given in answers.items() for answer in given.answers]
+    rows = [_row(answer) | {"system": system} for system, given in answers.items() for answer in given.answers]
     path = folder / _FILE
     with atomic_file(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary, compression="zstd")
@@ -63,7 +71,7 @@ def load_answers(folder: Path) -> dict[str, Answers]:
         raise DataError("No stored answers can be read here", where=str(path), hint="Evaluate again.") from error
     rows: dict[str, list[Answer]] = {system: [] for system in systems}
     for row in table.to_pylist():
-        rows[row.pop("system")].append(Answer(**row))
+        rows[row.pop("system")].append(_answer(row))
     return {
         system: Answers(
             system,
@@ -74,6 +82,17 @@ def load_answers(folder: Path) -> dict[str, Answers]:
         )
         for system, about in systems.items()
     }
+
+
+def _row(answer: Answer) -> dict[str, Any]:
+    return asdict(answer) | {"columns": json.dumps(dict(answer.columns), ensure_ascii=False)}
+
+
+def _answer(row: Mapping[str, Any]) -> Answer:
+    """Reads back what `_row` gave; files of before some of the fields were there have defaults in their place."""
+    lists = {name: tuple(row[name]) for name in ("references", "samples") if name in row}
+    columns = {"columns": json.loads(row["columns"])} if "columns" in row else {}
+    return Answer(**{**row, **lists, **columns})
 
 
 def _about(answers: Answers) -> dict[str, object]:

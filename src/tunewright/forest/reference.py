@@ -30,13 +30,13 @@ class Start:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        with _adapter_off(model) as base:
+        with adapter_off(model) as base:
             self._kept = [(weight, weight.detach().clone()) for weight in base.parameters() if weight.requires_grad]
 
     @contextmanager
     def back(self) -> Iterator[nn.Module]:
         """The base as it was, without noise, while open; afterwards the model is as it was a moment ago."""
-        with _adapter_off(self._model) as base:
+        with adapter_off(self._model) as base:
             self._swap()
             try:
                 yield base
@@ -72,7 +72,7 @@ def score_with_reference(
 
 
 @contextmanager
-def _adapter_off(model: nn.Module) -> Iterator[nn.Module]:
+def adapter_off(model: nn.Module) -> Iterator[nn.Module]:
     """The base without its adapter and without noise while open; afterwards all is as it was.
 
     An adapter is what a context manager `disable_adapter()` switches off, as PEFT's models have one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base.files import write_json
@@ -42,6 +42,7 @@ def evaluate(job: Job) -> Measured:
     from tunewright.evaluate import check_success, store_answers
     from tunewright.evaluate import evaluate as measure
     from tunewright.lifecycle.answering import answer_all
+    from tunewright.lifecycle.probing import probe_all
 
     def work() -> tuple[Measured, dict[str, Any]]:
         adapter, dataset = train(job), prepare(job)
@@ -56,6 +57,8 @@ def evaluate(job: Job) -> Measured:
             samples=asked.bootstrap_samples,
             leaked=dataset.leaked,
         )
+        with quiet():
+            evaluation = replace(evaluation, findings=tuple(probe_all(job, dataset, answers, adapter.stored.path)))
         verdicts = [
             {"metric": v.metric, "condition": v.condition, "value": v.value, "passed": v.passed}
             for v in check_success(job.recipe.success, evaluation)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,13 @@ class Answer:
         tokens: Reference tokens scored; of a head of classes, classes.
         bytes: Length of the reference in UTF-8, where its text is not kept; None: the reference's own.
         probability: How sure the system is of what it gave, all of it together; None where it does not say.
+        question: What was asked: the last turn of the user.
+        references: Further right answers, beside `reference`.
+        samples: Further answers to the same question, where several were drawn.
+        columns: The row's other cells, by column: what slices are cut by, and what claims are held against.
+        seconds: Time until it was there, in seconds; None where it was not taken.
+        read: Tokens of the prompt; None where they were not counted.
+        written: Tokens of the answer; None where they were not counted.
     """
 
     id: str
@@ -39,6 +46,13 @@ class Answer:
     tokens: int | None = None
     bytes: int | None = None
     probability: float | None = None
+    question: str = ""
+    references: tuple[str, ...] = ()
+    samples: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    seconds: float | None = None
+    read: int | None = None
+    written: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from tunewright.base.plugins import METHODS, METRICS, OBJECTIVES, OPTIMISERS, STEPS
+from tunewright.base.plugins import METHODS, METRICS, OBJECTIVES, OPTIMISERS, PROBES, STEPS
 from tunewright.recipe.augment import Augment
 from tunewright.recipe.balance import Balance, Mix, SplitBy, misfit
 from tunewright.recipe.places import PAGES, fault_of, resolve_url, scheme_of
@@ -354,6 +354,9 @@ class Evaluate(Section):
     )
     metrics: tuple[plugin_field(METRICS), ...] = Field(  # type: ignore[valid-type]
         (), description="Empty: those that fit the kind of answer."
+    )
+    probes: tuple[plugin_field(PROBES), ...] = Field(  # type: ignore[valid-type]
+        (), description="What else the models are asked: what they forgot, whom they wrong, what judges think of them."
     )
     shots: int = Field(3, ge=1, description="Worked examples in the few-shot prompt.")
     max_new_tokens: int = Field(128, ge=1, description="Longest answer, in tokens; longer ones are cut and counted.")

@@ -112,6 +112,7 @@ class ReportFacts:
       model's answers; a last label `(other)`, or a last column more than there are labels, counts answers that are no
       label. Or a mapping field → such a matrix, or a mapping system → either of them, of which `tuned` is drawn
     - `without_leaked`: as the systems above, over the test rows that do not stand in train, with its own `n`
+    - `findings`: name → `evaluate.Finding.as_json()`
     """
 
     diagnosis: str = ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from tunewright.lifecycle.report import answers, charts, material, scores, words
+from tunewright.lifecycle.report import answers, charts, findings, material, scores, words
 from tunewright.lifecycle.report.facts import ReportFacts
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def render_report(facts: ReportFacts) -> str:
         "comparisons": scores.comparison_rows(facts.evaluation),
         "fields": _fields(facts),
         "confusions": _confusions(facts),
+        "findings": findings.lines(facts.evaluation),
         "examples": answers.pairs(facts.examples),
         "tally": answers.tally(facts.examples),
         "timings": material.timings(facts.timings),
@@ -57,7 +58,7 @@ def render_report(facts: ReportFacts) -> str:
         "versions": dict(facts.environment.get("versions") or {}),
         "commands": _commands(facts),
     }
-    view["contents"] = _contents(errors=bool(view["fields"] or view["confusions"]))
+    view["contents"] = _contents(errors=bool(view["fields"] or view["confusions"]), findings=bool(view["findings"]))
     page = templates().get_template("page.html.j2").render(view).strip() + "\n"
     # Half a surrogate pair, which a model may well write, cannot be saved as UTF-8: it is shown by its number.
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -91,7 +92,7 @@ def _breakable(text: str) -> Markup:
     return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
 
 
-def _contents(*, errors: bool) -> list[tuple[str, str]]:
+def _contents(*, errors: bool, findings: bool) -> list[tuple[str, str]]:
     return [
         ("sources", "Sources"),
         ("cleaning", "Cleaning"),
@@ -101,6 +102,7 @@ def _contents(*, errors: bool) -> list[tuple[str, str]]:
         ("scores", "Scores"),
         *([("errors", "Errors")] if errors else []),
         ("answers", "Answers"),
+        *([("findings", "Findings")] if findings else []),
         ("recipe", "Recipe"),
         ("cost", "Cost"),
         ("lineage", "Lineage"),

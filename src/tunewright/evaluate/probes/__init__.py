@@ -1,0 +1,5 @@
+"""Probes: one file each, from a question about a model's conduct to numbers that reports show and gates hold.
+
+A probe is a plug-in with a class `Config` and `probe(config, asked) -> list[Finding]` (`evaluate/probing.py`). It asks
+the systems what it needs, says on how many cases a number stands, and gives no number where nothing was measured.
+"""
