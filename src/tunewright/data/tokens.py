@@ -350,8 +350,9 @@ class Writer:
 
     def append(self, rendered: Rendered) -> None:
         """Adds one sequence."""
-        self._tokens.write(np.array(rendered.tokens, dtype=np.int32).tobytes())
-        self._weights.write(np.array(rendered.learned, dtype=np.float32).tobytes())
+        # Lists become arrays of Python's own: numpy takes several times as long over short ones.
+        self._tokens.write(array("i", rendered.tokens))
+        self._weights.write(array("f", rendered.learned))
         if rendered.targets:
             types = rendered.types or [0] * len(rendered.tokens)
             for file, numbers in zip(self._of_classes, (rendered.targets, types), strict=True):

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from tunewright.base.errors import DataError, ModelError
 from tunewright.base.files import hash_value
 from tunewright.models.plain_text import PlainText
+from tunewright.models.skeleton import Skeletons
 from tunewright.models.tokenising import Tokeniser
 from tunewright.models.tool_calls import Plain, ToolCall, write_answer, written_out
 
@@ -208,6 +209,10 @@ class ChatFormat:
             raise _refused(error) from error
 
     def _apply(self, plain: list[Plain], tools: Tools, *, open_end: bool) -> str:
+        filled = None if tools else self._skeletons[open_end].fill(plain)
+        return self._ask_template(plain, tools, open_end=open_end) if filled is None else filled
+
+    def _ask_template(self, plain: list[Plain], tools: Tools, *, open_end: bool) -> str:
         self._check_template()
         given = [dict(tool) for tool in tools] or None
         return str(
@@ -218,11 +223,21 @@ class ChatFormat:
         import jinja2
 
         self._check_template()
+        filled = [self._skeletons[False].fill(messages) for messages in plain]
+        left = [messages for messages, text in zip(plain, filled, strict=True) if text is None]
         try:
-            found: list[str] = self._tokenizer.apply_chat_template(plain, tokenize=False)
+            asked = iter(self._tokenizer.apply_chat_template(left, tokenize=False) if left else [])
         except jinja2.TemplateError as error:
             raise _refused(error) from error
-        return found
+        return [str(next(asked)) if text is None else text for text in filled]
+
+    @cached_property
+    def _skeletons(self) -> dict[bool, Skeletons]:
+        """By whether the next answer is begun."""
+        return {
+            open_end: Skeletons(self.template, partial(self._ask_template, tools=(), open_end=open_end))
+            for open_end in (False, True)
+        }
 
     def _check_template(self) -> None:
         if not self.template:
