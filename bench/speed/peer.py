@@ -100,8 +100,8 @@ def settings(case: dict[str, Any], variant: dict[str, Any], folder: str) -> dict
     return {
         "output_dir": folder,
         "num_train_epochs": 1,
-        "per_device_train_batch_size": case["batch_size"],
-        "gradient_accumulation_steps": 1,
+        "per_device_train_batch_size": case["peer_at_once"],
+        "gradient_accumulation_steps": case["batch_size"] // case["peer_at_once"],
         "gradient_checkpointing": False,  # TRL's default; slower
         "learning_rate": max(case["learning_rates"]),
         "optim": "adamw_torch_fused",

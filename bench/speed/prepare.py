@@ -53,6 +53,7 @@ def main() -> None:
             "objective": recipe.train.objective.plugin,
             "beta": getattr(recipe.train.objective, "beta", None),
             "batch_size": recipe.train.batch_size,
+            "peer_at_once": work.peer_at_once,
             "weight_decay": recipe.train.weight_decay,
             "clip_norm": recipe.train.clip_norm,
             "model_folder": str(base.files.folder),

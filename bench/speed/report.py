@@ -89,7 +89,7 @@ def check_same(planned: Sequence[rows.Step], ours: Path, plain: Path, others: Se
         NotComparable: If not; names the first difference.
     """
     for name, file in (("ours", ours), ("the peer", plain)):
-        seen = list(rows.read(file))
+        seen = rows.in_steps(rows.read(file), [len(step) for step in planned])
         if len(seen) != len(planned):
             raise NotComparable(f"{name} took {len(seen)} steps, and {len(planned)} were planned ({file})")
         for step, (want, got) in enumerate(zip(planned, seen, strict=True), start=1):

@@ -7,6 +7,7 @@ causal model it changes nothing, and neither side should pay for it.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -34,6 +35,14 @@ def read(file: Path) -> Iterator[Step]:
     with file.open(encoding="utf-8") as stream:
         for line in stream:
             yield json.loads(line)
+
+
+def in_steps(pieces: Iterable[Step], sizes: Sequence[int]) -> list[Step]:
+    """Rows that were seen piece by piece, as steps of these sizes; whatever is more is a step of its own."""
+    every = [row for piece in pieces for row in piece]
+    ends = list(itertools.accumulate(sizes))
+    steps = [every[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+    return [step for step in [*steps, every[ends[-1] if ends else 0 :]] if step]
 
 
 def nodes_and_sources(step: Step) -> tuple[int, int]:
