@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from tunewright.base.errors import DataError
 from tunewright.data.labelling.journal import Labelled
 
@@ -75,9 +78,28 @@ def compare_labels(first: Sequence[Labelled], second: Sequence[Labelled]) -> Agr
     )
 
 
-def _kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
-    from sklearn.metrics import cohen_kappa_score
+def kappa_of(table: npt.NDArray[np.float64], weights: npt.NDArray[np.float64] | None = None) -> float | None:
+    """Cohen's kappa of a table of how often the first gave one label and the second another.
 
-    if len({label for pair in pairs for label in pair}) == 1:
-        return None
-    return float(cohen_kappa_score([one for one, _ in pairs], [other for _, other in pairs]))
+    Args:
+        table: Counts, shape (labels, labels): rows are the first one's labels, columns the second one's.
+        weights: How bad each pair of labels is, shape (labels, labels), 0 on the diagonal (Cohen 1968); None: any
+            miss counts the same.
+
+    Returns:
+        1 for full agreement, 0 for what chance gives; None where chance would agree throughout as well.
+    """
+    if weights is None:
+        weights = 1 - np.eye(len(table))
+    by_chance = np.outer(table.sum(axis=1), table.sum(axis=0)) / max(1.0, float(table.sum()))
+    expected = float((weights * by_chance).sum())
+    return None if expected == 0 else 1 - float((weights * table).sum()) / expected
+
+
+def _kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
+    labels = sorted({label for pair in pairs for label in pair})
+    place = {label: number for number, label in enumerate(labels)}
+    table = np.zeros((len(labels), len(labels)))
+    for one, other in pairs:
+        table[place[one], place[other]] += 1
+    return kappa_of(table)
