@@ -9,13 +9,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tunewright.base.errors import InputError
+from tunewright.base.errors import InputError, did_you_mean
 from tunewright.base.plugins import METRICS, PluginConfig
 from tunewright.evaluate.answer import Answers
 from tunewright.evaluate.bag_of_words import SYSTEM as BAG_OF_WORDS
 from tunewright.evaluate.confusion import Confusion, field_confusions, label_confusion, tag_confusion
+from tunewright.evaluate.intervals import Ints, cluster_numbers, interval_of
+from tunewright.evaluate.paired import Difference, differences, holm
 from tunewright.evaluate.probing import Finding
-from tunewright.evaluate.statistics import Interval, bootstrap, mcnemar_exact
+from tunewright.evaluate.statistics import Interval, mcnemar_exact
 from tunewright.metrics import Answer, Measure, default_metrics
 from tunewright.metrics._records import fields_of, read_record, read_references
 
@@ -34,7 +36,7 @@ MAIN_METRIC: dict[str, str] = {
 }
 
 _FIELD_METRIC = "field_accuracy"
-_TAKEN = ("n", "seed", "answer_kind", "comparisons", "confusion", "without_leaked", "findings")
+_TAKEN = ("n", "seed", "answer_kind", "comparisons", "differences", "confusion", "without_leaked", "findings", "slices")
 _TAKEN_IN_SYSTEM = ("cut", "seconds", "not_covered")
 
 
@@ -65,7 +67,7 @@ class SystemScores:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The exact McNemar test of two systems on one metric."""
+    """The exact McNemar test of two systems on one metric; `p_corrected` is after Holm's correction over all of them."""
 
     metric: str
     a: str
@@ -73,6 +75,7 @@ class Comparison:
     only_a: int
     only_b: int
     p: float
+    p_corrected: float
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Evaluation:
         leaked: Rows that stand in the training data too.
         without_leaked: Each system's metrics over the other rows; empty where there are no leaked rows, or no others.
         findings: What probes found out about the tuned model.
+        differences: The tuned model less each other system on the main metric.
     """
 
     n: int
@@ -100,12 +104,14 @@ class Evaluation:
     leaked: int = 0
     without_leaked: dict[str, dict[str, Interval]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    differences: tuple[Difference, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The evaluation as reports, manifests and `--json` carry it: systems at the top level, by name."""
         value: dict[str, Any] = {"n": self.n, "seed": self.seed, "answer_kind": self.answer_kind}
         value |= {system: scores.as_json() for system, scores in self.systems.items()}
         value["comparisons"] = [asdict(comparison) for comparison in self.comparisons]
+        value["differences"] = [each.as_json() for each in self.differences]
         if self.confusion:
             value["confusion"] = {
                 system: confusion.as_json()
@@ -134,6 +140,7 @@ def evaluate(
     metrics: Sequence[PluginConfig] = (),
     samples: int = 2000,
     leaked: frozenset[str] = frozenset(),
+    clusters: str = "",
 ) -> Evaluation:
     """Measures systems that answered the same rows.
 
@@ -144,25 +151,34 @@ def evaluate(
         metrics: Settings of the metrics; empty: those that fit the kind of answer.
         samples: Bootstrap resamples.
         leaked: Ids of rows that stand in the training data too.
+        clusters: A column whose equal values mark rows that belong together; empty: each row stands for itself.
 
     Raises:
-        InputError: If there are no systems, they did not answer the same rows, or two metrics share a name.
+        InputError: If there are no systems, they did not answer the same rows, two metrics share a name, or rows lack
+            the column of the clusters.
     """
     aligned = _align(answers_by_system)
     configs = list(metrics) or default_metrics(answer_kind)
     measures = {system: _measure(answers, configs) for system, answers in aligned.items()}
     rows = next(iter(aligned.values())).answers
     leaked_here = leaked.intersection(answer.id for answer in rows)
+    drawing: dict[str, Any] = {"samples": samples, "seed": seed}
+    together = _clusters(rows, clusters)
+    main = [MAIN_METRIC[answer_kind]]
     return Evaluation(
         n=len(rows),
         seed=seed,
         answer_kind=answer_kind,
-        systems={system: _scores(answers, measures[system], samples, seed) for system, answers in aligned.items()},
+        systems={
+            system: _scores(answers, measures[system], {**drawing, "clusters": together})
+            for system, answers in aligned.items()
+        },
         # Bits are not right or wrong: there is nothing to count that the exact test could compare.
         comparisons=[] if answer_kind == "document" else _compare(measures, _compared(answer_kind, rows)),
         confusion=_confusions(aligned, answer_kind),
         leaked=len(leaked_here),
-        without_leaked=_without(leaked_here, aligned, configs, samples, seed) if leaked_here else {},
+        without_leaked=_without(leaked_here, aligned, configs, drawing, clusters) if leaked_here else {},
+        differences=tuple(differences(measures, first=TUNED, metrics=main, **drawing, clusters=together)),
     )
 
 
@@ -217,11 +233,25 @@ def _only_covered(answer: Answer, not_covered: Sequence[str]) -> Answer:
     return replace(answer, reference=json.dumps(covered, ensure_ascii=False))
 
 
-def _scores(answers: Answers, measures: Mapping[str, Measure], samples: int, seed: int) -> SystemScores:
+def _clusters(rows: Sequence[Answer], column: str) -> Ints | None:
+    """The number of each row's cluster, by a column of the rows."""
+    if not column:
+        return None
+    if lacking := [answer.id for answer in rows if column not in answer.columns]:
+        known = dict.fromkeys(name for answer in rows for name in answer.columns)
+        raise InputError(
+            f"{len(lacking):,} of {len(rows):,} rows have no column '{column}'",
+            where="evaluate.clusters",
+            hint=f"{did_you_mean(column, known)}Columns: {', '.join(known) or 'none'}.",
+        )
+    return cluster_numbers([answer.columns[column] for answer in rows])
+
+
+def _scores(answers: Answers, measures: Mapping[str, Measure], drawing: Mapping[str, Any]) -> SystemScores:
     cut = Measure("cut", np.array([not answer.stopped for answer in answers.answers], dtype=np.float64))
     return SystemScores(
-        metrics={name: bootstrap(measure, samples, seed) for name, measure in measures.items()},
-        cut=bootstrap(cut, samples, seed),
+        metrics={name: interval_of(measure, **drawing) for name, measure in measures.items()},
+        cut=interval_of(cut, **drawing),
         cut_count=answers.cut,
         seconds=answers.seconds,
         not_covered=answers.not_covered,
@@ -238,15 +268,19 @@ def _compare(measures: Mapping[str, Mapping[str, Measure]], compared: tuple[str,
     """The tuned model against each other system on the main metric, and on fields against the bag of words."""
     main, of_fields = compared
     tuned = measures.get(TUNED, {})
-    comparisons = []
+    found = []
     for system, theirs in measures.items():
         if system == TUNED:
             continue
         for name in (main, *(of_fields if system == BAG_OF_WORDS else ())):
             if name in tuned and name in theirs:
                 paired = mcnemar_exact(tuned[name].values, theirs[name].values)
-                comparisons.append(Comparison(name, TUNED, system, paired.only_a, paired.only_b, paired.p))
-    return comparisons
+                found.append((name, system, paired))
+    ps = holm([paired.p for _, _, paired in found])
+    return [
+        Comparison(name, TUNED, system, paired.only_a, paired.only_b, paired.p, p)
+        for (name, system, paired), p in zip(found, ps, strict=True)
+    ]
 
 
 def _confusions(aligned: Mapping[str, Answers], answer_kind: AnswerKind) -> dict[str, Confusion | dict[str, Confusion]]:
@@ -260,12 +294,18 @@ def _confusions(aligned: Mapping[str, Answers], answer_kind: AnswerKind) -> dict
 
 
 def _without(
-    leaked: frozenset[str], aligned: Mapping[str, Answers], configs: Sequence[PluginConfig], samples: int, seed: int
+    leaked: frozenset[str],
+    aligned: Mapping[str, Answers],
+    configs: Sequence[PluginConfig],
+    drawing: Mapping[str, Any],
+    clusters: str,
 ) -> dict[str, dict[str, Interval]]:
     scores = {}
     for system, given in aligned.items():
         kept = replace(given, answers=tuple(answer for answer in given.answers if answer.id not in leaked))
         if kept.answers:
-            measures = _measure(kept, configs)
-            scores[system] = {name: bootstrap(measure, samples, seed) for name, measure in measures.items()}
+            measures, together = _measure(kept, configs), _clusters(kept.answers, clusters)
+            scores[system] = {
+                name: interval_of(measure, **drawing, clusters=together) for name, measure in measures.items()
+            }
     return scores

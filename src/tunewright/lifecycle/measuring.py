@@ -56,6 +56,7 @@ def evaluate(job: Job) -> Measured:
             metrics=asked.metrics,
             samples=asked.bootstrap_samples,
             leaked=dataset.leaked,
+            clusters=asked.clusters,
         )
         with quiet():
             evaluation = replace(evaluation, findings=tuple(probe_all(job, dataset, answers, adapter.stored.path)))

@@ -358,6 +358,12 @@ class Evaluate(Section):
     probes: tuple[plugin_field(PROBES), ...] = Field(  # type: ignore[valid-type]
         (), description="What else the models are asked: what they forgot, whom they wrong, what judges think of them."
     )
+    slices: tuple[str, ...] = Field(
+        ("class", "question_length", "source"),
+        description="What the rows are looked at apart by: class, question_length, answer_length, language, topic "
+        "(needs the embedded encoder), or any column.",
+    )
+    clusters: str = Field("", description="A column whose equal values mark rows that belong together, if any do.")
     shots: int = Field(3, ge=1, description="Worked examples in the few-shot prompt.")
     max_new_tokens: int = Field(128, ge=1, description="Longest answer, in tokens; longer ones are cut and counted.")
     batch_size: int = Field(64, ge=1, description="Answers decoded side by side.")
