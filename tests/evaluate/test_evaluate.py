@@ -33,19 +33,30 @@ def _evaluate(**changes: Any) -> Evaluation:
 
 def test_the_json_of_labels() -> None:
     value = json.loads(json.dumps(_evaluate().as_json(), allow_nan=False))
-    assert list(value) == ["n", "seed", "answer_kind", "base", "tuned", "comparisons", "confusion"]
+    assert list(value) == ["n", "seed", "answer_kind", "base", "tuned", "comparisons", "differences", "confusion"]
     assert (value["n"], value["seed"], value["answer_kind"]) == (6, 4, "label")
     assert list(value["tuned"]) == ["accuracy", "macro_f1", "perplexity", "cut", "seconds"]
-    assert value["tuned"]["accuracy"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 6}
+    # Wilson's intervals: six right answers are no proof of perfection.
+    assert value["tuned"]["accuracy"] == {"value": 1.0, "low": pytest.approx(0.6097, abs=1e-4), "high": 1.0, "n": 6}
     assert value["tuned"]["perplexity"]["value"] == pytest.approx(1.6487212707)
-    assert value["tuned"]["cut"] == {"value": 0.0, "low": 0.0, "high": 0.0, "n": 6, "count": 0}
+    assert value["tuned"]["cut"] == {
+        "value": 0.0, "low": 0.0, "high": pytest.approx(0.3903, abs=1e-4), "n": 6, "count": 0,
+    }  # fmt: skip
     assert value["tuned"]["seconds"] == 1.5
     assert value["base"]["accuracy"]["value"] == pytest.approx(2 / 6)
     assert 0 <= value["base"]["accuracy"]["low"] <= 2 / 6 <= value["base"]["accuracy"]["high"] <= 1
     # Four rows differ, all in favour of tuned: 2 / 2**4.
+    p = pytest.approx(1 / 8)
     assert value["comparisons"] == [
-        {"metric": "accuracy", "a": "tuned", "b": "base", "only_a": 4, "only_b": 0, "p": pytest.approx(1 / 8)}
+        {"metric": "accuracy", "a": "tuned", "b": "base", "only_a": 4, "only_b": 0, "p": p, "p_corrected": p}
     ]
+    (apart,) = value["differences"]
+    assert (apart["metric"], apart["value"], apart["p"], apart["p_corrected"]) == (
+        "accuracy",
+        pytest.approx(4 / 6),
+        p,
+        p,
+    )
     assert value["confusion"]["tuned"] == {"labels": ["a", "b"], "counts": [[3, 0], [0, 3]]}
     assert value["confusion"]["base"] == {"labels": ["a", "b", "(other)"], "counts": [[1, 0, 2], [2, 1, 0], [0, 0, 0]]}
 
@@ -57,7 +68,9 @@ def test_equal_seeds_give_equal_evaluations() -> None:
 
 def test_cut_answers_are_counted() -> None:
     value = evaluate({"tuned": _labels("tuned", LABELS, stopped=False)}, answer_kind="label", seed=0, samples=100)
-    assert value.as_json()["tuned"]["cut"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 6, "count": 6}
+    assert value.as_json()["tuned"]["cut"] == {
+        "value": 1.0, "low": pytest.approx(0.6097, abs=1e-4), "high": 1.0, "n": 6, "count": 6,
+    }  # fmt: skip
 
 
 def test_systems_may_answer_in_any_order() -> None:
@@ -111,7 +124,9 @@ def test_leaked_rows_are_left_out_in_a_second_score() -> None:
     found = _evaluate(leaked=frozenset({"r0", "r3", "not here"}))
     value = found.as_json()
     assert value["without_leaked"]["rows"] == 2
-    assert value["without_leaked"]["base"]["accuracy"] == {"value": 0.0, "low": 0.0, "high": 0.0, "n": 4}
+    assert value["without_leaked"]["base"]["accuracy"] == {
+        "value": 0.0, "low": 0.0, "high": pytest.approx(0.4899, abs=1e-4), "n": 4,
+    }  # fmt: skip
     assert value["without_leaked"]["tuned"]["accuracy"]["n"] == 4
     assert value["base"]["accuracy"]["value"] == pytest.approx(2 / 6)
     assert "without_leaked" not in _evaluate(leaked=frozenset({"not here"})).as_json()
@@ -138,3 +153,48 @@ def test_systems_that_answered_different_rows_are_refused() -> None:
         evaluate({"n": tuned}, answer_kind="label", seed=0)
     with pytest.raises(InputError, match="no answers"):
         evaluate({"tuned": Answers("tuned", (), 0.0)}, answer_kind="label", seed=0)
+
+
+def test_each_test_stands_beside_its_correction() -> None:
+    systems = {name: _labels(name, ["a", "", "words", "b", "a", "a"]) for name in ("base", "base_few_shot")}
+    found = evaluate({**systems, "tuned": _labels("tuned", LABELS)}, answer_kind="label", seed=0, samples=100)
+    assert [(c.b, c.p, c.p_corrected) for c in found.comparisons] == [
+        ("base", 1 / 8, 1 / 4),
+        ("base_few_shot", 1 / 8, 1 / 4),
+    ]
+    assert [(d.b, d.p_corrected, d.significant) for d in found.differences] == [
+        ("base", 1 / 4, False),
+        ("base_few_shot", 1 / 4, False),
+    ]
+
+
+def test_documents_differ_in_bits() -> None:
+    def read(system: str, nats: float) -> Answers:
+        return Answers(system, tuple(Answer(f"d{n}", "", "", nats=nats + n, tokens=9, bytes=40) for n in range(9)), 1.0)
+
+    found = evaluate(
+        {"base": read("base", 30), "tuned": read("tuned", 20)}, answer_kind="document", seed=0, samples=100
+    )
+    assert found.comparisons == []
+    assert [(each.metric, each.value < 0) for each in found.differences] == [("bits_per_byte", True)]
+
+
+def test_rows_of_one_conversation_are_drawn_together() -> None:
+    def given(system: str, right: list[bool]) -> Answers:
+        rows = enumerate(right)
+        return Answers(
+            system,
+            tuple(Answer(f"r{n}", "a", "a" if hit else "b", columns={"talk": str(n // 10)}) for n, hit in rows),
+            1.0,
+        )
+
+    systems = {"tuned": given("tuned", [n % 20 < 10 for n in range(60)]), "base": given("base", [False] * 60)}
+    accuracy = [METRICS.config("accuracy")()]
+    settings: dict[str, Any] = {"answer_kind": "label", "seed": 0, "samples": 300, "metrics": accuracy}
+    apart, together = (evaluate(systems, **settings, clusters=column) for column in ("", "talk"))
+    wide, narrow = (found.systems["tuned"].metrics["accuracy"] for found in (together, apart))
+    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+    # Three of six conversations are all in favour of tuned: 2 / 2**3.
+    assert [(each.p, each.test) for each in together.differences] == [(1 / 4, "exact randomisation")]
+    with pytest.raises(InputError, match=r"60 of 60 rows have no column 'talks'.*Did you mean 'talk'"):
+        evaluate(systems, **settings, clusters="talks")

@@ -67,7 +67,7 @@ class SystemScores:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The exact McNemar test of two systems on one metric; `p_corrected` is after Holm's correction over all of them."""
+    """The exact McNemar test of two systems on one metric; `p_corrected` is after Holm's correction over all."""
 
     metric: str
     a: str

@@ -79,7 +79,7 @@ def cluster_numbers(names: Sequence[str]) -> Ints:
 
 
 def resamples(n: int, samples: int, seed: int, clusters: Ints | None = None) -> Iterator[Ints]:
-    """Resampled row numbers, shape (k, m) at a time; m is n where rows stand for themselves, and k adds up to `samples`.
+    """Resampled row numbers, shape (k, m) at a time, `samples` in all; m is n where rows stand for themselves.
 
     Equal arguments give equal rows, so that two measures over the same rows are resampled alike.
     """

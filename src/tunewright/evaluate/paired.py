@@ -161,9 +161,9 @@ def randomisation(
     _check(first, second)
     if not (_is_mean(first) and _is_mean(second)):
         return None
-    apart = first.values - second.values
+    apart: Floats = first.values - second.values
     if clusters is not None:
-        apart = np.bincount(clusters, weights=apart)
+        apart = np.bincount(clusters, apart).astype(np.float64)
     apart = apart[apart != 0]
     seen = abs(float(apart.sum())) * (1 - _ROUNDING)
     if len(apart) <= _FEW:
