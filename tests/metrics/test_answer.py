@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tunewright.metrics import Measure
-from tunewright.metrics._answer import name_ids, share
+from tunewright.metrics._answer import name_ids
+from tunewright.metrics._measure import share
 
 
 def test_a_measure_without_a_reduction_is_a_mean() -> None:

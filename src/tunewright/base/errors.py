@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 SHOWN_FAULTS = 20
 
@@ -41,6 +42,10 @@ class TunewrightError(Exception):
         place = f"{where}: " if where else ""
         advice = f" {hint}" if hint else ""
         super().__init__(f"{place}{what}.{advice}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors cross from one process to another as they are, without being made anew from their text."""
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
     def as_json(self) -> dict[str, str]:
         """The error as `--json` prints it."""

@@ -114,7 +114,7 @@ def _add(tree: Tree, artifact: Mapping[str, Any], sources: Sequence[Mapping[str,
 def _main_score(evaluation: Mapping[str, Any]) -> str:
     name = next(iter(evaluation["tuned"]))
     score = evaluation["tuned"][name]
-    return f"{words.metric_name(name)}: {words.score(score['value'], share=not words.less_is_better(name))}"
+    return f"{words.metric_name(name)}: {words.score(score['value'], share=words.is_share(name))}"
 
 
 def _parameters(count: int) -> str:

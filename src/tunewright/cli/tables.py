@@ -192,7 +192,7 @@ def _metrics(evaluation: Mapping[str, Any], systems: Sequence[str]) -> list[str]
 def _score(metric: str, score: Mapping[str, Any] | None) -> Text:
     if score is None:
         return Text("–", style="dim")
-    share = not words.less_is_better(metric)
+    share = words.is_share(metric)
     text = Text(words.score(score["value"], share=share))
     return text.append(f"\n{words.interval(score['low'], score['high'], share=share)}", style="not bold dim")
 

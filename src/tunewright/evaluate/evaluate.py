@@ -14,7 +14,7 @@ from tunewright.base.plugins import METRICS, PluginConfig
 from tunewright.evaluate.answer import Answers
 from tunewright.evaluate.bag_of_words import SYSTEM as BAG_OF_WORDS
 from tunewright.evaluate.confusion import Confusion, field_confusions, label_confusion, tag_confusion
-from tunewright.evaluate.intervals import Ints, cluster_numbers, interval_of
+from tunewright.evaluate.intervals import Ints, cluster_numbers, interval_of, intervals_of
 from tunewright.evaluate.paired import Difference, differences, holm
 from tunewright.evaluate.probing import Finding
 from tunewright.evaluate.statistics import Interval, mcnemar_exact
@@ -250,7 +250,7 @@ def _clusters(rows: Sequence[Answer], column: str) -> Ints | None:
 def _scores(answers: Answers, measures: Mapping[str, Measure], drawing: Mapping[str, Any]) -> SystemScores:
     cut = Measure("cut", np.array([not answer.stopped for answer in answers.answers], dtype=np.float64))
     return SystemScores(
-        metrics={name: interval_of(measure, **drawing) for name, measure in measures.items()},
+        metrics=intervals_of(measures, **drawing),
         cut=interval_of(cut, **drawing),
         cut_count=answers.cut,
         seconds=answers.seconds,
@@ -305,7 +305,5 @@ def _without(
         kept = replace(given, answers=tuple(answer for answer in given.answers if answer.id not in leaked))
         if kept.answers:
             measures, together = _measure(kept, configs), _clusters(kept.answers, clusters)
-            scores[system] = {
-                name: interval_of(measure, **drawing, clusters=together) for name, measure in measures.items()
-            }
+            scores[system] = intervals_of(measures, **drawing, clusters=together)
     return scores

@@ -8,7 +8,7 @@ together: a resample draws clusters with replacement and takes all rows of each 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from tunewright.base.errors import InputError
 from tunewright.base.seeds import derive
-from tunewright.evaluate.statistics import CONFIDENCE, Interval, bootstrap
-from tunewright.metrics import Measure
+from tunewright.evaluate.statistics import CONFIDENCE, Interval, bootstrap_each
+from tunewright.metrics import Measure, about
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -59,17 +59,29 @@ def interval_of(measure: Measure, *, samples: int, seed: int, clusters: Ints | N
     Raises:
         InputError: If there are no examples, no resamples, or the measure is not a finite number.
     """
-    n = len(measure.values)
+    return intervals_of({measure.name: measure}, samples=samples, seed=seed, clusters=clusters)[measure.name]
+
+
+def intervals_of(
+    measures: Mapping[str, Measure], *, samples: int, seed: int, clusters: Ints | None = None
+) -> dict[str, Interval]:
+    """Each measure with its interval, by its name, as `interval_of` finds it; rows are drawn once for all of them."""
     if clusters is None:
-        found = bootstrap(measure, samples, seed)
-        independent = n
+        found = bootstrap_each(list(measures.values()), samples, seed)
+        independent = [interval.n for interval in found]
     else:
-        found = _cluster_bootstrap(measure, clusters, samples, seed)
-        independent = int(clusters.max()) + 1
+        found = [_cluster_bootstrap(measure, clusters, samples, seed) for measure in measures.values()]
+        independent = [int(clusters.max()) + 1] * len(found)
+    widened = map(_with_width, measures.values(), found, independent)
+    return dict(zip(measures, widened, strict=True))
+
+
+def _with_width(measure: Measure, found: Interval, independent: int) -> Interval:
+    known = about(measure.name)
     constant = bool((measure.values == found.value).all())
-    if constant and found.value in (0.0, 1.0) and found.low == found.high:
+    if constant and found.value in (0.0, 1.0) and found.low == found.high and (known is None or known.is_share):
         low, high = wilson(round(found.value) * independent, independent)
-        return Interval(found.value, low, high, n)
+        return Interval(found.value, low, high, found.n)
     return found
 
 

@@ -84,7 +84,7 @@ def _score_table(evaluation: Mapping[str, Any]) -> list[str]:
 def _cell(metric: str, score: Mapping[str, Any] | None) -> str:
     if score is None:
         return "–"
-    share = not words.less_is_better(metric)
+    share = words.is_share(metric)
     return f"{words.score(score['value'], share=share)} ({words.interval(score['low'], score['high'], share=share)})"
 
 

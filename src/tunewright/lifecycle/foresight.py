@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunewright.base.errors import RecipeError, did_you_mean
-from tunewright.base.plugins import METRICS
 from tunewright.lifecycle.answering import BAG_OF_WORDS, CLASSIFIED, FEW_SHOT, systems, test_rows
 from tunewright.lifecycle.choosing import settle_memory, settle_method
 from tunewright.lifecycle.job import Job
@@ -120,7 +119,7 @@ def _check_best(recipe: Recipe, dataset: Dataset, measured: list[str]) -> None:
 
 def metric_names(recipe: Recipe, dataset: Dataset) -> list[str]:
     """The names of what will be measured, found by measuring the reference answers themselves."""
-    from tunewright.metrics import Answer, default_metrics
+    from tunewright.metrics import Answer, default_metrics, measure_names
 
     if dataset.answer_kind == "document":
         perfect = [Answer("document", "", "", nats=0.0, tokens=1, bytes=1)]
@@ -129,6 +128,5 @@ def metric_names(recipe: Recipe, dataset: Dataset) -> list[str]:
     configs = list(recipe.evaluate.metrics) or default_metrics(dataset.answer_kind)
     names: list[str] = []
     for config in configs:
-        measures = METRICS.call(config.plugin, "measure", config, perfect)
-        names += [measure.name for measure in measures]
+        names += measure_names(config, perfect)
     return [*names, "cut"]

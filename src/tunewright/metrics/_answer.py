@@ -1,17 +1,11 @@
-"""What metrics are given, and what they give."""
+"""What metrics are given: one system's answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tunewright.base.errors import InputError
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _NAMED_IDS = 3
 
@@ -53,39 +47,6 @@ class Answer:
     seconds: float | None = None
     read: int | None = None
     written: int | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Measure:
-    """A metric's value for each example, and how any resample of them becomes one number.
-
-    Args:
-        name: The metric's name in reports and under `success`.
-        values: One number for each answer, in their order, shape (n,).
-        reduction: Takes example numbers, shape (..., m), and gives one value for each resample, shape (...). None:
-            the mean of their values.
-    """
-
-    name: str
-    values: Floats
-    reduction: Callable[[Ints], Floats] | None = None
-
-    def reduce(self, rows: Ints) -> Floats:
-        """The metric over resamples of example numbers: shape (..., m) becomes shape (...)."""
-        if self.reduction is not None:
-            return self.reduction(rows)
-        means: Floats = np.asarray(self.values[rows].mean(axis=-1))
-        return means
-
-    @property
-    def value(self) -> float:
-        """The metric over all examples."""
-        return float(self.reduce(np.arange(len(self.values))))
-
-
-def share(name: str, hits: Sequence[bool]) -> Measure:
-    """A measure of the share of examples for which something is true."""
-    return Measure(name, np.array(hits, dtype=np.float64))
 
 
 def require_answers(metric: str, answers: Sequence[Answer]) -> None:

@@ -8,16 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tunewright.base.errors import InputError
-from tunewright.metrics._answer import Answer, Floats, Ints, Measure, name_ids, require_answers
+from tunewright.metrics._answer import Answer, name_ids, require_answers
+from tunewright.metrics._measure import Formula, Measure, ratio
 
 
 def mean_likelihood(
-    metric: str,
-    answers: Sequence[Answer],
-    *,
-    unit: str,
-    size: Callable[[Answer], int],
-    value: Callable[[Floats], Floats],
+    metric: str, answers: Sequence[Answer], *, unit: str, size: Callable[[Answer], int], value: Formula
 ) -> list[Measure]:
     """A measure of the nats per unit of each reference text; none at all where the system gives no likelihoods.
 
@@ -46,10 +42,4 @@ def mean_likelihood(
             where=metric,
             hint="A model that gives NaN has diverged: train again with a lower train.learning_rate.",
         )
-    nats = np.array([answer.nats for answer in answers], dtype=np.float64)
-    count = np.array(sizes, dtype=np.float64)
-
-    def reduce(rows: Ints) -> Floats:
-        return value(np.asarray(nats[rows].sum(axis=-1) / count[rows].sum(axis=-1)))
-
-    return [Measure(metric, value(nats / count), reduce)]
+    return [ratio(metric, np.array([answer.nats for answer in answers]), np.array(sizes), value)]

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tunewright.base.plugins import PluginConfig
-from tunewright.metrics._answer import Answer, Measure, require_answers, share
+from tunewright.metrics._about import About
+from tunewright.metrics._answer import Answer, require_answers
+from tunewright.metrics._measure import Measure, share
+
+ABOUT = {"accuracy": About("Accuracy", "the answer is the expected label")}
 
 
 class Config(PluginConfig):

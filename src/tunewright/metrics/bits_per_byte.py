@@ -11,8 +11,20 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tunewright.base.plugins import PluginConfig
-from tunewright.metrics._answer import Answer, Measure
+from tunewright.metrics._about import About
+from tunewright.metrics._answer import Answer
 from tunewright.metrics._likelihood import mean_likelihood
+from tunewright.metrics._measure import Floats, Measure
+
+ABOUT = {
+    "bits_per_byte": About(
+        "Bits per byte",
+        "how many bits the model needs for a byte of the held-out documents; less is better",
+        best=0.0,
+        is_share=False,
+        less_is_better=True,
+    )
+}
 
 
 class Config(PluginConfig):
@@ -27,8 +39,12 @@ def measure(config: Config, answers: Sequence[Answer]) -> list[Measure]:
     Raises:
         InputError: If only some references have a likelihood, one is not finite, or one has no bytes.
     """
-    return mean_likelihood(config.name, answers, unit="byte", size=_bytes, value=lambda nats: nats / math.log(2))
+    return mean_likelihood(config.name, answers, unit="byte", size=_bytes, value=_bits)
 
 
 def _bytes(answer: Answer) -> int:
     return len(answer.reference.encode()) if answer.bytes is None else answer.bytes
+
+
+def _bits(nats: Floats) -> Floats:
+    return nats / math.log(2)

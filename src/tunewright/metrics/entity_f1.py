@@ -15,7 +15,15 @@ from typing import Literal
 import numpy as np
 
 from tunewright.base.plugins import PluginConfig
-from tunewright.metrics._answer import Answer, Floats, Ints, Measure, require_answers
+from tunewright.metrics._about import About
+from tunewright.metrics._answer import Answer, require_answers
+from tunewright.metrics._measure import Floats, Measure, Sums
+
+ABOUT = {
+    "entity_f1": About("Entities, F1", "the entities found are the expected ones: precision and recall in one number"),
+    "entity_precision": About("Entities, precision", "of the entities found, the share that is right"),
+    "entity_recall": About("Entities, recall", "of the entities expected, the share that is found"),
+}
 
 OUTSIDE = "O"
 
@@ -31,21 +39,23 @@ class Config(PluginConfig):
 def measure(config: Config, answers: Sequence[Answer]) -> list[Measure]:
     """1 where all entities of a row are right, else 0; reduced to `entity_f1`, `entity_precision`, `entity_recall`."""
     require_answers(config.name, answers)
-    counts = np.array([_count(answer) for answer in answers], dtype=np.int64)
+    counts = np.array([_count(answer) for answer in answers], dtype=np.int32)
     right, given, wanted = counts.T
-    values = ((right == given) & (right == wanted)).astype(np.float64)
+    values, sums = ((right == given) & (right == wanted)).astype(np.float64), Sums(counts)
+    formulas = {"entity_f1": _f1, "entity_precision": _precision, "entity_recall": _recall}
+    return [Measure(name, values, sums=sums, formula=formula) for name, formula in formulas.items()]
 
-    def f1(rows: Ints) -> Floats:
-        return _share(2 * right[rows].sum(axis=-1), (given[rows] + wanted[rows]).sum(axis=-1))
 
-    def precision(rows: Ints) -> Floats:
-        return _share(right[rows].sum(axis=-1), given[rows].sum(axis=-1))
+def _f1(sums: Floats) -> Floats:
+    return _share(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
 
-    def recall(rows: Ints) -> Floats:
-        return _share(right[rows].sum(axis=-1), wanted[rows].sum(axis=-1))
 
-    reductions = {"entity_f1": f1, "entity_precision": precision, "entity_recall": recall}
-    return [Measure(name, values, reduction) for name, reduction in reductions.items()]
+def _precision(sums: Floats) -> Floats:
+    return _share(sums[..., 0], sums[..., 1])
+
+
+def _recall(sums: Floats) -> Floats:
+    return _share(sums[..., 0], sums[..., 2])
 
 
 def entities(tags: Sequence[str]) -> list[Span]:
@@ -76,7 +86,7 @@ def _count(answer: Answer) -> tuple[int, int, int]:
     return len(right & found), len(found), len(right)
 
 
-def _share(part: Ints, whole: Ints) -> Floats:
+def _share(part: Floats, whole: Floats) -> Floats:
     """A share; 1 of nothing."""
     shares: Floats = np.where(whole > 0, part / np.maximum(whole, 1), 1.0)
     return shares

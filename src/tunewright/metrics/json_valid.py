@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tunewright.base.plugins import PluginConfig
-from tunewright.metrics._answer import Answer, Measure, require_answers, share
+from tunewright.metrics._about import About
+from tunewright.metrics._answer import Answer, require_answers
+from tunewright.metrics._measure import Measure, share
 from tunewright.metrics._records import parse_json
+
+ABOUT = {"json_valid": About("Valid JSON", "the answer can be read as JSON")}
 
 
 class Config(PluginConfig):

@@ -12,8 +12,19 @@ from typing import Literal
 import numpy as np
 
 from tunewright.base.plugins import PluginConfig
-from tunewright.metrics._answer import Answer, Floats, Measure
+from tunewright.metrics._about import About
+from tunewright.metrics._answer import Answer
 from tunewright.metrics._likelihood import mean_likelihood
+from tunewright.metrics._measure import Floats, Measure
+
+ABOUT = {
+    "perplexity": About(
+        "Perplexity",
+        "how surprised the model is by the expected answers, per token; 1 is not at all, less is better",
+        is_share=False,
+        less_is_better=True,
+    )
+}
 
 
 class Config(PluginConfig):

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tunewright.base.plugins import PluginConfig
-from tunewright.metrics._answer import Answer, Measure, require_answers, share
+from tunewright.metrics._about import About
+from tunewright.metrics._answer import Answer, require_answers
+from tunewright.metrics._measure import Measure, share
 from tunewright.metrics._records import equal, read_record, read_references
+
+ABOUT = {"record_exact_match": About("Whole record right", "every field of the answer equals the expected one")}
 
 
 class Config(PluginConfig):

@@ -11,12 +11,24 @@ from typing import Literal
 
 from tunewright.base.errors import DataError
 from tunewright.base.plugins import PluginConfig
-from tunewright.metrics._answer import Answer, Measure, name_ids, require_answers, share
+from tunewright.metrics._about import About
+from tunewright.metrics._answer import Answer, name_ids, require_answers
+from tunewright.metrics._measure import Measure, share
 from tunewright.metrics._records import equal
 from tunewright.models.tool_calls import ToolCall, read_calls
 
 Calls = Sequence[ToolCall]
 Same = Callable[[ToolCall, ToolCall], bool]
+
+ABOUT = {
+    "tool_call": About(
+        "Tool calls right", "the answer calls the expected tools with the expected arguments, and no others"
+    ),
+    "tool_call_name": About("Right tools called", "the answer calls the expected tools, whatever the arguments"),
+    "tool_call_arguments": About(
+        "Right arguments given", "the answer's calls have the expected arguments, whatever the tools"
+    ),
+}
 
 
 class Config(PluginConfig):

@@ -43,7 +43,7 @@ def metric_names(measured: Mapping[str, Mapping[str, Score]]) -> list[str]:
 def is_share(metric: str, measured: Mapping[str, Mapping[str, Score]]) -> bool:
     """Whether a metric is a share in 0…1, to be shown as percent."""
     values = [scores[metric]["value"] for scores in measured.values() if metric in scores]
-    return not words.less_is_better(metric) and all(0 <= value <= 1 for value in values)
+    return words.is_share(metric) and all(0 <= value <= 1 for value in values)
 
 
 def verdict(facts: ReportFacts) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def _condition(each: Mapping[str, Any]) -> dict[str, Any]:
     }
     if parsed:
         sign, bar = parsed
-        share = not words.less_is_better(metric) and 0 <= bar <= 1 and (value is None or 0 <= value <= 1)
+        share = words.is_share(metric) and 0 <= bar <= 1 and (value is None or 0 <= value <= 1)
         line["bar"] = words.bar_words(sign, bar, share=share)
         if value is not None:
             line["reached"] = words.value_beside_bar(value, bar, share=share)

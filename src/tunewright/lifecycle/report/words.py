@@ -5,6 +5,10 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunewright.metrics import About
 
 SYSTEM_NAMES = {
     "base": "Base model",
@@ -13,32 +17,8 @@ SYSTEM_NAMES = {
     "tuned": "Tuned model",
 }
 
-_METRIC_NAMES = {
-    "record_exact_match": "Whole record right",
-    "exact_match": "Answer exactly right",
-    "json_valid": "Valid JSON",
-    "accuracy": "Accuracy",
-    "macro_f1": "Macro-F1",
-    "perplexity": "Perplexity",
-    "bits_per_byte": "Bits per byte",
-    "tool_call": "Tool calls right",
-    "tool_call_name": "Right tools called",
-    "tool_call_arguments": "Right arguments given",
-    "cut": "Answers cut at the length limit",
-}
-
-_METRIC_MEANINGS = {
-    "record_exact_match": "every field of the answer equals the expected one",
-    "exact_match": "the answer, stripped, equals the expected one, character by character",
-    "json_valid": "the answer can be read as JSON",
-    "accuracy": "the answer is the expected label",
-    "macro_f1": "F1 averaged over the labels, so that rare labels count as much as common ones",
-    "perplexity": "how surprised the model is by the expected answers, per token; 1 is not at all, less is better",
-    "bits_per_byte": "how many bits the model needs for a byte of the held-out documents; less is better",
-    "tool_call": "the answer calls the expected tools with the expected arguments, and no others",
-    "tool_call_name": "the answer calls the expected tools, whatever the arguments",
-    "tool_call_arguments": "the answer's calls have the expected arguments, whatever the tools",
-}
+# What is measured of every system beside its metrics; a metric's own file says what that one is called and means.
+_BESIDE = {"cut": "Answers cut at the length limit"}
 
 _SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than", "==": "exactly"}
 
@@ -91,21 +71,15 @@ def system_name(system: str) -> str:
 
 
 def metric_name(metric: str) -> str:
-    """How the page calls a metric: known ones by name, `order_id_accuracy` as "Order id right"."""
-    if metric in _METRIC_NAMES:
-        return _METRIC_NAMES[metric]
-    if field := field_of(metric):
-        return f"{_spaced(field)} right"
-    if metric.endswith("_macro_f1"):
-        return f"{_spaced(metric.removesuffix('_macro_f1'))} macro-F1"
-    return _spaced(metric)
+    """How the page calls a metric: by its title, `order_id_accuracy` as "Order id right"."""
+    known = _about(metric)
+    return known.title if known else _BESIDE.get(metric) or _spaced(metric)
 
 
 def metric_meaning(metric: str) -> str:
     """What a metric measures, in a clause; empty where it is not known."""
-    if field := field_of(metric):
-        return f"the field “{field}” of the answer equals the expected one"
-    return _METRIC_MEANINGS.get("macro_f1" if metric.endswith("macro_f1") else metric, "")
+    known = _about(metric)
+    return known.meaning if known else ""
 
 
 def field_of(metric: str) -> str:
@@ -115,7 +89,14 @@ def field_of(metric: str) -> str:
 
 def less_is_better(metric: str) -> bool:
     """Whether a smaller value is the better one."""
-    return metric.endswith(("perplexity", "loss", "bits_per_byte"))
+    known = _about(metric)
+    return known.less_is_better if known else metric.endswith(("perplexity", "loss"))
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric lies in 0…1 and reads as percent; so does one that no file knows, unless less is better."""
+    known = _about(metric)
+    return known.is_share if known else not less_is_better(metric)
 
 
 def parse_condition(condition: str) -> tuple[str, float] | None:
@@ -202,6 +183,12 @@ def moment(text: str) -> str:
 def _round_two(value: float) -> float:
     magnitude = 10.0 ** (math.floor(math.log10(value)) - 1)
     return round(value / magnitude) * magnitude
+
+
+def _about(metric: str) -> About | None:
+    from tunewright.metrics import about  # here, so that what only counts and dates needs no numpy
+
+    return about(metric)
 
 
 def _spaced(name: str) -> str:
