@@ -44,6 +44,8 @@ def workspace(world: Path, result: RunResult) -> Any:
 def test_training_taught_the_model_something(result: RunResult) -> None:
     assert result.evaluation["tuned"]["perplexity"]["value"] < 0.2 * result.evaluation["base"]["perplexity"]["value"]
     assert result.evaluation["n"] == 24
+    assert {each["value"] for each in result.evaluation["slices"]["slices"]} >= {"red", "green", "blue"}
+    assert [each["b"] for each in result.evaluation["differences"]] == ["base", "base_few_shot", "bag_of_words"]
     assert result.passed  # no condition, none missed
     assert result.verdicts == []
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunewright.cli.next_steps import command, show_next
-from tunewright.lifecycle.report import words
+from tunewright.lifecycle.report import slices, words
 
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
@@ -60,7 +60,7 @@ def show_scores(evaluation: Mapping[str, Any], verdicts: Sequence[Mapping[str, A
     console.print(scores_table(evaluation))
     for line in comparison_lines(evaluation):
         console.print(Text(line))
-    for line in finding_lines(evaluation):
+    for line in [*finding_lines(evaluation), *slices.lines(evaluation)]:
         console.print(Text(line))
     for verdict in verdicts:
         console.print(_verdict_line(verdict))

@@ -3,9 +3,13 @@
 from tunewright.evaluate.answer import Answers, answer_examples, choose_shots
 from tunewright.evaluate.bag_of_words import bag_of_words
 from tunewright.evaluate.classes import answer_classes, predict_classes
+from tunewright.evaluate.cuts import unknown_cuts
 from tunewright.evaluate.documents import score_documents
 from tunewright.evaluate.evaluate import Evaluation, evaluate, score
+from tunewright.evaluate.paired import Difference, difference, differences, holm, randomisation
+from tunewright.evaluate.power import assumed_discordance, detectable_mean, detectable_share
 from tunewright.evaluate.probing import Asked, Finding, run_probes
+from tunewright.evaluate.slices import Slice, Slices, Slicing, slice_up
 from tunewright.evaluate.speaker import EndpointSpeaker, LocalSpeaker, Said, Speaker
 from tunewright.evaluate.statistics import Interval, Paired
 from tunewright.evaluate.stored import load_answers, store_answers
@@ -14,6 +18,7 @@ from tunewright.evaluate.success import Verdict, check_success
 __all__ = [
     "Answers",
     "Asked",
+    "Difference",
     "EndpointSpeaker",
     "Evaluation",
     "Finding",
@@ -21,18 +26,30 @@ __all__ = [
     "LocalSpeaker",
     "Paired",
     "Said",
+    "Slice",
+    "Slices",
+    "Slicing",
     "Speaker",
     "Verdict",
     "answer_classes",
     "answer_examples",
+    "assumed_discordance",
     "bag_of_words",
     "check_success",
     "choose_shots",
+    "detectable_mean",
+    "detectable_share",
+    "difference",
+    "differences",
     "evaluate",
+    "holm",
     "load_answers",
     "predict_classes",
+    "randomisation",
     "run_probes",
     "score",
     "score_documents",
+    "slice_up",
     "store_answers",
+    "unknown_cuts",
 ]

@@ -17,11 +17,12 @@ from tunewright.evaluate.confusion import Confusion, field_confusions, label_con
 from tunewright.evaluate.intervals import Ints, cluster_numbers, interval_of, intervals_of
 from tunewright.evaluate.paired import Difference, differences, holm
 from tunewright.evaluate.probing import Finding
+from tunewright.evaluate.slices import Slices, Slicing, slice_up
 from tunewright.evaluate.statistics import Interval, mcnemar_exact
 from tunewright.metrics import Answer, Measure, default_metrics
 from tunewright.metrics._records import fields_of, read_record, read_references
 
-TUNED = "tuned"
+TUNED, BASE = "tuned", "base"
 
 AnswerKind = Literal["label", "tags", "json", "text", "tool_call", "document"]
 
@@ -93,6 +94,7 @@ class Evaluation:
         without_leaked: Each system's metrics over the other rows; empty where there are no leaked rows, or no others.
         findings: What probes found out about the tuned model.
         differences: The tuned model less each other system on the main metric.
+        slices: Where the tuned model is worse than elsewhere; None where nobody asked.
     """
 
     n: int
@@ -105,6 +107,7 @@ class Evaluation:
     without_leaked: dict[str, dict[str, Interval]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     differences: tuple[Difference, ...] = ()
+    slices: Slices | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The evaluation as reports, manifests and `--json` carry it: systems at the top level, by name."""
@@ -127,6 +130,8 @@ class Evaluation:
                 },
                 "rows": self.leaked,
             }
+        if self.slices:
+            value["slices"] = self.slices.as_json()
         if self.findings:
             value["findings"] = {finding.name: finding.as_json() for finding in self.findings}
         return value
@@ -141,6 +146,7 @@ def evaluate(
     samples: int = 2000,
     leaked: frozenset[str] = frozenset(),
     clusters: str = "",
+    slicing: Slicing | None = None,
 ) -> Evaluation:
     """Measures systems that answered the same rows.
 
@@ -152,6 +158,7 @@ def evaluate(
         samples: Bootstrap resamples.
         leaked: Ids of rows that stand in the training data too.
         clusters: A column whose equal values mark rows that belong together; empty: each row stands for itself.
+        slicing: What rows are looked at apart by; None: by nothing.
 
     Raises:
         InputError: If there are no systems, they did not answer the same rows, two metrics share a name, or rows lack
@@ -179,6 +186,31 @@ def evaluate(
         leaked=len(leaked_here),
         without_leaked=_without(leaked_here, aligned, configs, drawing, clusters) if leaked_here else {},
         differences=tuple(differences(measures, first=TUNED, metrics=main, **drawing, clusters=together)),
+        slices=_slices(aligned, measures, slicing, answer_kind, {**drawing, "clusters": together}) if slicing else None,
+    )
+
+
+def _slices(
+    aligned: Mapping[str, Answers],
+    measures: Mapping[str, Mapping[str, Measure]],
+    slicing: Slicing,
+    answer_kind: AnswerKind,
+    drawing: Mapping[str, Any],
+) -> Slices:
+    """Where the tuned model (or the last system) is worse than elsewhere, and than the base (or the first system)."""
+    system = TUNED if TUNED in measures else list(measures)[-1]
+    others = [name for name in measures if name != system]
+    main = MAIN_METRIC[answer_kind]
+    return slice_up(
+        aligned[system].answers,
+        measures,
+        slicing,
+        metric=main if main in measures[system] else next(iter(measures[system])),
+        answer_kind=answer_kind,
+        system=system,
+        other=BASE if BASE in others else next(iter(others), ""),
+        less_is_better=answer_kind == "document",
+        **drawing,
     )
 
 

@@ -133,7 +133,7 @@ def difference(
     if not (np.isfinite(drawn).all() and np.isfinite(value)):
         raise InputError(f"'{a}' less '{b}' is no finite number ({value})", where=first.name)
     low, high = (float(end) for end in np.quantile(drawn, [TAIL, 1 - TAIL]))
-    right_or_wrong = _is_share(first) and _is_share(second)
+    right_or_wrong = is_share(first) and is_share(second)
     if right_or_wrong and clusters is None:
         paired = mcnemar_exact(first.values, second.values)
         split = (paired.only_a + paired.only_b) / n
@@ -141,7 +141,7 @@ def difference(
         shown = detectable_share(n, max(split, 1 / n))
         return Difference(first.name, a, b, value, low, high, paired.p, n, MCNEMAR, shown)
     swaps = randomisation(first, second, samples=samples, seed=seed, clusters=clusters)
-    p, test = swaps if swaps else (_tail_p(drawn), PAIRED_BOOTSTRAP)
+    p, test = swaps if swaps else (tail_p(drawn), PAIRED_BOOTSTRAP)
     return Difference(first.name, a, b, value, low, high, p, n, test, detectable_mean(float(drawn.std())))
 
 
@@ -217,11 +217,12 @@ def _is_mean(measure: Measure) -> bool:
     return measure.reduction is None
 
 
-def _is_share(measure: Measure) -> bool:
+def is_share(measure: Measure) -> bool:
+    """Whether a measure is the share of rows that are right."""
     return _is_mean(measure) and bool(np.isin(measure.values, (0.0, 1.0)).all())
 
 
-def _tail_p(drawn: Floats) -> float:
+def tail_p(drawn: Floats) -> float:
     """Twice the smaller share of resamples on either side of 0 (those at 0 count on both), and one more for luck."""
     beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     return min(1.0, 2 * (1 + beyond) / (1 + len(drawn)))

@@ -11,6 +11,7 @@ from tunewright.base.files import write_json
 from tunewright.base.quiet import quiet
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.preparing import prepare
+from tunewright.lifecycle.slicing import slicing_of
 from tunewright.lifecycle.training import train
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def evaluate(job: Job) -> Measured:
             samples=asked.bootstrap_samples,
             leaked=dataset.leaked,
             clusters=asked.clusters,
+            slicing=slicing_of(job, dataset),
         )
         with quiet():
             evaluation = replace(evaluation, findings=tuple(probe_all(job, dataset, answers, adapter.stored.path)))

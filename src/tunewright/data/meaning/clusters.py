@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunewright.data.meaning.vectors import Vectors
 
@@ -60,3 +61,17 @@ def coverage(vectors: Vectors, others: Vectors, *, seed: int) -> Clusters:
         middle = inside[(vectors[inside] @ model.cluster_centers_[each]).argmax()]
         missed.append(Missed(len(inside), int(middle)))
     return Clusters(count, tuple(missed), float(rows[absent].sum() / len(vectors)))
+
+
+def subjects(vectors: Vectors, count: int, *, seed: int) -> NDArray[np.int64]:
+    """Which of `count` clusters (k-means) each vector falls into, by number from 0, shape (n,); some may stay empty.
+
+    Args:
+        vectors: Unit vectors, shape (n, width), n at least `count`.
+        count: Clusters, at least one.
+        seed: Draws where k-means begins.
+    """
+    from sklearn.cluster import MiniBatchKMeans
+
+    labels: NDArray[np.int64] = MiniBatchKMeans(count, random_state=seed % 2**32, n_init=3).fit(vectors).labels_
+    return labels.astype(np.int64)

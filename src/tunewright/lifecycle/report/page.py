@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from tunewright.lifecycle.report import answers, charts, findings, material, scores, words
+from tunewright.lifecycle.report import answers, charts, findings, material, scores, slices, words
 from tunewright.lifecycle.report.facts import ReportFacts
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def render_report(facts: ReportFacts) -> str:
         "comparisons": scores.comparison_rows(facts.evaluation),
         "fields": _fields(facts),
         "confusions": _confusions(facts),
+        "slices": slices.section(facts.evaluation),
         "findings": findings.lines(facts.evaluation),
         "examples": answers.pairs(facts.examples),
         "tally": answers.tally(facts.examples),
@@ -58,7 +59,11 @@ def render_report(facts: ReportFacts) -> str:
         "versions": dict(facts.environment.get("versions") or {}),
         "commands": _commands(facts),
     }
-    view["contents"] = _contents(errors=bool(view["fields"] or view["confusions"]), findings=bool(view["findings"]))
+    view["contents"] = _contents(
+        errors=bool(view["fields"] or view["confusions"]),
+        slices=bool(view["slices"]),
+        findings=bool(view["findings"]),
+    )
     page = templates().get_template("page.html.j2").render(view).strip() + "\n"
     # Half a surrogate pair, which a model may well write, cannot be saved as UTF-8: it is shown by its number.
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -92,7 +97,7 @@ def _breakable(text: str) -> Markup:
     return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
 
 
-def _contents(*, errors: bool, findings: bool) -> list[tuple[str, str]]:
+def _contents(*, errors: bool, slices: bool, findings: bool) -> list[tuple[str, str]]:
     return [
         ("sources", "Sources"),
         ("cleaning", "Cleaning"),
@@ -102,6 +107,7 @@ def _contents(*, errors: bool, findings: bool) -> list[tuple[str, str]]:
         ("scores", "Scores"),
         *([("errors", "Errors")] if errors else []),
         ("answers", "Answers"),
+        *([("slices", "Slices")] if slices else []),
         *([("findings", "Findings")] if findings else []),
         ("recipe", "Recipe"),
         ("cost", "Cost"),
