@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from statistics import NormalDist
 
 import numpy as np
@@ -26,6 +27,7 @@ from tunewright.evaluate.paired import (
 from tunewright.evaluate.power import detectable_share
 from tunewright.evaluate.statistics import mcnemar_exact
 from tunewright.metrics import Measure
+from tunewright.metrics._measure import ratio
 
 
 def _measure(values: object) -> Measure:
@@ -100,6 +102,40 @@ def test_a_measure_that_is_no_mean_has_the_bootstraps_tails() -> None:
     assert randomisation(first, second, samples=10, seed=0) is None
     assert (found.test, found.p) == (PAIRED_BOOTSTRAP, pytest.approx(2 / 1001))
     assert found.value == pytest.approx(2.0)
+
+
+def test_a_formula_of_sums_is_swapped_row_by_row() -> None:
+    # Micro-averaged precision: hits over given. All 2³ swaps of three rows, worked out one by one.
+    a, b = [(3, 4), (2, 2), (1, 3)], [(1, 4), (2, 3), (0, 1)]
+    apart = []
+    for swaps in itertools.product([False, True], repeat=3):
+        pairs = [(y, x) if swap else (x, y) for x, y, swap in zip(a, b, swaps, strict=True)]
+        first, second = (np.sum([pair[side] for pair in pairs], axis=0) for side in (0, 1))
+        apart.append(abs(first[0] / first[1] - second[0] / second[1]))
+    first, second = (ratio("precision", *np.array(rows).T) for rows in (a, b))
+    expected = np.mean([one >= apart[0] - 1e-12 for one in apart])
+    assert randomisation(first, second, samples=1, seed=0) == (pytest.approx(expected), EXACT_RANDOMISATION)
+    found = _between(first, second)
+    assert found.value == pytest.approx(6 / 9 - 3 / 8)
+    rows = np.array([[0, 0, 2]])
+    assert first.reduce(rows) - second.reduce(rows) == pytest.approx(7 / 11 - 2 / 9)
+
+
+def test_swaps_without_a_value_leave_the_bootstrap() -> None:
+    # Swapping the first row leaves the second system nothing to divide by.
+    with np.errstate(all="ignore"):
+        first = ratio("share", np.array([0, 1]), np.array([0, 2]))
+        second = ratio("share", np.array([1, 0]), np.array([1, 0]))
+    assert randomisation(first, second, samples=9, seed=0) is None
+
+
+def test_very_many_rows_are_drawn_as_what_they_sum_to() -> None:
+    random = np.random.default_rng(6)
+    n = 40_000
+    a, b = _measure(random.random(n) < 0.8), _measure(random.random(n) < 0.7)
+    found = _between(a, b, samples=2000)
+    error = float((a.values - b.values).std() / n**0.5)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * error, rel=0.06)
 
 
 def test_holm_by_hand() -> None:

@@ -19,7 +19,7 @@ from tunewright.evaluate.paired import Difference, differences, holm
 from tunewright.evaluate.probing import Finding
 from tunewright.evaluate.slices import Slices, Slicing, slice_up
 from tunewright.evaluate.statistics import Interval, mcnemar_exact
-from tunewright.metrics import Answer, Measure, default_metrics
+from tunewright.metrics import Answer, Measure, about, default_metrics
 from tunewright.metrics._records import fields_of, read_record, read_references
 
 TUNED, BASE = "tuned", "base"
@@ -201,15 +201,17 @@ def _slices(
     system = TUNED if TUNED in measures else list(measures)[-1]
     others = [name for name in measures if name != system]
     main = MAIN_METRIC[answer_kind]
+    metric = main if main in measures[system] else next(iter(measures[system]))
+    known = about(metric)
     return slice_up(
         aligned[system].answers,
         measures,
         slicing,
-        metric=main if main in measures[system] else next(iter(measures[system])),
+        metric=metric,
         answer_kind=answer_kind,
         system=system,
         other=BASE if BASE in others else next(iter(others), ""),
-        less_is_better=answer_kind == "document",
+        less_is_better=bool(known and known.less_is_better),
         **drawing,
     )
 

@@ -8,7 +8,7 @@ correction (1979) makes of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +16,11 @@ import numpy as np
 
 from tunewright.base.errors import InputError
 from tunewright.base.seeds import derive
+from tunewright.evaluate.bulk import draw
 from tunewright.evaluate.intervals import TAIL, Floats, Ints, resamples
 from tunewright.evaluate.power import ALPHA, detectable_mean, detectable_share
-from tunewright.evaluate.statistics import mcnemar_exact
-from tunewright.metrics import Measure
+from tunewright.evaluate.statistics import EACH_ROW_UP_TO, mcnemar_exact
+from tunewright.metrics import Measure, Sums
 
 MCNEMAR, RANDOMISATION, EXACT_RANDOMISATION = "exact McNemar", "randomisation", "exact randomisation"
 PAIRED_BOOTSTRAP = "paired bootstrap"
@@ -128,7 +129,11 @@ def difference(
     """
     _check(first, second)
     n = len(first.values)
-    drawn = np.concatenate([first.reduce(rows) - second.reduce(rows) for rows in resamples(n, samples, seed, clusters)])
+    apart = _apart(first, second)
+    if clusters is None and n > EACH_ROW_UP_TO and apart.reduction is None:
+        drawn = draw(apart, samples, np.random.default_rng(derive(seed, "bootstrap")))
+    else:
+        drawn = np.concatenate([apart.reduce(rows) for rows in resamples(n, samples, seed, clusters)])
     value = first.value - second.value
     if not (np.isfinite(drawn).all() and np.isfinite(value)):
         raise InputError(f"'{a}' less '{b}' is no finite number ({value})", where=first.name)
@@ -155,25 +160,30 @@ def randomisation(
     over `samples` random ones, (1 + as large) / (1 + samples).
 
     Returns:
-        `p`, and `exact randomisation` or `randomisation`; None for a measure that is no mean over the rows: its rows
-        of two systems cannot be mixed.
+        `p`, and `exact randomisation` or `randomisation`; None for a measure that is neither a mean nor a formula of
+        sums (a quantile, say, or an F1 over labels that systems make up): two systems' rows of it cannot be mixed.
     """
     _check(first, second)
-    if not (_is_mean(first) and _is_mean(second)):
+    mixed = _mixed(first, second)
+    if mixed is None:
         return None
-    apart: Floats = first.values - second.values
+    moved = mixed.moved
     if clusters is not None:
-        apart = np.bincount(clusters, apart).astype(np.float64)
-    apart = apart[apart != 0]
-    seen = abs(float(apart.sum())) * (1 - _ROUNDING)
-    if len(apart) <= _FEW:
-        signs = 1 - 2 * (np.arange(2 ** len(apart))[:, None] >> np.arange(len(apart)) & 1)
-        return float((np.abs(signs @ apart) >= seen).mean()), EXACT_RANDOMISATION
+        moved = np.stack([np.bincount(clusters, column) for column in moved.T], axis=-1)
+    moved = moved[(moved != 0).any(axis=1)]
+    seen = float(np.abs(mixed.swapped(np.zeros((1, moved.shape[1])))[0])) * (1 - _ROUNDING)
+    if len(moved) <= _FEW:
+        every = (np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved)) & 1).astype(np.float64)
+        found = np.abs(mixed.swapped(every @ moved))
+        return (float((found >= seen).mean()), EXACT_RANDOMISATION) if np.isfinite(found).all() else None
     random = np.random.default_rng(derive(seed, "randomisation"))
-    at_once, as_large = max(1, _SWAPPED_AT_ONCE // len(apart)), 0
+    at_once, as_large = max(1, _SWAPPED_AT_ONCE // len(moved)), 0
     for start in range(0, samples, at_once):
-        swapped = random.integers(0, 2, size=(min(at_once, samples - start), len(apart)), dtype=np.int8) * 2 - 1
-        as_large += int((np.abs(swapped @ apart) >= seen).sum())
+        some = random.integers(0, 2, size=(min(at_once, samples - start), len(moved)), dtype=np.int8)
+        found = np.abs(mixed.swapped(some.astype(np.float64) @ moved))
+        if not np.isfinite(found).all():
+            return None  # a formula that some swaps have no value for, such as a share of nothing
+        as_large += int((found >= seen).sum())
     return (1 + as_large) / (1 + samples), RANDOMISATION
 
 
@@ -213,13 +223,64 @@ def _check(first: Measure, second: Measure) -> None:
         )
 
 
-def _is_mean(measure: Measure) -> bool:
-    return measure.reduction is None
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mixed:
+    """Two systems' sums, and what each row moves from one to the other when its answers are swapped, shape (n, k)."""
+
+    moved: Floats
+    sums: tuple[Floats, Floats]
+    formulas: tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]
+
+    def swapped(self, moved: Floats) -> Floats:
+        """The difference of the systems once so much is moved: shape (..., k) becomes shape (...)."""
+        (first, second), (of_first, of_second) = self.sums, self.formulas
+        with np.errstate(divide="ignore", invalid="ignore"):  # what has no value is looked for by the caller
+            return np.asarray(of_first(first - moved) - of_second(second + moved))
+
+
+def _mixed(first: Measure, second: Measure) -> _Mixed | None:
+    parts = [_as_sums(measure) for measure in (first, second)]
+    if parts[0] is None or parts[1] is None or parts[0][0].shape != parts[1][0].shape:
+        return None
+    (a, of_a), (b, of_b) = parts[0], parts[1]
+    return _Mixed(a - b, (a.sum(axis=0), b.sum(axis=0)), (of_a, of_b))
+
+
+def _as_sums(measure: Measure) -> tuple[Floats, Callable[[Floats], Floats]] | None:
+    """What a measure sums of each row, shape (n, k), and its formula of the sums; a mean is the simplest of these."""
+    if is_mean(measure):
+        n = len(measure.values)
+        return measure.values[:, None], lambda sums: np.asarray(sums[..., 0] / n)
+    held = measure.sums
+    if measure.formula is None or held is None or held.columns is None or held.codes is not None:
+        return None
+    return held.columns.astype(np.float64), measure.formula
+
+
+def _apart(first: Measure, second: Measure) -> Measure:
+    """The difference of two measures as a measure over the same rows."""
+    if is_mean(first) and is_mean(second):
+        return Measure(first.name, first.values - second.values)
+    a, b = _as_sums(first), _as_sums(second)
+    if a is None or b is None or is_mean(first) or is_mean(second):
+        return Measure(first.name, first.values - second.values, lambda rows: first.reduce(rows) - second.reduce(rows))
+    width, (of_a, of_b) = a[0].shape[1], (a[1], b[1])
+    return Measure(
+        first.name,
+        first.values - second.values,
+        sums=Sums(np.concatenate([a[0], b[0]], axis=1)),
+        formula=lambda sums: np.asarray(of_a(sums[..., :width]) - of_b(sums[..., width:])),
+    )
+
+
+def is_mean(measure: Measure) -> bool:
+    """Whether a measure is the mean of its rows' values."""
+    return measure.reduction is None and measure.formula is None and measure.quantile is None
 
 
 def is_share(measure: Measure) -> bool:
     """Whether a measure is the share of rows that are right."""
-    return _is_mean(measure) and bool(np.isin(measure.values, (0.0, 1.0)).all())
+    return is_mean(measure) and bool(np.isin(measure.values, (0.0, 1.0)).all())
 
 
 def tail_p(drawn: Floats) -> float:

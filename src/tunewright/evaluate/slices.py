@@ -17,7 +17,7 @@ from tunewright.base.seeds import derive
 from tunewright.evaluate.collecting import Wanted, what_to_collect
 from tunewright.evaluate.cuts import SMALLEST, Cut, Embed, cut_rows
 from tunewright.evaluate.intervals import Floats, Ints, interval_of, resamples
-from tunewright.evaluate.paired import Difference, corrected, difference, holm, is_share, tail_p
+from tunewright.evaluate.paired import Difference, corrected, difference, holm, is_mean, is_share, tail_p
 from tunewright.evaluate.power import ALPHA
 from tunewright.evaluate.statistics import Interval
 from tunewright.metrics import Answer, Measure
@@ -231,7 +231,7 @@ def _slice(look: _Look, cut: Cut, value: str) -> Slice:
 
 def _only(measure: Measure, rows: Ints) -> Measure:
     """A measure over some of the rows."""
-    if measure.reduction is None:
+    if is_mean(measure):
         return Measure(measure.name, measure.values[rows])
     return Measure(measure.name, measure.values[rows], lambda places: measure.reduce(rows[places]))
 
