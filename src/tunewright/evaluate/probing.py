@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tunewright.base import events
 from tunewright.base.errors import InputError
@@ -13,6 +13,9 @@ from tunewright.base.plugins import PROBES, PluginConfig
 from tunewright.data.example import Example
 from tunewright.evaluate.answer import Answers
 from tunewright.evaluate.speaker import Speaker
+
+if TYPE_CHECKING:
+    from tunewright.evaluate.judging.judge import LocalJudge
 
 TUNED, BASE = "tuned", "base"
 
@@ -65,6 +68,7 @@ class Asked:
         samples: Bootstrap resamples.
         cache: Where downloads and replies lie.
         listener: Hears of progress.
+        open_judge: Opens a release of the workspace as a judge; None where there is no workspace.
     """
 
     systems: Mapping[str, Speaker]
@@ -77,6 +81,7 @@ class Asked:
     samples: int
     cache: Path
     listener: events.Listener = events.ignore
+    open_judge: Callable[[str], LocalJudge] | None = None
 
 
 def run_probes(configs: Sequence[PluginConfig], asked: Asked) -> list[Finding]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import RecipeError
 from tunewright.lifecycle.answering import BASE, TUNED, test_rows
 from tunewright.lifecycle.job import Job, within
+from tunewright.lifecycle.judging import open_judge
 from tunewright.models.families import head_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def probe_all(job: Job, dataset: Dataset, answers: Mapping[str, Answers], adapte
             samples=asked.bootstrap_samples,
             cache=job.workspace.cache,
             listener=within(job.tell, {"probe": "evaluate"}),
+            open_judge=partial(open_judge, workspace=job.workspace),
         ),
     )
 

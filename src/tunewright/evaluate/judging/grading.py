@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tunewright.evaluate.intervals import interval_of
 from tunewright.evaluate.judging.judge import Judge
 from tunewright.evaluate.judging.people import NOT_HELD, Opinion, agree_on_scale
 from tunewright.evaluate.judging.rubrics import Rubric
@@ -25,8 +26,9 @@ from tunewright.evaluate.judging.verdicts import (
     reasons_missing,
 )
 from tunewright.evaluate.judging.wording import Case, grade_task
+from tunewright.evaluate.paired import difference
 from tunewright.evaluate.probing import Finding
-from tunewright.evaluate.statistics import Interval, bootstrap
+from tunewright.evaluate.statistics import Interval
 from tunewright.metrics import Measure
 
 _NO_MATERIAL = NotJudged("neither a context nor a reference answer to hold it to")
@@ -52,8 +54,12 @@ class Graded:
 
     def mean(self, bench: Bench) -> Interval:
         """The mean score of what was judged, with its interval."""
-        values = np.array(list(self.scores.values()), dtype=np.float64)
-        return bootstrap(Measure(f"judge_{self.rubric.name}", values), bench.samples, bench.seed)
+        return interval_of(self.measure(list(self.scores)), samples=bench.samples, seed=bench.seed)
+
+    def measure(self, rows: Sequence[str]) -> Measure:
+        """The scores of some rows."""
+        scores = self.scores
+        return Measure(f"judge_{self.rubric.name}", np.array([scores[row] for row in rows], dtype=np.float64))
 
 
 def grade(
@@ -152,14 +158,15 @@ def _difference(first: Graded, second: Graded, bench: Bench) -> list[dict[str, A
     both = [row for row in first.scores if row in second.scores]
     if not both:
         return [{"between": f"{first.system} − {second.system}", "rows judged of both": 0}]
-    apart = np.array([first.scores[row] - second.scores[row] for row in both], dtype=np.float64)
-    found = bootstrap(Measure("difference", apart), bench.samples, bench.seed)
+    systems = {"a": first.system, "b": second.system}
+    found = difference(first.measure(both), second.measure(both), **systems, samples=bench.samples, seed=bench.seed)
     return [
         {
             "between": f"{first.system} − {second.system}",
             "points": found.value,
             "low": found.low,
             "high": found.high,
+            "p": found.p,
             "rows judged of both": found.n,
         }
     ]

@@ -207,8 +207,8 @@ class LocalJudge:
         return [Silent(why) if why else read_json(place) for place, why in zip(places, too_long, strict=True)]
 
     def _score(self, conversations: Sequence[Conversation], words: Sequence[str], asking: Asking) -> list[list[float]]:
-        from tunewright.forest import Path as TokenPath
-        from tunewright.forest import score_paths
+        from tunewright.forest.forest import Path as TokenPath
+        from tunewright.forest.score import score_paths
 
         chat = self.speaker.base.chat
         paths = []

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tunewright.base.errors import InputError
+from tunewright.evaluate.intervals import interval_of, wilson
 from tunewright.evaluate.judging.grading import shorten
 from tunewright.evaluate.judging.judge import Judge
 from tunewright.evaluate.judging.people import NOT_HELD, Opinion, agree_on_pairs
@@ -25,7 +26,7 @@ from tunewright.evaluate.judging.verdicts import (
 )
 from tunewright.evaluate.judging.wording import Case, pair_task
 from tunewright.evaluate.probing import Finding
-from tunewright.evaluate.statistics import CONFIDENCE, bootstrap, mcnemar_exact
+from tunewright.evaluate.statistics import mcnemar_exact
 from tunewright.metrics import Measure
 
 CRITERION = (
@@ -122,7 +123,7 @@ def pair_findings(
         raise InputError("No pair was judged", where="evaluate.probes.judge")
     ours, theirs = compared.systems
     values = np.array([pair.verdict for pair in compared.pairs], dtype=np.float64)
-    rate = bootstrap(Measure("judge_win_rate", (values + 1) / 2), bench.samples, bench.seed)
+    rate = interval_of(Measure("judge_win_rate", (values + 1) / 2), samples=bench.samples, seed=bench.seed)
     test = mcnemar_exact((values > 0).astype(np.float64), (values < 0).astype(np.float64))
     held, table = _held_against_people(compared, opinions, bench)
     details: dict[str, Any] = {
@@ -175,7 +176,7 @@ def pair_findings(
 def position_bias(pairs: Sequence[Pair], bench: Bench) -> list[Mapping[str, Any]]:
     """How often verdicts flip, and which place is favoured: from 1, always the first, to -1, always the second."""
     places = np.array([pair.place for pair in pairs], dtype=np.float64)
-    found = bootstrap(Measure("position_bias", places), bench.samples, bench.seed)
+    found = interval_of(Measure("position_bias", places), samples=bench.samples, seed=bench.seed)
     favoured = "neither place, as far as can be seen"
     if found.low > 0 or found.high < 0:
         favoured = "the first place" if found.value > 0 else "the second place"
@@ -206,16 +207,20 @@ def length_bias(compared: Compared) -> list[Mapping[str, Any]]:
     ]
     if not longer:
         return [{"decided pairs of unequal length": 0}]
-    return [{"decided pairs of unequal length": len(longer), "the longer one won": _share(sum(longer), len(longer))["share"]}
-            | {name: _share(sum(longer), len(longer))[name] for name in ("low", "high")}]
+    won = _share(sum(longer), len(longer))
+    return [
+        {
+            "decided pairs of unequal length": len(longer),
+            "the longer one won": won["share"],
+            "low": won["low"],
+            "high": won["high"],
+        }
+    ]
 
 
 def _share(hits: int, total: int) -> dict[str, float]:
-    """A share with its 95 % interval (Wilson 1927), which has a width at 0 and 1 too."""
-    from scipy.stats import binomtest
-
-    found = binomtest(hits, total).proportion_ci(CONFIDENCE, method="wilson")
-    return {"share": hits / total, "low": float(found.low), "high": float(found.high)}
+    low, high = wilson(hits, total)
+    return {"share": hits / total, "low": low, "high": high}
 
 
 def _held_against_people(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tunewright.evaluate.intervals import interval_of
 from tunewright.evaluate.judging.grading import shorten
 from tunewright.evaluate.judging.judge import Judge
 from tunewright.evaluate.judging.people import NOT_HELD, Opinion, agree_on_scale
@@ -25,7 +26,7 @@ from tunewright.evaluate.judging.verdicts import (
 )
 from tunewright.evaluate.judging.wording import Case, principle_task
 from tunewright.evaluate.probing import Finding
-from tunewright.evaluate.statistics import Interval, bootstrap
+from tunewright.evaluate.statistics import Interval
 from tunewright.metrics import Measure
 
 _SCALE = (0, 1)  # kept, broken
@@ -59,7 +60,7 @@ class Held:
     def share(self, bench: Bench) -> Interval:
         """Share of the rows that break a principle, with its interval."""
         values = np.array(list(self.any_broken.values()), dtype=np.float64)
-        return bootstrap(Measure("principles_broken", values), bench.samples, bench.seed)
+        return interval_of(Measure("principles_broken", values), samples=bench.samples, seed=bench.seed)
 
 
 def hold(

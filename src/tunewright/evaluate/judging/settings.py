@@ -22,12 +22,12 @@ from tunewright.evaluate.answer import Answers
 from tunewright.evaluate.judging.judge import Asking, Judge, LocalJudge, endpoint_judge, open_local
 from tunewright.evaluate.judging.verdicts import How
 from tunewright.evaluate.judging.wording import Case
+from tunewright.evaluate.probing import Asked
 from tunewright.metrics import Answer
 from tunewright.recipe.schema import DataPath
 
 _LOOKS_LIKE_A_PATH = re.compile(r"\.{1,2}/|/|~")
-# Opens a release of the workspace as a judge.
-OpenRelease = Callable[[str], LocalJudge]
+_NOBODY = "nobody is named who judges: set endpoint (url, model), or local or release to a model on this machine"
 
 
 class JudgeSettings(PluginConfig):
@@ -58,8 +58,10 @@ class JudgeSettings(PluginConfig):
         return TypeAdapter(DataPath).validate_python(value, context=info.context) if is_path else value
 
     @model_validator(mode="after")
-    def _one_judge(self) -> JudgeSettings:
+    def _one_judge(self, info: ValidationInfo) -> JudgeSettings:
         named = [name for name in ("endpoint", "local", "release") if getattr(self, name)]
+        if not named and info.context is not None:  # a recipe; elsewhere a command may still name one
+            raise ValueError(_NOBODY)
         if len(named) > 1:
             raise ValueError(f"{' and '.join(named)} each name a judge: keep one of them")
         if self.how == "likelihood" and self.endpoint is not None:
@@ -86,8 +88,16 @@ class Bench:
     seed: int
     samples: int
     cache: Path
-    open_release: OpenRelease | None = None
+    open_release: Callable[[str], LocalJudge] | None = None
     listener: events.Listener = events.ignore
+
+
+    @classmethod
+    def of(cls, asked: Asked) -> Bench:
+        """What a probe is given, as far as judging needs it."""
+        return cls(
+            asked.answers, asked.examples, asked.seed, asked.samples, asked.cache, asked.open_judge, asked.listener
+        )
 
 
 @contextmanager
@@ -110,9 +120,7 @@ def opened(settings: JudgeSettings, bench: Bench, *, where: str) -> Iterator[Jud
         yield bench.open_release(settings.release)
     else:
         raise InputError(
-            "Nobody is named who judges",
-            where=where,
-            hint="Set `endpoint: {url: …, model: …}`, or `local` or `release` to a model on this machine.",
+            _NOBODY.partition(":")[0].capitalize(), where=where, hint=f"{_NOBODY.partition(': ')[2].capitalize()}."
         )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from tunewright.evaluate.judging.rubrics import AnyRubric, find_rubric
-from tunewright.evaluate.judging.settings import JudgeSettings
+from tunewright.evaluate.judging.settings import Bench, JudgeSettings
 from tunewright.evaluate.probing import BASE, TUNED, Asked, Finding
 from tunewright.recipe.schema import DataPath
 
@@ -42,4 +42,4 @@ def probe(config: Config, asked: Asked) -> list[Finding]:
     from tunewright.evaluate.judging.rounds import judge_all
 
     against = config.against if config.against in asked.answers else ""
-    return judge_all(config, asked.bench(), (TUNED, against) if against else (TUNED,), where="evaluate.probes.judge")
+    return judge_all(config, Bench.of(asked), (TUNED, against) if against else (TUNED,), where="evaluate.probes.judge")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from tunewright.evaluate.judging.settings import JudgeSettings
+from tunewright.evaluate.judging.settings import Bench, JudgeSettings
 from tunewright.evaluate.probing import BASE, TUNED, Asked, Finding
 from tunewright.recipe.schema import DataPath
 
@@ -28,4 +28,4 @@ def probe(config: Config, asked: Asked) -> list[Finding]:
     from tunewright.evaluate.judging.rounds import hold_all
 
     systems = (TUNED, BASE) if BASE in asked.answers else (TUNED,)
-    return hold_all(config, asked.bench(), systems, where="evaluate.probes.principles")
+    return hold_all(config, Bench.of(asked), systems, where="evaluate.probes.principles")
