@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from tunewright.cli import work
+from tunewright.cli import judge, work
 from tunewright.cli.verb import verb
 
 _MEASURE = "measure"
@@ -30,4 +30,5 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
     )
     verb(group, _MEASURE, example="tunewright eval support-desk@1")(work.evaluate)
+    judge.register(group)
     app.add_typer(group, name="eval")

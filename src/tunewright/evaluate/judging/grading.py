@@ -143,7 +143,7 @@ def _held_against_people(
         return NOT_HELD, []
     found = agree_on_scale(
         opinions,
-        graded.scores,
+        {row: graded.rubric.nearest(score) for row, score in graded.scores.items()},
         {case.id: case.answers[graded.system] for case in graded.cases},
         rubric=graded.rubric.name,
         system=graded.system,
@@ -158,8 +158,14 @@ def _difference(first: Graded, second: Graded, bench: Bench) -> list[dict[str, A
     both = [row for row in first.scores if row in second.scores]
     if not both:
         return [{"between": f"{first.system} − {second.system}", "rows judged of both": 0}]
-    systems = {"a": first.system, "b": second.system}
-    found = difference(first.measure(both), second.measure(both), **systems, samples=bench.samples, seed=bench.seed)
+    found = difference(
+        first.measure(both),
+        second.measure(both),
+        a=first.system,
+        b=second.system,
+        samples=bench.samples,
+        seed=bench.seed,
+    )
     return [
         {
             "between": f"{first.system} − {second.system}",
@@ -175,12 +181,7 @@ def _difference(first: Graded, second: Graded, bench: Bench) -> list[dict[str, A
 def _points(graded: Sequence[Graded]) -> list[Mapping[str, Any]]:
     """How often each point was given; scores between points count for the nearest."""
     rubric = graded[0].rubric
-    nearest = {
-        each.system: Counter(
-            min(rubric.points, key=lambda point, score=score: abs(point - score)) for score in each.scores.values()
-        )
-        for each in graded
-    }
+    nearest = {each.system: Counter(map(rubric.nearest, each.scores.values())) for each in graded}
     return [
         {"point": point, "meaning": rubric.scale[point], **{name: counted[point] for name, counted in nearest.items()}}
         for point in reversed(rubric.points)
@@ -197,8 +198,8 @@ def _length(graded: Graded) -> str:
         return ""
     found = spearmanr(lengths, list(scores.values()))
     return (
-        f"Rank correlation of length and score {found.statistic:+.2f} (p = {found.pvalue:.2g}): a judge that likes length "
-        "for its own sake has it high, and so has one whose longer answers are better."
+        f"Rank correlation of length and score {found.statistic:+.2f} (p = {found.pvalue:.2g}). It is high for a judge "
+        "that likes length for its own sake, and where longer answers are better ones."
     )
 
 

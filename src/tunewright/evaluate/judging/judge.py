@@ -169,9 +169,7 @@ class LocalJudge:
         keys = [self._key(conversation, max_tokens=asking.max_tokens) for conversation in conversations]
         too_long = [self._too_long(conversation, asking.max_tokens) for conversation in conversations]
         missing = [
-            place
-            for place, key in enumerate(keys)
-            if not too_long[place] and find_reply(self.folder, key) is None
+            place for place, key in enumerate(keys) if not too_long[place] and find_reply(self.folder, key) is None
         ]
         if missing:
             given = self.speaker.say(
@@ -211,7 +209,7 @@ class LocalJudge:
         from tunewright.forest.score import score_paths
 
         chat = self.speaker.base.chat
-        paths = []
+        paths: list[TokenPath] = []
         for conversation in conversations:
             prompt = chat.prompt(conversation)
             for word in words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,8 @@ from tunewright.evaluate.statistics import mcnemar_exact
 from tunewright.metrics import Measure
 
 CRITERION = (
-    "Better is the answer that serves the person who asked best: right, complete in the form that was demanded, and clear. "
-    "Where a reference answer is shown, the answer that says the same is right."
+    "Better is the answer that serves the person who asked best: right, complete in the form that was demanded, and "
+    "clear. Where a reference answer is shown, the answer that says the same is right."
 )
 TIE = "tie"
 _WORTH = {"1": 1.0, "2": -1.0, TIE: 0.0}
@@ -89,9 +90,7 @@ def compare_pairs(
         EndpointError: If more pairs than may be missing got no verdict.
     """
     ours, theirs = systems
-    tasks = [
-        pair_task(case, *order, criterion) for order in ((ours, theirs), (theirs, ours)) for case in cases
-    ]
+    tasks = [pair_task(case, *order, criterion) for order in ((ours, theirs), (theirs, ours)) for case in cases]
     what = f"{ours} against {theirs}"
     how = asking(settings, bench, len(tasks), what)
 
@@ -115,9 +114,7 @@ def compare_pairs(
     return Compared(systems, pairs, whole, len(cases))
 
 
-def pair_findings(
-    judge: Judge, compared: Compared, bench: Bench, opinions: Sequence[Opinion] | None
-) -> list[Finding]:
+def pair_findings(judge: Judge, compared: Compared, bench: Bench, opinions: Sequence[Opinion] | None) -> list[Finding]:
     """The win rate, and how far the judge's verdicts hang on which answer stands first."""
     if not compared.pairs:
         raise InputError("No pair was judged", where="evaluate.probes.judge")
@@ -155,7 +152,7 @@ def pair_findings(
             high=rate.high,
             n=rate.n,
             better="higher",
-            meaning="Share of pairs won, a tie counting half; each pair was judged in both orders, and one whose verdict "
+            meaning="Share of pairs won, a tie counting half. Each pair was judged in both orders; one whose verdict "
             f"changed with the order is a tie. Equal systems have 0.5; p = {test.p:.2g} in the sign test. {held}",
             details=details,
         ),
@@ -236,6 +233,7 @@ def _held_against_people(
 
 def _lost(compared: Compared) -> list[Mapping[str, Any]]:
     ours, theirs = compared.systems
+    lost = (pair for pair in compared.pairs if pair.verdict < 0)
     return [
         {
             "row": pair.case.id,
@@ -244,6 +242,5 @@ def _lost(compared: Compared) -> list[Mapping[str, Any]]:
             theirs: shorten(pair.case.answers[theirs]),
             "reason": pair.reasons[0],
         }
-        for pair in compared.pairs
-        if pair.verdict < 0
-    ][:_SHOWN]
+        for pair in islice(lost, _SHOWN)
+    ]

@@ -141,7 +141,7 @@ def _shown(found: Coefficient) -> str:
 
 def agree_on_scale(
     opinions: Sequence[Opinion],
-    judged: Mapping[str, float],
+    judged: Mapping[str, int],
     answers: Mapping[str, str],
     *,
     rubric: str,
@@ -153,11 +153,11 @@ def agree_on_scale(
 
     Args:
         opinions: Of anything; those about this rubric and system are taken.
-        judged: The judge's score of each row.
+        judged: The judge's point for each row.
         answers: What was judged, by row.
         rubric: Its name.
         system: Whose answers they are.
-        scale: The points; scores between them, which likelihoods give, go to the nearest.
+        scale: The points.
         seed: For the intervals.
 
     Raises:
@@ -170,8 +170,7 @@ def agree_on_scale(
             f"scale has {', '.join(map(str, scale))}",
             where="people",
         )
-    points = {row: min(scale, key=lambda point, score=score: abs(point - score)) for row, score in judged.items()}
-    ratings = [Rating(row, JUDGE, float(point)) for row, point in points.items()]
+    ratings = [Rating(row, JUDGE, float(point)) for row, point in judged.items()]
     return _agreement(mine, ratings, answers, level="ordinal", order=[float(point) for point in scale], seed=seed)
 
 

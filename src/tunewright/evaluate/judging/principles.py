@@ -93,9 +93,7 @@ def hold(
     return Held(system, principles, cases, verdicts)
 
 
-def principles_finding(
-    judge: Judge, held: Sequence[Held], bench: Bench, opinions: Sequence[Opinion] | None
-) -> Finding:
+def principles_finding(judge: Judge, held: Sequence[Held], bench: Bench, opinions: Sequence[Opinion] | None) -> Finding:
     """The share of answers that break a principle: the first system's, and the second's beside it."""
     first = held[0]
     share = first.share(bench)
@@ -104,7 +102,7 @@ def principles_finding(
         answers = {case.id: case.answers[first.system] for case in first.cases}
         people = agree_on_scale(
             opinions,
-            first.any_broken,
+            {row: int(broken) for row, broken in first.any_broken.items()},
             answers,
             rubric="principles",
             system=first.system,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
-from tunewright.base.errors import UnknownNameError
+from tunewright.base.errors import InputError, UnknownNameError
 from tunewright.recipe.section import Section
 
 _SUFFIX = ".yaml"
@@ -45,6 +46,10 @@ class Rubric(Section):
         """The points of the scale, the worst first."""
         return tuple(self.scale)
 
+    def nearest(self, score: float) -> int:
+        """The point that a score lies next to; the lower of two."""
+        return min(self.points, key=lambda point: (abs(point - score), point))
+
 
 @functools.cache
 def built_in() -> Mapping[str, Rubric]:
@@ -65,6 +70,28 @@ def find_rubric(name: str) -> Rubric:
     if name not in built_in():
         raise UnknownNameError("rubric", name, built_in())
     return built_in()[name]
+
+
+def rubric_at(name: str) -> Rubric:
+    """A rubric of one's own in a YAML file, or a built-in one.
+
+    Raises:
+        InputError: If the file is missing or says something wrong, or nothing is called so.
+    """
+    import yaml
+
+    path = Path(name).expanduser()
+    if path.suffix not in (_SUFFIX, ".yml"):
+        return find_rubric(name)
+    try:
+        return Rubric.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"This rubric cannot be read ({error.strerror})", where=name) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"This rubric is no YAML ({error})", where=name) from None
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise InputError(f"This rubric is wrong: {'; '.join(faults)}", where=name) from None
 
 
 def _named(value: Any) -> Any:

@@ -38,8 +38,8 @@ class JudgeSettings(PluginConfig):
     release: str = Field("", description="Or a release of this workspace: its name, or name@version.")
     how: How = Field(
         "words",
-        description="words: the judge answers in JSON, with its reason. likelihood: by how likely it finds each verdict, "
-        "for small models on this machine.",
+        description="words: the judge answers in JSON, with its reason. likelihood: by how likely it finds each "
+        "verdict, for small models on this machine.",
     )
     temperature: float | None = Field(
         0.0, ge=0, description="Of an endpoint; empty leaves it to the endpoint, where it takes no other than its own."
@@ -91,7 +91,6 @@ class Bench:
     open_release: Callable[[str], LocalJudge] | None = None
     listener: events.Listener = events.ignore
 
-
     @classmethod
     def of(cls, asked: Asked) -> Bench:
         """What a probe is given, as far as judging needs it."""
@@ -108,9 +107,7 @@ def opened(settings: JudgeSettings, bench: Bench, *, where: str) -> Iterator[Jud
         InputError: If no judge is named, or it cannot be opened here.
     """
     if settings.endpoint is not None:
-        with endpoint_judge(
-            settings.endpoint, bench.cache, seed=bench.seed, temperature=settings.temperature
-        ) as judge:
+        with endpoint_judge(settings.endpoint, bench.cache, seed=bench.seed, temperature=settings.temperature) as judge:
             yield judge
     elif settings.local:
         yield open_local(settings.local, bench.cache, bench.listener)
@@ -161,9 +158,7 @@ def _by_id(answers: Mapping[str, Answers], system: str, where: str) -> dict[str,
     return {answer.id: answer for answer in answers[system].answers}
 
 
-def _case(
-    answers: Sequence[Answer], systems: Sequence[str], example: Example | None, context: str, where: str
-) -> Case:
+def _case(answers: Sequence[Answer], systems: Sequence[str], example: Example | None, context: str, where: str) -> Case:
     first = answers[0]
     question = _shown(example.prompt) if example is not None else first.question
     if not question.strip():
