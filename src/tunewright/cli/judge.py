@@ -111,13 +111,7 @@ def judge(
     )
     place = Workspace.open(workspace, create=Path(target).exists())
     with progress() as listener:
-        asked: dict[str, Any] = {
-            "system": system,
-            "against": against,
-            "seed": seed,
-            "workspace": place,
-            "listener": listener,
-        }
+        asked: dict[str, Any] = {"system": system, "against": against, "seed": seed, "workspace": place}
         findings = [
             finding for config in configs for finding in judge_answers(target, config, **asked, listener=listener)
         ]

@@ -171,7 +171,8 @@ def judge_answers(
         partial(open_judge, workspace=workspace),
         listener,
     )
-    systems = [system or _only(found), *([against] if against else [])]
+    other = against or (config.against if getattr(config, "pairwise", False) else "")
+    systems = [system or _only(found), *([other] if other else [])]
     look: Callable[..., list[Finding]] = rounds.hold_all if isinstance(config, Principles) else rounds.judge_all
     with quiet():
         return look(config, bench, systems, where=found.label)

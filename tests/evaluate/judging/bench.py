@@ -31,7 +31,9 @@ def bench(cache: Path, *, context: str = "", **answers: Sequence[str]) -> Bench:
     }
     rows = len(next(iter(answers.values())))
     examples = [
-        Example(f"row{row}", (Message("user", f"Question {row}?"), Message("assistant", "-")), {}, "made.jsonl", row + 1)
+        Example(
+            f"row{row}", (Message("user", f"Question {row}?"), Message("assistant", "-")), {}, "made.jsonl", row + 1
+        )
         for row in range(rows)
     ]
     return Bench(given, examples, seed=5, samples=200, cache=cache)

@@ -53,7 +53,9 @@ def test_the_mean_of_the_scores_stands_beside_the_base_and_says_that_nobody_chec
 
 def test_the_judge_reads_question_context_reference_and_the_whole_scale(tmp_path: Path) -> None:
     with serving(grading(lambda _: 3)) as server:
-        judge_all(_config(server), bench(tmp_path, context="The shop opens at 9.", tuned=["At 9."]), ["tuned"], where="")
+        judge_all(
+            _config(server), bench(tmp_path, context="The shop opens at 9.", tuned=["At 9."]), ["tuned"], where=""
+        )
     shown = pieces(server.asked[0])
     assert shown == {"QUESTION": "Question 0?", "CONTEXT": "The shop opens at 9.", "ANSWER": "At 9."}
     assert all(f"\n{point}: " in outside(server.asked[0]) for point in range(1, 6))
@@ -148,7 +150,9 @@ def test_a_verdict_that_never_comes_is_not_judged(tmp_path: Path) -> None:
 def test_a_dead_judge_is_an_error_after_a_few_questions(tmp_path: Path) -> None:
     with serving(grading(len)) as server:
         config = _config(server, max_not_judged=0.9)
-    with pytest.raises(EndpointError, match=r"left 3 of the first 3 questions unanswered: The endpoint cannot be reached"):
+    with pytest.raises(
+        EndpointError, match=r"left 3 of the first 3 questions unanswered: The endpoint cannot be reached"
+    ):
         judge_all(config, bench(tmp_path, tuned=["a"] * 50), ["tuned"], where="")
 
 
@@ -184,7 +188,7 @@ def test_people_stand_beside_the_score(tmp_path: Path) -> None:
     assert row["between"] == "judge and Ann"
     assert row["value"] == pytest.approx(kappa, abs=1e-12)
     assert row["answers"] == 4
-    assert "1 ratings are of other rows" in finding.details["Agreement with people"]
+    assert "changed since: 1" in finding.details["Agreement with people"]
     assert NOT_HELD not in finding.meaning
 
 

@@ -126,7 +126,7 @@ class Agreement:
         if not self.rows:
             return f"{NOT_HELD} None of the people's ratings is of an answer that was judged."
         each = ", ".join(f"κ {_shown(found)} with {rater}" for rater, found in self.kappa.items())
-        left = f"; {self.strange:,} ratings are of other rows, or of answers that changed since" if self.strange else ""
+        left = f"; of other rows, or of answers that changed since: {self.strange:,}" if self.strange else ""
         return f"{each}; Krippendorff's α {_shown(self.alpha)}, on {self.rows:,} answers{left}."
 
 
