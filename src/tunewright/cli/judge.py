@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from tunewright.cli.faults import print_json
+from tunewright.cli.judge_options import (
+    Attempts,
+    How,
+    JudgeEndpoint,
+    JudgeModel,
+    JudgeRelease,
+    KeyVariable,
+    LocalModel,
+    Timeout,
+)
 from tunewright.cli.options import JsonOutput, WorkspacePath
 from tunewright.cli.verb import verb
 
-_JUDGE = "The judge"
+Rubrics = Annotated[
+    list[str] | None,
+    typer.Option("--rubric", metavar="NAME|FILE", help="A built-in rubric, or a YAML file; as often as needed."),
+]
+People = Annotated[
+    Path | None, typer.Option("--people", metavar="FILE", help="People's ratings: id, rater, rating or choice.")
+]
 
 
 def register(group: typer.Typer) -> None:
@@ -30,10 +46,7 @@ def judge(
             show_default=False,
         ),
     ],
-    rubric: Annotated[
-        list[str] | None,
-        typer.Option("--rubric", metavar="NAME|FILE", help="A built-in rubric, or a YAML file; as often as needed."),
-    ] = None,
+    rubric: Rubrics = None,
     pairwise: Annotated[
         bool, typer.Option("--pairwise", help="Compare with --against side by side, in both orders.")
     ] = False,
@@ -43,44 +56,15 @@ def judge(
     ] = None,
     system: Annotated[str, typer.Option("--system", help="Whose answers. Default: tuned.")] = "",
     against: Annotated[str, typer.Option("--against", help="A system to hold them against, such as base.")] = "",
-    people: Annotated[
-        Path | None,
-        typer.Option("--people", metavar="FILE", help="People's ratings: id, rater, rating or choice."),
-    ] = None,
-    endpoint: Annotated[
-        str,
-        typer.Option(
-            "--endpoint", metavar="URL", help="An OpenAI-compatible endpoint that judges.", rich_help_panel=_JUDGE
-        ),
-    ] = "",
-    model: Annotated[
-        str,
-        typer.Option("--model", metavar="NAME", help="The model's name there.", rich_help_panel=_JUDGE),
-    ] = "",
-    key_variable: Annotated[
-        str,
-        typer.Option(
-            "--key-variable", metavar="NAME", help="The environment variable with its key.", rich_help_panel=_JUDGE
-        ),
-    ] = "",
-    timeout_s: Annotated[
-        float,
-        typer.Option("--timeout", min=0.1, help="Longest wait for a verdict, in seconds.", rich_help_panel=_JUDGE),
-    ] = 120,
-    attempts: Annotated[
-        int, typer.Option("--attempts", min=1, max=20, help="Tries for each verdict.", rich_help_panel=_JUDGE)
-    ] = 5,
-    local: Annotated[
-        str,
-        typer.Option("--local", metavar="MODEL", help="Or a model on this machine.", rich_help_panel=_JUDGE),
-    ] = "",
-    release: Annotated[
-        str, typer.Option("--release", metavar="NAME", help="Or a release of this workspace.", rich_help_panel=_JUDGE)
-    ] = "",
-    how: Annotated[
-        Literal["words", "likelihood"],
-        typer.Option("--how", help="In JSON, or by likelihood (not of an endpoint).", rich_help_panel=_JUDGE),
-    ] = "words",
+    people: People = None,
+    endpoint: JudgeEndpoint = "",
+    model: JudgeModel = "",
+    key_variable: KeyVariable = "",
+    timeout_s: Timeout = 120,
+    attempts: Attempts = 5,
+    local: LocalModel = "",
+    release: JudgeRelease = "",
+    how: How = "words",
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Judge so many rows, drawn with the seed. Default: all.")
     ] = None,

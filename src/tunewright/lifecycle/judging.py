@@ -171,7 +171,7 @@ def judge_answers(
         partial(open_judge, workspace=workspace),
         listener,
     )
-    other = against or (config.against if getattr(config, "pairwise", False) else "")
+    other = against or ("" if isinstance(config, Principles) or not config.pairwise else config.against)
     systems = [system or _only(found), *([other] if other else [])]
     look: Callable[..., list[Finding]] = rounds.hold_all if isinstance(config, Principles) else rounds.judge_all
     with quiet():

@@ -55,7 +55,7 @@ def test_a_judge_that_makes_its_quote_up_is_not_believed(tmp_path: Path) -> None
             return json.dumps({"reason": "Bad.", "broken": True, "quote": "words that are not there"})
         return _judge(body)
 
-    finding, server = _held(tmp_path, judge, tuned=["liar", "fine", "refund  here"])
+    finding, _ = _held(tmp_path, judge, tuned=["liar", "fine", "refund  here"])
     assert (finding.value, finding.n) == (0.5, 2)
     assert finding.details["Not judged"] == "2 of 6 verdicts"
     assert "the quote is not in the ANSWER" in finding.details["Why not judged"][0]["reason"]
