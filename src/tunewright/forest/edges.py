@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,3 +137,32 @@ def _turns(row_e: Tensor) -> Tensor:
     first = torch.cumsum(counts, 0) - counts
     turn_e: Tensor = place - first.index_select(0, inverse)
     return turn_e
+
+
+@torch.no_grad()
+def target_logp(hidden_MD: Tensor, head: nn.Module, row_E: Tensor, target_E: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probability of target tokens, where states are at hand and nothing is learned.
+
+    Args:
+        hidden_MD: States that predict, each of them something, shape (M, D).
+        head: Maps (m, D) to logits (m, V); called in chunks.
+        row_E: Which state predicts, rising, shape (E,).
+        target_E: What it predicts, shape (E,).
+    Returns:
+        Log-probabilities in nats, float32, shape (E,), none of them over 0; and of each state, whose normaliser is
+        taken once for all its edges, the most probable token, shape (M,).
+    """
+    best_M = torch.empty(len(hidden_MD), dtype=torch.long, device=hidden_MD.device)
+    logp_E = torch.empty(len(row_E), device=hidden_MD.device)
+    starts = torch.arange(0, len(hidden_MD) + CHUNK, CHUNK, device=row_E.device)
+    bounds = torch.searchsorted(row_E, starts).tolist()
+    for number, (first, last) in enumerate(itertools.pairwise(bounds)):
+        span = slice(number * CHUNK, (number + 1) * CHUNK)
+        logits_mV = head(hidden_MD[span]).float()
+        greatest_m, best_M[span] = logits_mV.max(-1)
+        row_e = row_E[first:last] - span.start
+        logit_e = logits_mV.view(-1).index_select(0, row_e * logits_mV.shape[1] + target_E[first:last])
+        # The logits are of no use any more: the sum is taken in their place.
+        sum_m = logits_mV.sub_(greatest_m[:, None]).exp_().sum(-1)
+        logp_E[first:last] = logit_e - (greatest_m + sum_m.log()).index_select(0, row_e)
+    return logp_E.clamp_(max=0.0), best_M

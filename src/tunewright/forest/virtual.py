@@ -52,7 +52,7 @@ def inputs(model: Any, token_N: Tensor, depth_N: Tensor, layout: Layout) -> dict
     if not count:
         return {"input_ids": token_N[None], "position_ids": depth_N[None], "layout": layout}
     if model.active_peft_config.peft_type in _KEPT:
-        prefixed = _Prefixed(layout, count, _kept(model, count))
+        prefixed = Prefixed(layout, count, _kept(model, count))
         return {"input_ids": token_N[None], "position_ids": depth_N[None] + count, "layout": prefixed}
     real_ND = model.get_base_model().get_input_embeddings()(token_N)
     virtual_PD = model.get_prompt(batch_size=1)[0].to(real_ND.dtype)
@@ -78,7 +78,7 @@ def row_inputs(model: Any, real_BTD: Tensor) -> dict[str, Any]:
     return {"inputs_embeds": torch.cat([given.to(real_BTD.dtype), real_BTD], dim=1)}
 
 
-class _Prefixed:
+class Prefixed:
     """A layout whose first nodes ask nothing, and whose keys and values are given.
 
     Args:

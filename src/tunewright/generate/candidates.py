@@ -1,0 +1,217 @@
+"""Log-probabilities of candidate answers: all candidates behind all questions, as one forest.
+
+What questions begin with is read once, each question once, and the tree of its candidates behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tunewright.base import events
+from tunewright.base.errors import DataError, ModelError
+from tunewright.forest import Path
+from tunewright.forest import layout as layouts
+from tunewright.forest.edges import target_logp
+from tunewright.forest.forest import Floats, Ints, cut
+from tunewright.forest.score import grow, path_logp, score
+from tunewright.forest.seq2seq import is_encoder_decoder
+from tunewright.generate.pasts import Bools, Nodes, Pasts, Reader, read_on
+from tunewright.generate.trees import Tokens, Tree, cut_tree, grow_tree
+
+NODE_BUDGET = 2048
+_QUESTIONS = 64  # read side by side
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """What a model says of one question's candidates.
+
+    Args:
+        logp: Log-probability of each behind the question, summed over its tokens, in nats, shape (C,).
+        greedy: Whether each of its tokens is the most probable one, bool, shape (C,).
+    """
+
+    logp: Floats
+    greedy: Bools
+
+
+@torch.no_grad()
+def score_each(
+    model: Any,
+    prompts: Sequence[Tokens],
+    candidates: Sequence[Sequence[Tokens]],
+    *,
+    node_budget: int = NODE_BUDGET,
+    listener: events.Listener = events.ignore,
+) -> list[Scored]:
+    """Exact log-probabilities of every question's candidates.
+
+    Args:
+        model: An adopted model (`forest.layout.adopt`), in evaluation mode.
+        prompts: Token ids of each question, one token each at least.
+        candidates: Each question's candidates, as the tokens behind it. Where questions have the same ones, let this
+            hold one object many times (`[labels] * len(prompts)`): they are merged once.
+        node_budget: Most nodes that are read at once; a single candidate may be over it.
+        listener: Hears of progress as a stage "score", counted in questions.
+
+    Raises:
+        DataError: If a prompt or a candidate holds no token, a question has no candidates, or there are more of one
+            than of the other.
+    """
+    trees = trees_of(prompts, candidates)
+    if not shares_prefixes(model):
+        return _score_rows(model, prompts, candidates, node_budget, listener)
+    found = [Scored(np.zeros(len(own)), np.zeros(len(own), dtype=bool)) for own in candidates]
+    parts = {id(tree): cut_tree(tree, node_budget) for tree in trees}
+    done = 0
+    for rows, pasts in batches(model, prompts, _QUESTIONS):
+        items = [(place, part) for place, row in enumerate(rows) for part in parts[id(trees[row])]]
+        for chosen in _micro_batches(items, node_budget):
+            for place, part, scored in _score_trees(model, pasts, chosen):
+                places, logp = part.sums(scored.logp)
+                found[rows[place]].logp[places] = logp
+                found[rows[place]].greedy[places] = part.all_of(scored.greedy)
+        done += len(rows)
+        listener(events.Stage("score", "progress", done, len(prompts), "questions"))
+    return found
+
+
+def shares_prefixes(model: Any) -> bool:
+    """Whether questions and candidates can be read as one forest through keys and values that are kept."""
+    return layouts.shares(model) and not is_encoder_decoder(model)
+
+
+def trees_of(prompts: Sequence[Tokens], candidates: Sequence[Sequence[Tokens]]) -> list[Tree]:
+    """Each question's candidates as a tree; one object for those that share theirs. Raises as `score_each` does."""
+    if len(prompts) != len(candidates):
+        raise DataError(f"There are {len(prompts)} prompts, and candidates for {len(candidates)}")
+    if empty := [row for row, prompt in enumerate(prompts) if not len(prompt)]:
+        raise DataError("A prompt holds no token", where=f"prompt {empty[0]}")
+    grown = {id(own): grow_tree(own) for own in candidates}
+    return [grown[id(own)] for own in candidates]
+
+
+def batches(model: Any, prompts: Sequence[Tokens], size: int) -> Iterator[tuple[list[int], Pasts]]:
+    """Reads prompts, some at a time: the rows of a batch, and what reading them leaves."""
+    if not prompts:
+        return
+    reader = Reader(model, prompts)
+    # Prompts of like length and beginning side by side share most and pad least.
+    order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row]), list(prompts[row])))
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        yield rows, reader.read([prompts[row] for row in rows])
+
+
+_Item = tuple[int, Tree]  # a question's place in its batch, and candidates of it
+
+
+def _micro_batches(items: Sequence[_Item], node_budget: int) -> Iterator[list[_Item]]:
+    """Runs of items of at most so many nodes together; an item over that by itself."""
+    chosen: list[_Item] = []
+    nodes = 0
+    for item in items:
+        if chosen and nodes + item[1].nodes > node_budget:
+            yield chosen
+            chosen, nodes = [], 0
+        chosen.append(item)
+        nodes += item[1].nodes
+    if chosen:
+        yield chosen
+
+
+def _score_trees(model: Any, pasts: Pasts, items: Sequence[_Item]) -> Iterator[tuple[int, Tree, Scored]]:
+    """For each item its question's place, its tree, and what is said of the tree's edges."""
+    trees = [tree for _, tree in items]
+    nodes = sum(tree.nodes for tree in trees)
+    inside = pasts.select([place for place, _ in items])
+    hidden_MD = inside.hidden_BD
+    if nodes:
+        hidden_MD = torch.cat([hidden_MD, read_on(model, inside, _behind(inside, trees))])
+    # The state behind a tree's root is its question's; the others stand behind those of all questions.
+    first_node = len(trees) + np.cumsum([0, *(tree.nodes for tree in trees)])
+    rows = [
+        np.where(tree.forest.source == 0, place, first_node[place] + tree.forest.source - 1)
+        for place, tree in enumerate(trees)
+    ]
+    row_E, target_E = np.concatenate(rows), np.concatenate([tree.forest.target for tree in trees])
+    logp_E, best_M = edge_logp(model, hidden_MD, row_E, target_E)
+    hit_E = best_M[row_E] == target_E
+    start = 0
+    for (place, tree), own in zip(items, rows, strict=True):
+        span = slice(start, start + len(own))
+        yield place, tree, Scored(logp_E[span], hit_E[span])
+        start += len(own)
+
+
+def edge_logp(model: Any, hidden_MD: Tensor, row_E: Ints, target_E: Ints) -> tuple[Floats, Ints]:
+    """Log-probability of target tokens behind states, in nats, shape (E,); each state's most probable token, shape (M,).
+
+    Raises:
+        ModelError: If the model gives what is not a number.
+    """
+    order = np.argsort(row_E, kind="stable")
+    row_e, target_e = (layouts.to_tensor(array[order], hidden_MD.device) for array in (row_E, target_E))
+    logp_e, best_M = target_logp(hidden_MD, layouts.head(model), row_e, target_e)
+    logp_E = np.empty(len(order))
+    logp_E[order] = logp_e.double().cpu().numpy()
+    if np.isnan(logp_E).any():
+        raise ModelError(
+            "The model gives log-probabilities that are not numbers",
+            hint="It has diverged: train again with a lower train.learning_rate.",
+        )
+    return logp_E, best_M.cpu().numpy()
+
+
+def _behind(pasts: Pasts, trees: Sequence[Tree]) -> Nodes:
+    """The nodes of trees, one behind each question of a batch."""
+    bins, width = (max(tree.places[number] for tree in trees) for number in (1, 2))
+    bin_BJWW = np.zeros((len(trees), bins, width, width), dtype=bool)
+    places = []
+    for number, tree in enumerate(trees):
+        place, own_bins, own_width = tree.places
+        bin_BJWW[number, :own_bins, :own_width, :own_width] = tree.seen.reshape(own_bins, own_width, own_width)
+        bin_, at = np.divmod(place, max(own_width, 1))
+        places.append((number * bins + bin_) * width + at)
+    own_BS = np.arange(pasts.slots) < pasts.length_B[:, None]
+    return Nodes(
+        token=np.concatenate([tree.forest.token[1:] for tree in trees]),
+        # The root is the question's last token.
+        depth=np.concatenate([tree.forest.depth[1:] + pasts.length_B[n] - 1 for n, tree in enumerate(trees)]),
+        place=np.concatenate(places),
+        own_BQS=np.broadcast_to(own_BS[:, None], (len(trees), bins * width, pasts.slots)),
+        bin_BQW=bin_BJWW.reshape(len(trees), bins * width, width),
+    )
+
+
+def _score_rows(
+    model: Any,
+    prompts: Sequence[Tokens],
+    candidates: Sequence[Sequence[Tokens]],
+    node_budget: int,
+    listener: events.Listener,
+) -> list[Scored]:
+    """The same for models that share no prefixes, and for encoder-decoders, as the forest of whole rows."""
+    pairs = [(row, place) for row, own in enumerate(candidates) for place in range(len(own))]
+    paths = []
+    for number, (row, place) in enumerate(pairs):
+        prompt, answer = prompts[row], candidates[row][place]
+        weights = np.r_[np.zeros(len(prompt)), np.ones(len(answer))].astype(np.float32)
+        paths.append(Path(np.array([*prompt, *answer], dtype=np.int32), weights, group=number, row=number))
+    found = [Scored(np.zeros(len(own)), np.zeros(len(own), dtype=bool)) for own in candidates]
+    done = 0
+    for piece in cut(grow(model, paths), node_budget):
+        scores = score(model, piece)
+        hits = np.logical_and.reduceat(scores.hit.cpu().numpy()[piece.path_edge], piece.path_start[:-1])
+        for path, logp, greedy in zip(piece.paths, path_logp(scores, piece).tolist(), hits.tolist(), strict=True):
+            row, place = pairs[path.row]
+            found[row].logp[place], found[row].greedy[place] = logp, greedy
+        done += len(piece.paths)
+        listener(events.Stage("score", "progress", done, len(paths), "candidates"))
+    return found
