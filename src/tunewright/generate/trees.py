@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,32 +78,33 @@ class Tree:
         return {(parents[node], tokens[node]): node for node in range(1, self.forest.nodes)}
 
     @cached_property
-    def edges_of(self) -> list[list[tuple[int, int, int]]]:
-        """For each node, of each of its edges: the target, the node behind it (0: none), the candidate that ends there.
-
-        Of equal candidates the first one ends there; -1 where none does.
-        """
+    def edges_of(self) -> list[list[tuple[int, int, tuple[int, ...]]]]:
+        """For each node, of each of its edges: the target, the node behind it (0: none), the candidates that end there."""
         forest = self.forest
-        ends: dict[int, int] = {}
+        ends: dict[int, tuple[int, ...]] = {}
         for path, last in zip(forest.paths, forest.path_start[1:], strict=True):
             edge = int(forest.path_edge[last - 1])
-            ends[edge] = min(path.row, ends.get(edge, path.row))
-        found: list[list[tuple[int, int, int]]] = [[] for _ in range(forest.nodes)]
+            ends[edge] = (*ends.get(edge, ()), path.row)
+        found: list[list[tuple[int, int, tuple[int, ...]]]] = [[] for _ in range(forest.nodes)]
         for edge, (source, target) in enumerate(zip(forest.source.tolist(), forest.target.tolist(), strict=True)):
-            found[source].append((target, self.children.get((source, target), _ROOT), ends.get(edge, -1)))
+            found[source].append((target, self.children.get((source, target), _ROOT), ends.get(edge, ())))
         return found
+
+    @cached_property
+    def lines(self) -> dict[int, list[int]]:
+        """For each candidate the nodes that it leads through, the root left out."""
+        forest = self.forest
+        spans = zip(forest.path_start[:-1], forest.path_start[1:], strict=True)
+        return {
+            path.row: forest.source[forest.path_edge[start + 1 : end]].tolist()
+            for path, (start, end) in zip(forest.paths, spans, strict=True)
+        }
 
     @cached_property
     def nested(self) -> int:
         """Most candidates of which each begins with the one before it; 1 where none begins with another one."""
-        ends = {(path.tokens.tobytes(), path.row) for path in self.forest.paths}
-        texts: dict[bytes, int] = {}
-        for tokens, _ in ends:
-            texts[tokens] = texts.get(tokens, 0) + 1
-        size = np.dtype(np.int32).itemsize
-        return max(
-            sum(texts.get(tokens[:length], 0) for length in range(size, len(tokens) + 1, size)) for tokens in texts
-        )
+        texts = Counter(tuple(path.tokens.tolist()) for path in self.forest.paths)
+        return max(sum(texts[text[:length]] for length in range(len(text) + 1)) for text in texts)
 
     def sums(self, logp_E: Floats) -> tuple[Ints, Floats]:
         """The candidates' places, and for each the sum over its edges, in nats."""
