@@ -75,10 +75,10 @@ def answer_examples(
 
     if not examples:
         raise InputError("There are no examples to answer", where=system)
-    asked = [_with_shots(example.prompt, shots) for example in examples]
+    asked = [with_shots(example.prompt, shots) for example in examples]
     prompts = [base.chat.prompt(messages, example.tools) for messages, example in zip(asked, examples, strict=True)]
     references = [
-        _reference(base, prompt, messages, example)
+        reference_tokens(base, prompt, messages, example)
         for prompt, messages, example in zip(prompts, asked, examples, strict=True)
     ]
     with evaluation_mode(model):
@@ -147,7 +147,7 @@ def _traits(answer: str) -> frozenset[str]:
     return frozenset(f"{field}={value!r}" for field, value in record.items())
 
 
-def _with_shots(prompt: Sequence[Message], shots: Sequence[Example]) -> list[Message]:
+def with_shots(prompt: Sequence[Message], shots: Sequence[Example]) -> list[Message]:
     """The prompt with the shots' turns between its system message and its question; nothing in it is learned."""
     told = ("system", "developer")
     begin = [message for message in prompt if message.role in told]
@@ -156,7 +156,7 @@ def _with_shots(prompt: Sequence[Message], shots: Sequence[Example]) -> list[Mes
     return [replace(message, weight=0.0) for message in [*begin, *turns, *rest]]
 
 
-def _reference(base: Base, prompt: Sequence[int], asked: Sequence[Message], example: Example) -> list[int]:
+def reference_tokens(base: Base, prompt: Sequence[int], asked: Sequence[Message], example: Example) -> list[int]:
     """The tokens of an example's reference answer, its end token included, as they stand behind the prompt."""
     rendered = base.chat.render([*asked, example.asked_answer], example.tools)
     return rendered.tokens[len(prompt) : len(prompt) + int(sum(rendered.learned))]

@@ -151,7 +151,7 @@ def _score_trees(model: Any, pasts: Pasts, items: Sequence[_Item]) -> Iterator[t
 
 
 def edge_logp(model: Any, hidden_MD: Tensor, row_E: Ints, target_E: Ints) -> tuple[Floats, Ints]:
-    """Log-probability of target tokens behind states, in nats, shape (E,); each state's most probable token, shape (M,).
+    """Log-probability of target tokens behind states, in nats, shape (E,), and each state's best token, shape (M,).
 
     Raises:
         ModelError: If the model gives what is not a number.
@@ -171,7 +171,7 @@ def edge_logp(model: Any, hidden_MD: Tensor, row_E: Ints, target_E: Ints) -> tup
 
 def _behind(pasts: Pasts, trees: Sequence[Tree]) -> Nodes:
     """The nodes of trees, one behind each question of a batch."""
-    bins, width = (max(tree.places[number] for tree in trees) for number in (1, 2))
+    bins, width = max(tree.places[1] for tree in trees), max(tree.places[2] for tree in trees)
     bin_BJWW = np.zeros((len(trees), bins, width, width), dtype=bool)
     places = []
     for number, tree in enumerate(trees):

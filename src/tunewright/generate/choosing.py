@@ -188,7 +188,9 @@ def _round(pasts: Pasts, searches: Sequence[_Search], plans: Sequence[Sequence[i
             depth.append(length - 1 + int(forest.depth[node]))  # the root is the question's last token
             place.append(row * width + at)
     return Nodes(
-        *(np.array(each, dtype=np.int64) for each in (token, depth, place)),
+        token=np.array(token, dtype=np.int64),
+        depth=np.array(depth, dtype=np.int64),
+        place=np.array(place, dtype=np.int64),
         own_BQS=seen_BQK[:, :, :start],
         bin_BQW=seen_BQK[:, :, start:],
     )

@@ -1,9 +1,9 @@
 """What questions have read, kept once, and nodes that are read on behind them.
 
-A batch of questions is a forest: the trunk that all of them begin with, each question's own part, and behind it whatever
-branches. The trunk's keys and values are kept once for all batches. New nodes stand in bins: a bin sees the trunk, its
-own question, and what its own nodes see of each other, so that attention is a few dense products and cost does not
-follow the square of all branches.
+A batch of questions is a forest: the trunk that all of them begin with, each question's own part, and behind it
+whatever branches. The trunk's keys and values are kept once for all batches. New nodes stand in bins: a bin sees the
+trunk, its own question, and what its own nodes see of each other, so that attention is a few dense products and cost
+does not follow the square of all branches.
 """
 
 from __future__ import annotations
@@ -200,46 +200,44 @@ class _Branches:
             pasts.make_room(places)
 
     def attend(self, layer: int, q_HND: Tensor, k_GND: Tensor, v_GND: Tensor, scaling: float, window: int) -> Tensor:
-        (questions, bins, width), groups, heads = self._shape, k_GND.shape[1], q_HND.shape[1]
-        shared, places, dim = heads // groups, bins * width, q_HND.shape[3]
-        q_BGQRD = self._placed(q_HND * scaling, groups * shared).unflatten(1, (groups, shared)).transpose(2, 3)
-        q_BGXD = q_BGQRD.reshape(questions, groups, places * shared, dim)
-        new_k, new_v = (self._placed(x, groups) for x in (k_GND, v_GND))
+        (questions, bins, width), groups = self._shape, k_GND.shape[1]
+        places, shared = bins * width, q_HND.shape[1] // groups
+        # Queries that share a group's keys stand one below the other: rows of one product.
+        asked = (questions, groups, places * shared, -1)
+        q_BGXD = (self._placed(q_HND) * scaling).view(questions, places, groups, shared, -1)
+        q_BGXD = q_BGXD.transpose(1, 2).reshape(asked)
+        new_k, new_v = (self._placed(x).transpose(1, 2) for x in (k_GND, v_GND))
         trunk_k, trunk_v = self._pasts.trunk[layer]
         own_k, own_v = (x[:, :, : self._slots] for x in self._pasts.own[layer])
         if self._keep:
             for kept, new in zip(self._pasts.own[layer], (new_k, new_v), strict=True):
                 kept[:, :, self._slots : self._slots + places] = new
-        in_bins = (questions, groups, bins, width * shared, -1)
-        near = q_BGXD.view(*in_bins[:-1], dim) @ new_k.unflatten(2, (bins, width)).transpose(-1, -2)
+        in_bins = (questions, groups, bins, -1)
+        k_BGJWD, v_BGJWD = (x.reshape(*in_bins[:3], width, x.shape[-1]) for x in (new_k, new_v))
+        near = q_BGXD.view(*in_bins, q_BGXD.shape[-1]) @ k_BGJWD.transpose(-1, -2)
         parts = [
             torch.einsum("bgxd,gpd->bgxp", q_BGXD, trunk_k),
             q_BGXD @ own_k.transpose(-1, -2),
-            near.view(questions, groups, places * shared, width),
+            near.view(asked),
         ]
-        score_BGQRK = torch.cat(parts, dim=-1).unflatten(2, (places, shared))
-        score_BGQRK = score_BGQRK.masked_fill_(self._unseen(window)[:, None, :, None], -torch.inf)
-        share_BGXK = score_BGQRK.softmax(-1, dtype=torch.float32).to(q_HND.dtype).flatten(2, 3)
-        far, mine, near = share_BGXK.split([part.shape[-1] for part in parts], dim=-1)
+        score_BGQRK = torch.cat(parts, dim=-1).view(questions, groups, places, shared, -1)
+        score_BGQRK.masked_fill_(self._unseen(window)[:, None, :, None], -torch.inf)
+        share_BGXK = score_BGQRK.softmax(-1, dtype=torch.float32).to(q_HND.dtype).view(asked)
+        far, mine, near = torch.split(share_BGXK, [part.shape[-1] for part in parts], dim=-1)
         out_BGXD = torch.einsum("bgxp,gpd->bgxd", far, trunk_v) + mine @ own_v
-        behind = near.unflatten(2, (bins, width * shared)) @ new_v.unflatten(2, (bins, width))
-        out_BGXD = out_BGXD + behind.view(questions, groups, places * shared, -1)
-        return self._collected(out_BGXD.unflatten(2, (places, shared)))
+        out_BGXD += (near.reshape(*in_bins, width) @ v_BGJWD).view(asked)
+        out_BQGRD = out_BGXD.view(questions, groups, places, shared, -1).transpose(1, 2)
+        out_YHD: Tensor = out_BQGRD.reshape(questions * places, groups * shared, -1)
+        return (out_YHD if self._place_N is None else out_YHD.index_select(0, self._place_N))[None]
 
-    def _placed(self, x_HND: Tensor, rows: int) -> Tensor:
-        """Nodes at their places, shape (B, rows, Q, D); 0 where no node stands."""
+    def _placed(self, x_HND: Tensor) -> Tensor:
+        """Nodes at their places, shape (B, Q, H, D); 0 where no node stands."""
         questions, bins, width = self._shape
         x_NHD = x_HND[0].transpose(0, 1)
         if self._place_N is not None:
             padded = x_NHD.new_zeros(questions * bins * width, *x_NHD.shape[1:])
             x_NHD = padded.index_copy_(0, self._place_N, x_NHD)
-        return x_NHD.reshape(questions, bins * width, rows, -1).transpose(1, 2).contiguous()
-
-    def _collected(self, out_BGQRD: Tensor) -> Tensor:
-        """The nodes' rows of what stands at their places, shape (1, N, H, D)."""
-        questions, groups, places, shared, dim = out_BGQRD.shape
-        out_YHD = out_BGQRD.transpose(1, 2).reshape(questions * places, groups * shared, dim)
-        return (out_YHD if self._place_N is None else out_YHD.index_select(0, self._place_N))[None]
+        return x_NHD.reshape(questions, bins * width, *x_NHD.shape[1:])
 
     def _unseen(self, window: int) -> Tensor:
         """What each place does not see of the trunk, its question and its bin, shape (B, Q, K); of no node, nothing."""

@@ -79,7 +79,7 @@ class Tree:
 
     @cached_property
     def edges_of(self) -> list[list[tuple[int, int, tuple[int, ...]]]]:
-        """For each node, of each of its edges: the target, the node behind it (0: none), the candidates that end there."""
+        """For each node, of each of its edges: target, the node behind it (0: none), candidates that end there."""
         forest = self.forest
         ends: dict[int, tuple[int, ...]] = {}
         for path, last in zip(forest.paths, forest.path_start[1:], strict=True):
