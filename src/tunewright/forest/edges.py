@@ -140,7 +140,9 @@ def _turns(row_e: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def target_logp(hidden_MD: Tensor, head: nn.Module, row_E: Tensor, target_E: Tensor) -> tuple[Tensor, Tensor]:
+def target_logp(
+    hidden_MD: Tensor, head: nn.Module, row_E: Tensor, target_E: Tensor, *, best: bool
+) -> tuple[Tensor, Tensor | None]:
     """Log-probability of target tokens, where states are at hand and nothing is learned.
 
     Args:
@@ -148,18 +150,21 @@ def target_logp(hidden_MD: Tensor, head: nn.Module, row_E: Tensor, target_E: Ten
         head: Maps (m, D) to logits (m, V); called in chunks.
         row_E: Which state predicts, rising, shape (E,).
         target_E: What it predicts, shape (E,).
+        best: Whether each state's most probable token is asked for, which takes another look at all logits.
     Returns:
-        Log-probabilities in nats, float32, shape (E,), none of them over 0; and of each state, whose normaliser is
-        taken once for all its edges, the most probable token, shape (M,).
+        Log-probabilities in nats, float32, shape (E,), none of them over 0, each state's normaliser taken once for all
+        its edges; and the most probable tokens, shape (M,), or None.
     """
-    best_M = torch.empty(len(hidden_MD), dtype=torch.long, device=hidden_MD.device)
+    best_M = torch.empty(len(hidden_MD), dtype=torch.long, device=hidden_MD.device) if best else None
     logp_E = torch.empty(len(row_E), device=hidden_MD.device)
     starts = torch.arange(0, len(hidden_MD) + CHUNK, CHUNK, device=row_E.device)
     bounds = torch.searchsorted(row_E, starts).tolist()
     for number, (first, last) in enumerate(itertools.pairwise(bounds)):
         span = slice(number * CHUNK, (number + 1) * CHUNK)
         logits_mV = head(hidden_MD[span]).float()
-        greatest_m, best_M[span] = logits_mV.max(-1)
+        if best_M is not None:
+            best_M[span] = logits_mV.argmax(-1)
+        greatest_m = logits_mV.amax(-1)
         row_e = row_E[first:last] - span.start
         logit_e = logits_mV.view(-1).index_select(0, row_e * logits_mV.shape[1] + target_E[first:last])
         # The logits are of no use any more: the sum is taken in their place.

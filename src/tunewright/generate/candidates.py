@@ -34,11 +34,11 @@ class Scored:
 
     Args:
         logp: Log-probability of each behind the question, summed over its tokens, in nats, shape (C,).
-        greedy: Whether each of its tokens is the most probable one, bool, shape (C,).
+        greedy: Whether each of its tokens is the most probable one, bool, shape (C,); None where it was not asked for.
     """
 
     logp: Floats
-    greedy: Bools
+    greedy: Bools | None
 
 
 @torch.no_grad()
@@ -47,6 +47,7 @@ def score_each(
     prompts: Sequence[Tokens],
     candidates: Sequence[Sequence[Tokens]],
     *,
+    greedy: bool = False,
     node_budget: int = NODE_BUDGET,
     listener: events.Listener = events.ignore,
 ) -> list[Scored]:
@@ -57,6 +58,7 @@ def score_each(
         prompts: Token ids of each question, one token each at least.
         candidates: Each question's candidates, as the tokens behind it. Where questions have the same ones, let this
             hold one object many times (`[labels] * len(prompts)`): they are merged once.
+        greedy: Whether to tell which candidates greedy decoding would give.
         node_budget: Most nodes that are read at once; a single candidate may be over it.
         listener: Hears of progress as a stage "score", counted in questions.
 
@@ -67,16 +69,17 @@ def score_each(
     trees = trees_of(prompts, candidates)
     if not shares_prefixes(model):
         return _score_rows(model, prompts, candidates, node_budget, listener)
-    found = [Scored(np.zeros(len(own)), np.zeros(len(own), dtype=bool)) for own in candidates]
+    found = [Scored(np.zeros(len(own)), np.zeros(len(own), dtype=bool) if greedy else None) for own in candidates]
     parts = {id(tree): cut_tree(tree, node_budget) for tree in trees}
     done = 0
     for rows, pasts in batches(model, prompts, _QUESTIONS):
         items = [(place, part) for place, row in enumerate(rows) for part in parts[id(trees[row])]]
         for chosen in _micro_batches(items, node_budget):
-            for place, part, scored in _score_trees(model, pasts, chosen):
-                places, logp = part.sums(scored.logp)
-                found[rows[place]].logp[places] = logp
-                found[rows[place]].greedy[places] = part.all_of(scored.greedy)
+            for place, part, logp_E, hit_E in _score_trees(model, pasts, chosen, greedy):
+                own, candidate = found[rows[place]], part.places_of_candidates
+                own.logp[candidate] = part.sums(logp_E)
+                if own.greedy is not None and hit_E is not None:
+                    own.greedy[candidate] = part.all_of(hit_E)
         done += len(rows)
         listener(events.Stage("score", "progress", done, len(prompts), "questions"))
     return found
@@ -126,8 +129,10 @@ def _micro_batches(items: Sequence[_Item], node_budget: int) -> Iterator[list[_I
         yield chosen
 
 
-def _score_trees(model: Any, pasts: Pasts, items: Sequence[_Item]) -> Iterator[tuple[int, Tree, Scored]]:
-    """For each item its question's place, its tree, and what is said of the tree's edges."""
+def _score_trees(
+    model: Any, pasts: Pasts, items: Sequence[_Item], greedy: bool
+) -> Iterator[tuple[int, Tree, Floats, Bools | None]]:
+    """For each item its question's place, its tree, the log-probability of its edges, and whether they are the best."""
     trees = [tree for _, tree in items]
     nodes = sum(tree.nodes for tree in trees)
     inside = pasts.select([place for place, _ in items])
@@ -141,24 +146,28 @@ def _score_trees(model: Any, pasts: Pasts, items: Sequence[_Item]) -> Iterator[t
         for place, tree in enumerate(trees)
     ]
     row_E, target_E = np.concatenate(rows), np.concatenate([tree.forest.target for tree in trees])
-    logp_E, best_M = edge_logp(model, hidden_MD, row_E, target_E)
-    hit_E = best_M[row_E] == target_E
+    logp_E, best_M = edge_logp(model, hidden_MD, row_E, target_E, best=greedy)
+    hit_E = None if best_M is None else best_M[row_E] == target_E
     start = 0
     for (place, tree), own in zip(items, rows, strict=True):
         span = slice(start, start + len(own))
-        yield place, tree, Scored(logp_E[span], hit_E[span])
+        yield place, tree, logp_E[span], None if hit_E is None else hit_E[span]
         start += len(own)
 
 
-def edge_logp(model: Any, hidden_MD: Tensor, row_E: Ints, target_E: Ints) -> tuple[Floats, Ints]:
-    """Log-probability of target tokens behind states, in nats, shape (E,), and each state's best token, shape (M,).
+def edge_logp(
+    model: Any, hidden_MD: Tensor, row_E: Ints, target_E: Ints, *, best: bool = False
+) -> tuple[Floats, Ints | None]:
+    """Log-probability of target tokens behind states, in nats, shape (E,); each state's best token, shape (M,).
 
+    Args:
+        best: Whether the best tokens are asked for; else None stands for them.
     Raises:
         ModelError: If the model gives what is not a number.
     """
     order = np.argsort(row_E, kind="stable")
     row_e, target_e = (layouts.to_tensor(array[order], hidden_MD.device) for array in (row_E, target_E))
-    logp_e, best_M = target_logp(hidden_MD, layouts.head(model), row_e, target_e)
+    logp_e, best_M = target_logp(hidden_MD, layouts.head(model), row_e, target_e, best=best)
     logp_E = np.empty(len(order))
     logp_E[order] = logp_e.double().cpu().numpy()
     if np.isnan(logp_E).any():
@@ -166,7 +175,7 @@ def edge_logp(model: Any, hidden_MD: Tensor, row_E: Ints, target_E: Ints) -> tup
             "The model gives log-probabilities that are not numbers",
             hint="It has diverged: train again with a lower train.learning_rate.",
         )
-    return logp_E, best_M.cpu().numpy()
+    return logp_E, None if best_M is None else best_M.cpu().numpy()
 
 
 def _behind(pasts: Pasts, trees: Sequence[Tree]) -> Nodes:
@@ -204,14 +213,15 @@ def _score_rows(
         prompt, answer = prompts[row], candidates[row][place]
         weights = np.r_[np.zeros(len(prompt)), np.ones(len(answer))].astype(np.float32)
         paths.append(Path(np.array([*prompt, *answer], dtype=np.int32), weights, group=number, row=number))
-    found = [Scored(np.zeros(len(own)), np.zeros(len(own), dtype=bool)) for own in candidates]
+    greedy_of = [np.zeros(len(own), dtype=bool) for own in candidates]
+    found = [Scored(np.zeros(len(own)), each) for own, each in zip(candidates, greedy_of, strict=True)]
     done = 0
     for piece in cut(grow(model, paths), node_budget):
         scores = score(model, piece)
         hits = np.logical_and.reduceat(scores.hit.cpu().numpy()[piece.path_edge], piece.path_start[:-1])
         for path, logp, greedy in zip(piece.paths, path_logp(scores, piece).tolist(), hits.tolist(), strict=True):
             row, place = pairs[path.row]
-            found[row].logp[place], found[row].greedy[place] = logp, greedy
+            found[row].logp[place], greedy_of[row][place] = logp, greedy
         done += len(piece.paths)
         listener(events.Stage("score", "progress", done, len(paths), "candidates"))
     return found

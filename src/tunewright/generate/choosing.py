@@ -24,6 +24,7 @@ from tunewright.generate.trees import Tokens, Tree
 _ROOT = 0
 _QUESTIONS = 128  # searched side by side
 _ROWS = 32  # a forward pass over fewer takes hardly less time
+_SLOPE, _MARGIN_NATS = 1.25, 0.3  # docs/decisions/038-candidates.md has what others took
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +113,18 @@ class _Search:
         """The sum of the best candidate so far, in nats."""
         return self._finished[self._winner] if self._winner >= 0 else -math.inf
 
-    def next_nodes(self, most: int) -> list[int]:
+    def next_nodes(self, least: int) -> list[int]:
         """The nodes to be read next, ancestors first; none where the search is over.
 
         Args:
-            most: Nodes to be read on the winner's account, the best ones.
+            least: So many at least, if there are as many that may lead to the winner.
         """
         best = self.best
         hopeful = [(total, -node) for node, total in self._waiting.items() if total >= best]
+        # As much as the best one lost so far it will lose on: those near it will hardly be spared, and reading them
+        # now saves a round. Where the model is sure, there is nothing near.
+        near = _SLOPE * max(hopeful)[0] - _MARGIN_NATS if hopeful else 0.0
+        most = max(least, sum(total >= near for total, _ in hopeful))
         nodes = {-turned for _, turned in heapq.nlargest(most, hopeful)}
         if not hopeful and self._share_error < 1.0 and self._waiting:
             low, high = self._shares()
@@ -159,8 +164,7 @@ def _search(model: Any, pasts: Pasts, searches: Sequence[_Search]) -> None:
     """Searches on behind all questions, a round at a time, until every search is over."""
     _take_up(model, pasts.hidden_BD, [(search, _ROOT) for search in searches])
     while True:
-        most = max(1, _ROWS // len(searches))
-        plans = [search.next_nodes(most) for search in searches]
+        plans = [search.next_nodes(max(1, _ROWS // len(searches))) for search in searches]
         alive = [place for place, plan in enumerate(plans) if plan]
         if not alive:
             return

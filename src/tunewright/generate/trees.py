@@ -106,15 +106,18 @@ class Tree:
         texts = Counter(tuple(path.tokens.tolist()) for path in self.forest.paths)
         return max(sum(texts[text[:length]] for length in range(len(text) + 1)) for text in texts)
 
-    def sums(self, logp_E: Floats) -> tuple[Ints, Floats]:
-        """The candidates' places, and for each the sum over its edges, in nats."""
-        forest = self.forest
-        places = np.array([path.row for path in forest.paths], dtype=np.int64)
-        sums: Floats = np.add.reduceat(logp_E[forest.path_edge], forest.path_start[:-1])
-        return places, sums
+    @cached_property
+    def places_of_candidates(self) -> Ints:
+        """The candidates' places among all of the question's, in the order of the forest's paths."""
+        return np.array([path.row for path in self.forest.paths], dtype=np.int64)
+
+    def sums(self, logp_E: Floats) -> Floats:
+        """For each candidate, in the forest's order, the sum over its edges, in nats."""
+        found: Floats = np.add.reduceat(logp_E[self.forest.path_edge], self.forest.path_start[:-1])
+        return found
 
     def all_of(self, hit_E: Bools) -> Bools:
-        """For each candidate, in the order of `sums`, whether something is true of all of its edges."""
+        """For each candidate, in the forest's order, whether something is true of all of its edges."""
         found: Bools = np.logical_and.reduceat(hit_E[self.forest.path_edge], self.forest.path_start[:-1])
         return found
 
