@@ -2,6 +2,7 @@
 
 from tunewright.evaluate.answer import Answers, answer_examples, choose_shots
 from tunewright.evaluate.bag_of_words import bag_of_words
+from tunewright.evaluate.candidates import answer_with_candidates, choose, score_candidates
 from tunewright.evaluate.classes import answer_classes, predict_classes
 from tunewright.evaluate.cuts import unknown_cuts
 from tunewright.evaluate.documents import score_documents
@@ -33,9 +34,11 @@ __all__ = [
     "Verdict",
     "answer_classes",
     "answer_examples",
+    "answer_with_candidates",
     "assumed_discordance",
     "bag_of_words",
     "check_success",
+    "choose",
     "choose_shots",
     "detectable_mean",
     "detectable_share",
@@ -48,6 +51,7 @@ __all__ = [
     "randomisation",
     "run_probes",
     "score",
+    "score_candidates",
     "score_documents",
     "slice_up",
     "store_answers",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tunewright.base.errors import InputError
 from tunewright.base.events import Listener, Message, Stage, ignore
 from tunewright.base.seeds import derive
+from tunewright.lifecycle.candidates import candidates_of
 from tunewright.lifecycle.job import Job, within
 from tunewright.models.families import head_of
 from tunewright.recipe import Recipe
@@ -104,7 +105,7 @@ def _why_skipped(recipe: Recipe) -> str:
 
 
 def _ask(job: Job, base: Base, system: str, rows: list[Example], dataset: Dataset, adapter: Path) -> Answers:
-    from tunewright.evaluate import answer_examples, choose_shots
+    from tunewright.evaluate import answer_examples, answer_with_candidates, choose_shots
     from tunewright.models.adapters import load_adapter
 
     asked = job.recipe.evaluate
@@ -112,6 +113,16 @@ def _ask(job: Job, base: Base, system: str, rows: list[Example], dataset: Datase
         listener = within(job.tell, {"generate": f"answer {system}"})
         return answer_with_head(job, load_adapter(base, adapter), rows, system=system, listener=listener)
     shots = choose_shots(dataset.examples("train"), asked.shots, job.recipe.seed) if system == FEW_SHOT else []
+    if candidates := candidates_of(job.recipe, dataset):
+        return answer_with_candidates(
+            load_adapter(base, adapter) if system == TUNED else base.model,
+            base,
+            rows,
+            candidates,
+            system=system,
+            shots=shots,
+            listener=within(job.tell, {"choose": f"answer {system}"}),
+        )
     return answer_examples(
         load_adapter(base, adapter) if system == TUNED else base.model,
         base,
