@@ -20,7 +20,7 @@ from tunewright.metrics._answer import name_ids
 
 if TYPE_CHECKING:
     from tunewright.generate.choosing import Choice
-    from tunewright.metrics._answer import Floats
+    from tunewright.metrics._measure import Floats
     from tunewright.models.base import Base
 
 Normalised = Literal["not", "tokens", "bytes"]

@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema
 from tunewright.base.plugins import METHODS, METRICS, OBJECTIVES, OPTIMISERS, PROBES, STEPS
 from tunewright.recipe.augment import Augment
 from tunewright.recipe.balance import Balance, Mix, SplitBy, misfit
+from tunewright.recipe.candidates import Candidates
 from tunewright.recipe.places import PAGES, fault_of, resolve_url, scheme_of
 from tunewright.recipe.plugin import plugin_field
 from tunewright.recipe.section import Section
@@ -363,24 +364,13 @@ class Evaluate(Section):
         description="What the rows are looked at apart by: class, question_length, answer_length, language, topic "
         "(needs the embedded encoder), or any column.",
     )
-    candidates: Literal["labels", "none"] | tuple[str, ...] = Field(
-        "none",
-        description="Choose answers by log-probability in place of writing them: among the training rows' labels, or "
-        "a list of texts.",
-    )
+    candidates: Candidates = Field("none", description="Choose answers by log-probability: among labels, or a list.")
     clusters: str = Field("", description="A column whose equal values mark rows that belong together, if any do.")
     shots: int = Field(3, ge=1, description="Worked examples in the few-shot prompt.")
     max_new_tokens: int = Field(128, ge=1, description="Longest answer, in tokens; longer ones are cut and counted.")
     batch_size: int = Field(64, ge=1, description="Answers decoded side by side.")
     limit: int | None = Field(None, ge=1, description="Only so many test rows, drawn with the seed; none: all.")
     bootstrap_samples: int = Field(2000, ge=100)
-
-    @field_validator("candidates")
-    @classmethod
-    def _can_be_chosen(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if isinstance(value, tuple) and (len(set(value)) < max(len(value), 1) or not all(map(str.strip, value))):
-            raise ValueError("candidates are different texts, one at least, none of them empty")
-        return value
 
 
 _CONDITION = r"^\s*(>=|<=|>|<|==)\s*-?\d+(\.\d+)?\s*$"
