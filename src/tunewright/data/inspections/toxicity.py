@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import cache
-from importlib.resources import files
 from typing import Literal
 
 import numpy as np
@@ -12,20 +10,11 @@ from pydantic import Field
 
 from tunewright.base.plugins import PluginConfig
 from tunewright.data.near import words_of
-from tunewright.data.quality.demographics import TERMS
 from tunewright.data.quality.inspection import SHARE, WORST, Bars, Inspection, counted, graded
+from tunewright.data.quality.profanities import masked, profanities, terms
 from tunewright.data.quality.view import View
 
 _SHOWN_WORDS = 10
-# Words of the list that ordinary texts have in another sense, seen in banks', shops' and doctors' mail.
-_ORDINARY = frozenset(
-    (
-        *("breast", "breasts", "cocaine", "crack", "drunk", "erect", "erection", "fat", "god", "hell", "heroin"),
-        *("hiv", "junkie", "kill", "kinky", "lube", "menstruate", "menstruation", "opium", "organ", "ovary"),
-        *("ovum", "pee", "period", "pot", "screw", "screwed", "screwing", "sex", "stoned", "strip", "stroke"),
-        *("thrust", "urinal", "urine", "uterus", "virgin", "vulgar", "weed", "womb"),
-    )
-)
 
 
 class Config(PluginConfig):
@@ -41,19 +30,16 @@ class Config(PluginConfig):
 def inspect(view: View, config: Config) -> Inspection:
     """Counts rows whose question or answer has a word or phrase of the list, whole words in any case.
 
-    The list is that of the package better-profanity (MIT), without its words for groups of people, which are no abuse
-    by themselves (the inspection `bias` looks at those), and without words that ordinary texts have in another sense.
+    The list is that of `quality.profanities`; words for groups of people are looked at by the inspection `bias`.
     """
     data = view.data
-    listed = {*_listed(), *map(words_of, config.words)} - {words_of(word) for word in config.keep}
-    by_first: dict[str, list[str]] = {}
-    for term in sorted(listed):
-        by_first.setdefault(term.partition(" ")[0], []).append(term)
-    asked = [_terms(text, by_first) for text in data.words]
-    answered = [_terms(words_of(text), by_first) for text in data.answers]
+    listed = profanities(config.words, config.keep)
+    size = sum(map(len, listed.values()))
+    asked = [terms(text, listed) for text in data.words]
+    answered = [terms(words_of(text), listed) for text in data.answers]
     rows = [row for row in range(len(data)) if asked[row] or answered[row]]
     counts = Counter(term for row in rows for term in {*asked[row], *answered[row]})
-    in_answers = sum(bool(terms) for terms in answered)
+    in_answers = sum(map(bool, answered))
     share = len(rows) / len(data)
     order = np.argsort([-len(asked[row]) - 2 * len(answered[row]) for row in rows], kind="stable").tolist()
     return Inspection(
@@ -61,7 +47,7 @@ def inspect(view: View, config: Config) -> Inspection:
         value=share,
         unit=SHARE,
         verdict=graded(share, look=config.look, act=config.act),
-        found=f"{counted(len(rows), 'row')} with words of a list of {len(listed):,} profanities, "
+        found=f"{counted(len(rows), 'row')} with words of a list of {size:,} profanities, "
         f"{in_answers:,} of them in the answer.",
         meaning="This is a list of English words: it misses abuse without them and in other languages, and flags what "
         "is merely quoted. In answers such words teach the model a tone.",
@@ -70,47 +56,22 @@ def inspect(view: View, config: Config) -> Inspection:
             "rows": len(rows),
             "in_answers": in_answers,
             "words": dict(counts.most_common()),
-            "listed": len(listed),
+            "listed": size,
         },
         worst=tuple(
             data.case(
                 rows[place],
-                ", ".join(_masked(term) for term in dict.fromkeys([*asked[rows[place]], *answered[rows[place]]])),
+                ", ".join(masked(term) for term in dict.fromkeys([*asked[rows[place]], *answered[rows[place]]])),
                 _shown(data.prompts[rows[place]], data.answers[rows[place]] if answered[rows[place]] else ""),
             )
             for place in order[:WORST]
         ),
         charts=(
-            (Bars("Words found", tuple((_masked(term), float(n)) for term, n in counts.most_common(_SHOWN_WORDS))),)
+            (Bars("Words found", tuple((masked(term), float(n)) for term, n in counts.most_common(_SHOWN_WORDS))),)
             if counts
             else ()
         ),
     )
-
-
-@cache
-def _listed() -> frozenset[str]:
-    # The file alone: importing the package would build every misspelling of every word.
-    lines = (files("better_profanity") / "profanity_wordlist.txt").read_text("utf-8").splitlines()
-    people = {term for groups in TERMS.values() for terms in groups.values() for term in terms}
-    return frozenset(words_of(line) for line in lines) - people - _ORDINARY - {""}
-
-
-def _terms(words: str, by_first: dict[str, list[str]]) -> list[str]:
-    """The listed words and phrases in a text that is reduced to words, in order; they are given by their first word."""
-    if by_first.keys().isdisjoint(each := words.split(" ")):
-        return []
-    return [
-        term
-        for at, word in enumerate(each)
-        for term in by_first.get(word, ())
-        if each[at : at + term.count(" ") + 1] == term.split(" ")
-    ]
-
-
-def _masked(term: str) -> str:
-    """The term with its inner letters hidden: people read this page."""
-    return " ".join(f"{word[0]}{'*' * (len(word) - 2)}{word[-1]}" if len(word) > 2 else word for word in term.split())
 
 
 def _shown(prompt: str, answer: str) -> str:
