@@ -317,6 +317,7 @@ def _training(sample: _Sample, *, pairs: bool = False) -> list[str]:
         *how,
         "evaluate:",
         f"  max_new_tokens: {tokens} # longest answer",
+        "  # probes: [forgetting] # what it lost beside its base; others: claims, bias, refusal, toxicity",
     ]
 
 

@@ -59,8 +59,10 @@ def test_a_model_beside_itself_has_forgotten_nothing(base: Any, own: Config) -> 
     assert list(found) == ["forgetting", "forgetting_language", "forgetting_tasks", "forgetting_chat"]
     for finding in found.values():
         assert finding.value == pytest.approx(0.0, abs=1e-6)
-        assert finding.low == pytest.approx(0.0, abs=1e-6)
-        assert finding.high == pytest.approx(0.0, abs=1e-6)
+        # Three questions of which none changed are no proof that none ever would: Wilson's interval of 0 of 3.
+        width = 0.5615 if finding.name == "forgetting_tasks" else 0.0
+        assert finding.low == pytest.approx(-width, abs=1e-4)
+        assert finding.high == pytest.approx(width, abs=1e-4)
     assert found["forgetting_language"].n == 3
     assert found["forgetting_tasks"].n == 3
     assert found["forgetting_chat"].n == len(packaged("general_prompts"))
@@ -74,7 +76,12 @@ def test_the_whole_is_the_mean_of_the_losses(base: Any, moved: Any, own: Config)
     assert found["forgetting"].value == pytest.approx(np.mean([max(value, 0.0) for value in parts]))
     assert found["forgetting_chat"].value > 0.001
     assert 0.0 <= found["forgetting"].low <= found["forgetting"].value <= found["forgetting"].high  # type: ignore[operator]
-    assert {event.name for event in heard if isinstance(event, Stage)} >= {"read (base)", "tasks (tuned)", "compare"}
+    assert {event.name for event in heard if isinstance(event, Stage)} >= {
+        "read base",
+        "tasks tuned",
+        "chat base",
+        "compare",
+    }
 
 
 def test_language_is_the_share_of_probability_lost_a_token(base: Any, moved: Any, own: Config) -> None:

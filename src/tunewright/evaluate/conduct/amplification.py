@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunewright.evaluate.conduct.groups import Axis
-from tunewright.metrics._answer import Floats, Ints
+from tunewright.metrics._measure import Floats, Ints
 
 Flags = NDArray[np.bool_]
 

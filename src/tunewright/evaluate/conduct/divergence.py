@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from tunewright.forest import Forest, Path
-    from tunewright.metrics._answer import Floats
+    from tunewright.metrics._measure import Floats
 
 # Log-probabilities of one model that are held while the other is computed: 64 MB in float32.
 _HELD = 1 << 24

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tunewright.base.seeds import derive
+from tunewright.evaluate.intervals import TAIL, interval_of, resamples
+from tunewright.evaluate.paired import difference
 from tunewright.evaluate.probing import BASE, TUNED, Asked, Finding
-from tunewright.evaluate.statistics import CONFIDENCE, bootstrap, mcnemar_exact
+from tunewright.evaluate.statistics import mcnemar_exact
 from tunewright.metrics import Measure
-from tunewright.metrics._answer import Floats, share
+from tunewright.metrics._measure import Floats, share
 
 # Cases that a table of worst ones shows; how many there are in all stands beside it.
 SHOWN = 20
-_DRAWN_AT_ONCE = 1 << 22
 
 
 def finding(
@@ -28,12 +28,12 @@ def finding(
     meaning: str,
     details: Mapping[str, Any],
 ) -> Finding:
-    """A measure of the tuned model with its bootstrap interval, beside that of the base where there is one.
+    """A measure of the tuned model with its interval, beside that of the base where there is one.
 
     Args:
         measures: By system; the tuned model's gives the finding its name.
     """
-    interval = bootstrap(measures[TUNED], asked.samples, asked.seed)
+    interval = interval_of(measures[TUNED], samples=asked.samples, seed=asked.seed)
     return Finding(
         name=measures[TUNED].name,
         title=title,
@@ -69,33 +69,31 @@ def share_finding(
 
 
 def against_base(asked: Asked, measures: Mapping[str, Measure]) -> dict[str, Any]:
-    """What stands beside a share that the base has, too: its interval, and McNemar's exact test; else nothing."""
+    """What stands beside a share that the base has, too: the cases that differ, and the paired test; else nothing."""
     if BASE not in measures:
         return {}
-    interval = bootstrap(measures[BASE], asked.samples, asked.seed)
-    paired = mcnemar_exact(measures[TUNED].values, measures[BASE].values)
+    tuned, base = measures[TUNED], measures[BASE]
+    interval = interval_of(base, samples=asked.samples, seed=asked.seed)
+    apart = difference(tuned, base, a=TUNED, b=BASE, samples=asked.samples, seed=asked.seed)
+    counts = mcnemar_exact(tuned.values, base.values)
     return {
         "base, 95 % interval": [interval.low, interval.high],
-        "only the tuned model": paired.only_a,
-        "only the base": paired.only_b,
-        "p (exact McNemar test)": paired.p,
+        "only the tuned model": counts.only_a,
+        "only the base": counts.only_b,
+        "tuned less base": apart.value,
+        "tuned less base, 95 % interval": [apart.low, apart.high],
+        "p (exact McNemar test)": counts.p,
+        "smallest difference these cases could show": apart.detectable,
     }
 
 
 def resampled(measure: Measure, samples: int, seed: int) -> Floats:
     """A measure over `samples` bootstrap resamples of its cases, shape (samples,); drawn by the measure's own name."""
-    n = len(measure.values)
-    random = np.random.default_rng(derive(seed, "bootstrap", measure.name))
-    at_once = max(1, _DRAWN_AT_ONCE // n)
-    parts = [
-        measure.reduce(random.integers(0, n, size=(min(at_once, samples - start), n)))
-        for start in range(0, samples, at_once)
-    ]
-    return np.concatenate(parts)
+    rows = resamples(len(measure.values), samples, derive(seed, measure.name))
+    return np.concatenate([measure.reduce(drawn) for drawn in rows])
 
 
-def interval_of(drawn: NDArray[np.float64]) -> tuple[float, float]:
+def ends_of(drawn: Floats) -> tuple[float, float]:
     """The 95 % percentile interval of resamples."""
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
+    low, high = np.quantile(drawn, [TAIL, 1 - TAIL])
     return float(low), float(high)

@@ -10,6 +10,7 @@ from tunewright.base import events
 from tunewright.base.seeds import derive
 from tunewright.data.example import Example, Message
 from tunewright.evaluate.conduct.groups import Axis
+from tunewright.evaluate.conduct.progress import stage
 from tunewright.evaluate.speaker import Conversation, Speaker
 
 
@@ -91,10 +92,8 @@ def ask(
     """Asks each row that has swaps, and its swaps, all in one go, so that nothing but the words differs."""
     rows = list(dict.fromkeys(swap.row for swap in swaps))
     asked: list[Conversation] = [examples[row].prompt for row in rows]
-    said = speaker.say(
-        [*asked, *(swap.asked for swap in swaps)],
-        max_new_tokens=max_new_tokens,
-        listener=events.renamed(listener, {"generate": f"swaps ({speaker.name})", "ask": f"swaps ({speaker.name})"}),
-    )
+    asked += [swap.asked for swap in swaps]
+    with stage(listener, f"swaps {speaker.name}") as heard:
+        said = speaker.say(asked, max_new_tokens=max_new_tokens, listener=heard)
     original = {row: each.text for row, each in zip(rows, said, strict=False)}
     return [Reply(original[swap.row], each.text) for swap, each in zip(swaps, said[len(rows) :], strict=True)]

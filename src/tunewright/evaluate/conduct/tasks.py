@@ -19,7 +19,7 @@ from tunewright.recipe.schema import Source
 if TYPE_CHECKING:
     from tunewright.evaluate.speaker import LocalSpeaker
     from tunewright.forest import Path
-    from tunewright.metrics._answer import Floats
+    from tunewright.metrics._measure import Floats
 
 OWN = "own"
 NODE_BUDGET = 2048  # larger pieces are no quicker on a processor (docs/performance.md)

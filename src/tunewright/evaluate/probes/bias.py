@@ -20,10 +20,11 @@ from tunewright.evaluate.conduct.groups import Axis, axis_of, packaged_axes
 from tunewright.evaluate.conduct.held_out import question_of, shown, speakers_of, tuned_and_base
 from tunewright.evaluate.conduct.shares import SHOWN, finding
 from tunewright.evaluate.conduct.swaps import Reply, Swap, ask, swaps_of
+from tunewright.evaluate.paired import difference
 from tunewright.evaluate.probing import BASE, TUNED, Asked, Finding
 from tunewright.evaluate.statistics import mcnemar_exact
 from tunewright.metrics import Measure
-from tunewright.metrics._answer import Floats, Ints
+from tunewright.metrics._measure import Floats, Ints, ratio
 
 # More training rows than this are drawn from, by the seed: their labels' shares change little then.
 _TRAINING_ROWS = 20_000
@@ -113,7 +114,7 @@ def _sensitivity(
     sums: dict[str, Floats] = {
         system: np.bincount(place, weights=values).astype(float) for system, values in changed.items()
     }
-    measures = {system: _ratio("bias", total, size) for system, total in sums.items()}
+    measures = {system: ratio("bias", total, size) for system, total in sums.items()}
     findings = [
         finding(
             asked,
@@ -131,30 +132,27 @@ def _sensitivity(
             },
         )
     ]
-    if BASE in sums:
-        more = {TUNED: _ratio("bias_amplification", sums[TUNED] - sums[BASE], size)}
-        findings.append(
-            finding(
-                asked,
-                more,
-                title="More changes than the base has",
-                better="lower",
-                meaning="The tuned model's share of changed answers less the base's, over the same swaps; below 0, it "
-                "goes by groups less than the base did.",
-                details={"tuned": measures[TUNED].value, "base": measures[BASE].value},
-            )
-        )
+    if BASE in measures:
+        findings.append(_beside_base(asked, measures))
     return findings
 
 
-def _ratio(name: str, total: Floats, size: Floats) -> Measure:
-    """A share over swaps, resampled by rows: each row's sum over its number of swaps."""
-
-    def reduction(rows: Ints) -> Floats:
-        share: Floats = total[rows].sum(-1) / size[rows].sum(-1)
-        return share
-
-    return Measure(name, total / size, reduction)
+def _beside_base(asked: Asked, measures: Mapping[str, Measure]) -> Finding:
+    tuned, base = measures[TUNED], measures[BASE]
+    apart = difference(tuned, base, a=TUNED, b=BASE, samples=asked.samples, seed=asked.seed)
+    return Finding(
+        name="bias_amplification",
+        title="More changes than the base has",
+        value=apart.value,
+        low=apart.low,
+        high=apart.high,
+        n=apart.n,
+        better="lower",
+        base=0.0,  # what it is held against
+        meaning="The tuned model's share of changed answers less the base's, over the same swaps; below 0, it goes by "
+        "groups less than the base did.",
+        details={"tuned": tuned.value, "base": base.value, f"p ({apart.test})": apart.p},
+    )
 
 
 def _by_group(swaps: Sequence[Swap], changed: Mapping[str, Floats]) -> list[dict[str, Any]]:

@@ -14,12 +14,12 @@ from tunewright.base.plugins import PluginConfig
 from tunewright.data.meaning.embedding import Embedder
 from tunewright.evaluate.conduct.claims import KINDS, Checked, Source, check, disagreement
 from tunewright.evaluate.conduct.held_out import shown, tuned_and_base
+from tunewright.evaluate.conduct.progress import stage
 from tunewright.evaluate.conduct.sentences import sentences
 from tunewright.evaluate.conduct.shares import SHOWN, finding, share_finding
 from tunewright.evaluate.probing import BASE, TUNED, Asked, Finding
 from tunewright.metrics import Answer, Measure
 
-_TOLD_EVERY = 500
 # Columns that hold what an answer rests on, where rows have them.
 _CONTEXT = ("context", "passage", "document", "evidence")
 
@@ -53,11 +53,11 @@ def probe(config: Config, asked: Asked) -> list[Finding]:
     sources = [Source.read(texts) for texts in _sources(config, asked, given[TUNED])]
     like = _likeness(config, asked, given, sources)
     checked: dict[str, list[Checked]] = {system: [] for system in given}
-    for row, source in enumerate(sources):
-        for system, answers in given.items():
-            checked[system].append(check(answers[row].prediction, source, overlap=config.overlap, like=like))
-        if (row + 1) % _TOLD_EVERY == 0:
-            asked.listener(Stage("claims", "progress", row + 1, len(sources), "rows"))
+    with stage(asked.listener, "claims") as heard:
+        for row, source in enumerate(sources):
+            for system, answers in given.items():
+                checked[system].append(check(answers[row].prediction, source, overlap=config.overlap, like=like))
+            heard(Stage("claims", "progress", row + 1, len(sources), "rows"))
     whole = share_finding(
         asked,
         "hallucination",

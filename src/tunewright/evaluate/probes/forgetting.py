@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from tunewright.base import events
 from tunewright.base.errors import InputError
 from tunewright.base.plugins import PluginConfig
 from tunewright.data.documents import Section, read_documents
@@ -21,16 +20,18 @@ from tunewright.data.rows import Fault
 from tunewright.evaluate.conduct.divergence import divergence
 from tunewright.evaluate.conduct.held_out import shown, speakers_of
 from tunewright.evaluate.conduct.packaged import packaged
+from tunewright.evaluate.conduct.progress import stage
 from tunewright.evaluate.conduct.refusals import is_refusal
 from tunewright.evaluate.conduct.sentences import sentences
-from tunewright.evaluate.conduct.shares import SHOWN, interval_of, resampled
+from tunewright.evaluate.conduct.shares import SHOWN, ends_of, resampled
 from tunewright.evaluate.conduct.tasks import NODE_BUDGET, Scored, Task, packaged_tasks, read_tasks, score_tasks
 from tunewright.evaluate.documents import score_documents
+from tunewright.evaluate.intervals import wilson
 from tunewright.evaluate.probing import BASE, TUNED, Asked, Finding
-from tunewright.evaluate.speaker import LocalSpeaker
+from tunewright.evaluate.speaker import LocalSpeaker, Said
 from tunewright.evaluate.statistics import mcnemar_exact
 from tunewright.metrics import Answer, Measure
-from tunewright.metrics._answer import Floats, Ints
+from tunewright.metrics._measure import Floats, Ints, ratio
 from tunewright.recipe.schema import Sources
 
 _WINDOW = 512
@@ -78,7 +79,7 @@ def probe(config: Config, asked: Asked) -> list[Finding]:
         _chat(config, asked, base, tuned),
     ]
     drawn = [np.maximum(resampled(part.measure, asked.samples, asked.seed), 0.0) for part in parts]
-    low, high = interval_of(np.mean(drawn, axis=0))
+    low, high = ends_of(np.mean(drawn, axis=0))
     whole = Finding(
         name="forgetting",
         title="Forgotten in all",
@@ -131,15 +132,9 @@ def _language(config: Config, asked: Asked, base: LocalSpeaker, tuned: LocalSpea
     # A long text is read in several sections, and counts once.
     begin = {section.document: section for section in reversed(read)}
     texts = [begin[answer.id] for answer in given[0]]
-    lost, tokens = after[:, 0] - before[:, 0], after[:, 1]
-
-    def reduction(rows: Ints) -> Floats:
-        share: Floats = -np.expm1(-lost[rows].sum(-1) / tokens[rows].sum(-1))
-        return share
-
-    measure = Measure("forgetting_language", lost / tokens, reduction)
+    measure = ratio("forgetting_language", after[:, 0] - before[:, 0], after[:, 1], _share_lost)
     kinds = [text.source for text in texts]
-    worst = np.argsort(-lost / tokens, kind="stable")[:SHOWN].tolist()
+    worst = np.argsort(-measure.values, kind="stable")[:SHOWN].tolist()
     return _part(
         asked,
         measure,
@@ -149,12 +144,12 @@ def _language(config: Config, asked: Asked, base: LocalSpeaker, tuned: LocalSpea
         details={
             "perplexity of the tuned model": _perplexity(after),
             "perplexity of the base": _perplexity(before),
-            "tokens": int(tokens.sum()),
+            "tokens": int(after[:, 1].sum()),
             "by kind": [_kind_of_text(kind, kinds, before, after) for kind in dict.fromkeys(kinds)],
             "texts that lost most": [
-                {"kind": kinds[row], "lost a token": float(reduction(np.array([row]))), "text": shown(texts[row].text)}
+                {"kind": kinds[row], "lost a token": float(measure.values[row]), "text": shown(texts[row].text)}
                 for row in worst
-                if lost[row] > 0
+                if measure.values[row] > 0
             ],
         },
     )
@@ -178,7 +173,7 @@ def _texts(config: Config) -> Iterator[Section]:
 
 def _read(speaker: LocalSpeaker, read: Sequence[Section], asked: Asked) -> tuple[Answer, ...]:
     """Each document with its negative log-likelihood and its tokens."""
-    with speaker.model() as model:
+    with stage(asked.listener, f"read {speaker.name}") as heard, speaker.model() as model:
         return score_documents(
             model,
             speaker.base,
@@ -186,8 +181,14 @@ def _read(speaker: LocalSpeaker, read: Sequence[Section], asked: Asked) -> tuple
             max_length=min(_WINDOW, speaker.base.files.context_length),
             node_budget=NODE_BUDGET,
             system=speaker.name,
-            listener=events.renamed(asked.listener, {"score documents": f"read ({speaker.name})"}),
+            listener=heard,
         ).answers
+
+
+def _share_lost(nats: Floats) -> Floats:
+    """How much less probable a token became, for nats that it takes more: 1 - exp(-nats)."""
+    share: Floats = -np.expm1(-nats)
+    return share
 
 
 def _perplexity(nats: Floats) -> float:
@@ -210,10 +211,7 @@ def _kind_of_text(kind: str, kinds: Sequence[str], before: Floats, after: Floats
 
 def _tasks(config: Config, asked: Asked, base: LocalSpeaker, tuned: LocalSpeaker) -> _Part:
     tasks = [*(packaged_tasks() if config.packaged else ()), *read_tasks(config.tasks)]
-    before, after = (
-        score_tasks(speaker, tasks, events.renamed(asked.listener, {"score": f"tasks ({speaker.name})"}))
-        for speaker in (base, tuned)
-    )
+    before, after = (_score(speaker, tasks, asked) for speaker in (base, tuned))
     hit_before, hit_after = (np.array([each.hit for each in scored], dtype=float) for scored in (before, after))
 
     def reduction(rows: Ints) -> Floats:
@@ -224,7 +222,7 @@ def _tasks(config: Config, asked: Asked, base: LocalSpeaker, tuned: LocalSpeaker
 
     paired = mcnemar_exact(hit_after, hit_before)
     lost = [row for row in range(len(tasks)) if before[row].hit and not after[row].hit]
-    return _part(
+    part = _part(
         asked,
         Measure("forgetting_tasks", hit_before - hit_after, reduction),
         title="Forgotten tasks",
@@ -243,6 +241,16 @@ def _tasks(config: Config, asked: Asked, base: LocalSpeaker, tuned: LocalSpeaker
             "questions lost": [_lost(tasks[row], after[row]) for row in lost[:SHOWN]],
         },
     )
+    if len(lost) or paired.only_a:
+        return part
+    # None changed, so every resample is 0; but so many questions are no proof that none ever would.
+    width = wilson(0, len(tasks))[1]
+    return _Part(part.measure, replace(part.finding, low=-width, high=width))
+
+
+def _score(speaker: LocalSpeaker, tasks: Sequence[Task], asked: Asked) -> list[Scored]:
+    with stage(asked.listener, f"tasks {speaker.name}") as heard:
+        return score_tasks(speaker, tasks, heard)
 
 
 def _kind_of_task(kind: str, tasks: Sequence[Task], before: Floats, after: Floats) -> dict[str, Any]:
@@ -264,26 +272,14 @@ def _lost(task: Task, scored: Scored) -> dict[str, Any]:
 
 def _chat(config: Config, asked: Asked, base: LocalSpeaker, tuned: LocalSpeaker) -> _Part:
     prompts: list[str] = packaged("general_prompts")
-    conversations = [(Message("user", prompt),) for prompt in prompts]
-    before, after = (
-        speaker.say(
-            conversations,
-            max_new_tokens=config.max_new_tokens,
-            listener=events.renamed(asked.listener, {"generate": f"chat ({speaker.name})"}),
-        )
-        for speaker in (base, tuned)
-    )
-    found = divergence(base, tuned, prompts, before, asked.listener)
-
-    def reduction(rows: Ints) -> Floats:
-        share: Floats = -np.expm1(-found.nats[rows].sum(-1) / found.tokens[rows].sum(-1))
-        return share
-
+    before, after = (_answers(speaker, prompts, config.max_new_tokens, asked) for speaker in (base, tuned))
+    with stage(asked.listener, "compare") as heard:
+        found = divergence(base, tuned, prompts, before, heard)
     each = found.nats / found.tokens
     same = [_opening(first.text) == _opening(second.text) for first, second in zip(before, after, strict=True)]
     return _part(
         asked,
-        Measure("forgetting_chat", each, reduction),
+        ratio("forgetting_chat", found.nats, found.tokens, _share_lost),
         title="Forgotten ways of answering",
         meaning="How much less probable the base's own answers to general prompts became, a token: 1 - exp(-KL) of the "
         "whole next-token distributions. It rises with every new manner of answering, whether that was meant or not; "
@@ -306,13 +302,19 @@ def _chat(config: Config, asked: Asked, base: LocalSpeaker, tuned: LocalSpeaker)
     )
 
 
+def _answers(speaker: LocalSpeaker, prompts: Sequence[str], most: int, asked: Asked) -> list[Said]:
+    with stage(asked.listener, f"chat {speaker.name}") as heard:
+        asks = [(Message("user", prompt),) for prompt in prompts]
+        return speaker.say(asks, max_new_tokens=most, listener=heard)
+
+
 def _opening(text: str) -> str:
     found = sentences(text)
     return words_of(found[0]) if found else ""
 
 
 def _part(asked: Asked, measure: Measure, *, title: str, meaning: str, details: Mapping[str, Any]) -> _Part:
-    low, high = interval_of(resampled(measure, asked.samples, asked.seed))
+    low, high = ends_of(resampled(measure, asked.samples, asked.seed))
     # The base is what all of it is held against, and has lost nothing of itself.
     finding = Finding(
         name=measure.name,

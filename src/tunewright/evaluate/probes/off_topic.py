@@ -18,7 +18,7 @@ from tunewright.data.meaning.vectors import Vectors
 from tunewright.evaluate.conduct.held_out import question_of, shown, tuned_and_base
 from tunewright.evaluate.conduct.shares import SHOWN, share_finding
 from tunewright.evaluate.probing import TUNED, Asked, Finding
-from tunewright.metrics._answer import Floats
+from tunewright.metrics._measure import Floats
 
 # Rows that are paired with other rows' answers; of fewer, a quantile says little.
 _LEAST_PAIRS = 10

@@ -13,6 +13,7 @@ from tunewright.base.plugins import PluginConfig
 from tunewright.data.example import Message
 from tunewright.evaluate.conduct.held_out import question_of, shown, speakers_of, tuned_and_base
 from tunewright.evaluate.conduct.packaged import packaged
+from tunewright.evaluate.conduct.progress import stage
 from tunewright.evaluate.conduct.refusals import is_refusal
 from tunewright.evaluate.conduct.shares import SHOWN, share_finding
 from tunewright.evaluate.probing import TUNED, Asked, Finding
@@ -119,13 +120,9 @@ def _requests(config: Config, asked: Asked) -> list[Finding]:
 
 def _ask(speaker: Speaker, requests: Sequence[str], config: Config, listener: events.Listener) -> list[str]:
     before = (Message("system", config.system),) if config.system else ()
-    said = speaker.say(
-        [(*before, Message("user", request)) for request in requests],
-        max_new_tokens=config.max_new_tokens,
-        listener=events.renamed(
-            listener, {"generate": f"requests ({speaker.name})", "ask": f"requests ({speaker.name})"}
-        ),
-    )
+    asks = [(*before, Message("user", request)) for request in requests]
+    with stage(listener, f"requests {speaker.name}") as heard:
+        said = speaker.say(asks, max_new_tokens=config.max_new_tokens, listener=heard)
     return [each.text for each in said]
 
 
