@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from tunewright.cli import judge, work
+from tunewright.cli import gold, judge, work
 from tunewright.cli.verb import verb
 
 _MEASURE = "measure"
@@ -31,4 +31,5 @@ def register(app: typer.Typer) -> None:
     )
     verb(group, _MEASURE, example="tunewright eval support-desk@1")(work.evaluate)
     judge.register(group)
+    gold.register(group)
     app.add_typer(group, name="eval")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tunewright.data.example import Example
     from tunewright.evaluate import Answers, Finding
     from tunewright.evaluate.judging.judge import LocalJudge
+    from tunewright.evaluate.judging.settings import JudgeSettings
     from tunewright.evaluate.probes.judge import Config as JudgeConfig
     from tunewright.evaluate.probes.principles import Config as PrinciplesConfig
 
@@ -130,6 +131,26 @@ def asked_for(
     if not found:
         raise InputError("Nothing says what to judge by", hint="Add --rubric, --principle or --pairwise.")
     return found
+
+
+def judge_settings(
+    *, endpoint: Mapping[str, Any], patience: Mapping[str, Any] | None = None, local: str = ""
+) -> JudgeSettings | None:
+    """Who judges gold tests; None where nobody is named.
+
+    Raises:
+        InputError: If the endpoint is wrong, or two judges are named.
+    """
+    from tunewright.endpoints import Endpoint
+    from tunewright.evaluate.judging.settings import JudgeSettings
+
+    named = bool(endpoint["url"] or endpoint["model"])
+    if not named and not local:
+        return None
+    if named and local:
+        raise InputError("An endpoint and a model here are both named as the judge", hint="Keep one of them.")
+    of = Endpoint.of(**endpoint, **(patience or {})) if named else None
+    return JudgeSettings(endpoint=of, local=local)
 
 
 def judge_answers(

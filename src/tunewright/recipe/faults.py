@@ -12,10 +12,17 @@ from pydantic_core import ErrorDetails
 from tunewright.base.errors import did_you_mean
 
 Location = tuple[str | int, ...]
+_WHOLE = "\0"  # no sentence holds it otherwise
 
 
 def faults(
-    error: ValidationError, model: type[BaseModel], given: Any, where: str, places: Mapping[Location, str]
+    error: ValidationError,
+    model: type[BaseModel],
+    given: Any,
+    where: str,
+    places: Mapping[Location, str],
+    *,
+    whole: str = "The recipe",
 ) -> list[tuple[str, str]]:
     """Place and sentence for each field that is wrong.
 
@@ -24,9 +31,11 @@ def faults(
         given: The mapping that it refused.
         where: The whole of it, for faults that `places` does not know.
         places: Where each key and item stands: `recipe.yaml:7`, `--set train.epochs=x`.
+        whole: What a fault of no field in particular is a fault of.
     """
     found: dict[Location, list[str]] = {}
     for at, sentence in _sentences(error.errors(), model, given):
+        sentence = sentence.replace(_WHOLE, whole)
         # A field that may be of two types is refused once for each.
         found.setdefault(at, []).append(sentence)
     return [(_place(at, where, places), " Or: ".join(dict.fromkeys(said))) for at, said in found.items()]
@@ -53,7 +62,7 @@ def _is_inside(fault: ErrorDetails, other: ErrorDetails) -> bool:
 
 
 def _sentence(fault: ErrorDetails, model: type[BaseModel], at: Location) -> str:
-    field = f"'{'.'.join(map(str, at))}'" if at else "The recipe"
+    field = f"'{'.'.join(map(str, at))}'" if at else _WHOLE
     if fault["type"] == "extra_forbidden":
         known = sorted(_fields_at(model, fault["loc"][:-1]))
         return f"{field} is unknown. {did_you_mean(str(at[-1]), known)}Known: {', '.join(known)}."
@@ -101,13 +110,19 @@ def _place(at: Location, where: str, places: Mapping[Location, str]) -> str:
 def _fields_at(model: type[BaseModel], at: Location) -> list[str]:
     """The fields a section knows, following a location through nested models, lists and choices."""
     for key in at:
-        if isinstance(key, int) or key not in model.model_fields:
+        fields = _by_key(model)
+        if isinstance(key, int) or key not in fields:
             continue  # an item of a list, or a variant of a type
-        nested = _model_in(model.model_fields[key].annotation)
+        nested = _model_in(fields[key])
         if nested is None:
             return []
         model = nested
-    return list(model.model_fields)
+    return list(_by_key(model))
+
+
+def _by_key(model: type[BaseModel]) -> dict[str, Any]:
+    """The type of each field, by the key that an author writes for it."""
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

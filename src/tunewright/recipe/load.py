@@ -78,11 +78,11 @@ def _parse(text: str, where: str) -> tuple[dict[str, Any], dict[Location, str]]:
     if not isinstance(value, dict) or node is None:
         raise RecipeError("A recipe is a mapping with the keys name, goal and data", where=where, hint=_START)
     places: dict[Location, str] = {}
-    _walk(node, (), where, places)
+    note_places(node, (), where, places)
     return value, places
 
 
-def _walk(
+def note_places(
     node: yaml.Node, at: Location, where: str, places: dict[Location, str], open_: frozenset[int] = frozenset()
 ) -> None:
     """Notes where every key and item stands; refuses a key that stands twice, since YAML would drop the first."""
@@ -103,10 +103,10 @@ def _walk(
                 )
             seen.add(key.value)
             places[place] = line
-            _walk(value, place, where, places, inside)
+            note_places(value, place, where, places, inside)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            _walk(item, (*at, index), where, places, inside)
+            note_places(item, (*at, index), where, places, inside)
 
 
 def _override(mapping: dict[str, Any], override: str, places: dict[Location, str]) -> None:
