@@ -33,12 +33,13 @@ class ProcessFailed(Exception):  # noqa: N818 (what happened, not whose fault it
 
 
 def run(module: str, arguments: list[str], *, python: Path, log: Path, environment: Mapping[str, str]) -> Finished:
-    """Runs a module of this package to its end in a process of its own.
+    """Runs a module of this package, or one of another that is named in full, in a process of its own.
 
     Raises:
         ProcessFailed: If it ends with an error.
     """
-    command = [str(python), "-m", f"speed.{module}", *arguments]
+    named = module if "." in module else f"speed.{module}"
+    command = [str(python), "-m", named, *arguments]
     started = time.monotonic()
     with log.open("wb") as said:
         process = subprocess.Popen(
@@ -53,7 +54,7 @@ def run(module: str, arguments: list[str], *, python: Path, log: Path, environme
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_SHOWN_LINES:])
-        raise ProcessFailed(f"speed.{module} ended with {process.returncode}; its log is {log}:\n{tail}")
+        raise ProcessFailed(f"{named} ended with {process.returncode}; its log is {log}:\n{tail}")
     unit = 1 if sys.platform == "darwin" else 1024  # kibibytes everywhere but on macOS
     return Finished(time.monotonic() - started, usage.ru_maxrss * unit)
 
