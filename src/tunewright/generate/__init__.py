@@ -1,6 +1,7 @@
-"""The decoding engine: answers to prompts, in batches, no shared beginning computed twice."""
+"""The decoding engine: answers to prompts, greedy or drawn, no shared beginning computed twice."""
 
 from tunewright.generate.engine import generate
 from tunewright.generate.generation import Generation
+from tunewright.recipe.sampling import Sampling
 
-__all__ = ["Generation", "generate"]
+__all__ = ["Generation", "Sampling", "generate"]

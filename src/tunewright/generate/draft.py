@@ -1,0 +1,135 @@
+"""Answers that are being written: what has been chosen so far, and what ends them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tunewright.base.files import hash_value
+from tunewright.base.seeds import derive
+from tunewright.forest import Path
+from tunewright.generate.generation import Generation
+from tunewright.recipe.sampling import Sampling
+
+OnToken = Callable[[int, int], None]  # row, token
+Decode = Callable[[Sequence[int]], str]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How answers are chosen, and what ends them.
+
+    Args:
+        limit: Longest answer, in tokens; a longer one is cut.
+        stop_ids: Tokens that end an answer, and are no part of it.
+        stop_texts: Texts that end an answer, however its tokens cut them.
+        decode: The text of an answer's tokens; needed for `stop_texts`.
+        sampling: How tokens are drawn.
+        samples: Answers to each prompt.
+    """
+
+    limit: int
+    stop_ids: frozenset[int]
+    stop_texts: tuple[str, ...]
+    decode: Decode | None
+    sampling: Sampling
+    samples: int
+
+    def start(self, row: int, prompt: Sequence[int], on_token: OnToken | None = None) -> list[Draft]:
+        """The prompt's answers, still empty; of several, `on_token` hears of the first."""
+        return [Draft(self, row, prompt, sample, None if sample else on_token) for sample in range(self.samples)]
+
+
+class Draft:
+    """An answer that is being written.
+
+    Args:
+        rules: What ends it.
+        row: The prompt's place in the call.
+        prompt: Its tokens.
+        sample: Which of the prompt's answers it is.
+        on_token: Called with the row and each token.
+    """
+
+    def __init__(self, rules: Rules, row: int, prompt: Sequence[int], sample: int, on_token: OnToken | None) -> None:
+        self.row, self.tokens = row, list[int]()
+        self._rules, self._prompt, self._sample, self._on_token = rules, prompt, sample, on_token
+        self._logprobs: list[float] = []
+        self._stopped, self._text = False, None
+
+    @cached_property
+    def _random(self) -> random.Random:
+        """What it draws from. It follows from seed, prompt and number alone, whatever else is asked beside it."""
+        sampling = self._rules.sampling
+        asked = hash_value(np.asarray(self._prompt).tolist())
+        return random.Random(derive(sampling.seed or 0, "sample", self._sample, asked))
+
+    def chance(self) -> float:
+        """A number in [0, 1) for its next token; 0 where nothing is drawn."""
+        return 0.0 if self._rules.sampling.greedy else self._random.random()
+
+    def take(self, token: int, logp: float) -> bool:
+        """Notes its next token and that token's log-probability; whether it goes on."""
+        rules = self._rules
+        self._logprobs.append(logp)
+        if token in rules.stop_ids:
+            self._stopped = True
+            return False
+        self.tokens.append(token)
+        if self._on_token:
+            self._on_token(self.row, token)
+        if rules.stop_texts and self._found_stop_text():
+            return False
+        return len(self.tokens) < rules.limit
+
+    def _found_stop_text(self) -> bool:
+        """Whether a stop text has come up; keeps what stands in front of the first."""
+        assert self._rules.decode
+        # All of it again: how a token reads may depend on those before it, and parts of a character read as nothing.
+        text = self._rules.decode(self.tokens)
+        places = [place for stop in self._rules.stop_texts if (place := text.find(stop)) >= 0]
+        if places:
+            self._text, self._stopped = text[: min(places)], True
+        return bool(places)
+
+    def result(self, reference_logprob: float, further: Sequence[Generation] = ()) -> Generation:
+        """The answer as it stands."""
+        return Generation(self.tokens, self._stopped, self._logprobs, reference_logprob, self._text, tuple(further))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A prompt that is to be answered.
+
+    Args:
+        row: Its place in the call.
+        prompt: Its tokens.
+        reference: An answer to be scored behind it; None for none.
+        drafts: Its answers.
+    """
+
+    row: int
+    prompt: Sequence[int]
+    reference: Sequence[int] | None
+    drafts: list[Draft]
+
+    def path(self, start: int = 0) -> Path:
+        """A path that scores the reference behind the prompt; without one, whichever token, so that the prompt is read.
+
+        Args:
+            start: Where in the prompt it begins.
+        """
+        prompt, answer = self.prompt[start:], [0] if self.reference is None else self.reference
+        weights = np.zeros(len(prompt) + len(answer), dtype=np.float32)
+        weights[len(prompt) :] = 1.0
+        return Path(np.array([*prompt, *answer], dtype=np.int32), weights, group=self.row, row=self.row)
+
+
+def results(drafts: Sequence[Draft], reference_logprob: float) -> Generation:
+    """A prompt's answers as one: the first, and the others as its `further` ones."""
+    first, *others = drafts
+    return first.result(reference_logprob, [other.result(reference_logprob) for other in others])
