@@ -1,4 +1,4 @@
-"""Batched greedy decoding equals transformers' own, one prompt at a time."""
+"""Greedy decoding in passes equals transformers' own, one prompt at a time."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from tunewright.base.errors import DataError
 from tunewright.forest import Path, score_paths
 from tunewright.forest.layout import adopt
 from tunewright.generate import generate
+from tunewright.generate.cache import Blocks
+from tunewright.generate.family import Family
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def test_tokens_are_told_as_they_come(pair: tuple[object, object]) -> None:
         on_token=lambda row, token: heard.setdefault(row, []).append(token),
     )
     assert heard == {row: answer.tokens for row, answer in enumerate(answers)}
-    assert [(e.done, e.total) for e in progress if isinstance(e, events.Stage)] == [(5, 9), (9, 9)]
+    assert [(e.done, e.total) for e in progress if isinstance(e, events.Stage)] == [(n, 9) for n in range(1, 10)]
 
 
 def test_empty_prompt_is_refused(pair: tuple[object, object]) -> None:
@@ -129,11 +131,51 @@ def test_an_agreed_reference_is_not_decoded_again(pair: tuple[object, object], m
     _, ours = pair
     prompt = some_prompts()[0]
     answer = generate(ours, [prompt], max_new_tokens=3, stop_ids=())[0].tokens
-    decoded: list[object] = []
-    monkeypatch.setattr("tunewright.generate.engine._Batch._go_on", lambda *args: decoded.append(args))
+    passes: list[int] = []
+    monkeypatch.setattr(Blocks, "step", lambda blocks, device: passes.append(len(blocks.lengths)))
     found = generate(ours, [prompt], references=[answer], max_new_tokens=3, stop_ids={answer[2]})
     assert (found[0].tokens, found[0].stopped) == (answer[:2], True)
-    assert not decoded
+    assert not passes
+
+
+def test_rows_take_the_places_of_those_that_have_ended(
+    pair: tuple[object, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers of many lengths, longer than a block is at first, in fewer places than there are rows."""
+    _, ours = pair
+    random = np.random.default_rng(1)
+    prompts = [[5, 6, *random.integers(3, 259, 1 + n % 9).tolist()] for n in range(26)]
+    alone = [generate(ours, [prompt], max_new_tokens=40, stop_ids=range(24))[0] for prompt in prompts]
+    lengths = [len(answer.tokens) for answer in alone]
+    assert min(lengths) <= 1 < 36 < max(lengths)
+    side_by_side: list[int] = []
+    step = Blocks.step
+    monkeypatch.setattr(
+        Blocks, "step", lambda blocks, device: side_by_side.append(len(blocks.lengths)) or step(blocks, device)
+    )
+    for batch_size in (3, 8):
+        found = generate(ours, prompts, max_new_tokens=40, stop_ids=range(24), batch_size=batch_size)
+        assert [(a.tokens, a.stopped) for a in found] == [(a.tokens, a.stopped) for a in alone]
+        for answer, expected in zip(found, alone, strict=True):
+            assert answer.logprobs == pytest.approx(expected.logprobs, abs=1e-4)
+        assert max(side_by_side) == batch_size
+        side_by_side.clear()
+
+
+def test_a_familys_beginning_is_read_once(pair: tuple[object, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows without the others' long beginning do not shorten what those share."""
+    _, ours = pair
+    system = list(range(3, 103))
+    prompts = [[*system, 200 + n, 7] for n in range(40)] + [[150 + n, 8] for n in range(30)]
+    read: list[int] = []
+    layout = Family._layout
+    monkeypatch.setattr(
+        Family, "_layout", lambda family, forest, known: read.append(forest.nodes) or layout(family, forest, known)
+    )
+    found = generate(ours, prompts, max_new_tokens=2, stop_ids=(), batch_size=8)
+    assert sum(read) == 100 + 40 * 2 + 30 * 2
+    assert found[3].tokens == reference(pair[0], prompts[3], -1, 2)
+    assert found[50].tokens == reference(pair[0], prompts[50], -1, 2)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

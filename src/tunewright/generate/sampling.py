@@ -64,7 +64,7 @@ def allowed(logit_MV: Tensor, sampling: Sampling) -> Tensor:
         last_M1 = logit_MV.topk(sampling.top_k, dim=-1).values[:, -1:]
         logit_MV = logit_MV.masked_fill(logit_MV < last_M1, -torch.inf)
     if sampling.top_p < 1:
-        share_MV, order_MV = logit_MV.softmax(-1).sort(-1, descending=True, stable=True)
+        share_MV, order_MV = logit_MV.softmax(-1).sort(dim=-1, descending=True, stable=True)
         # A token stays if those before it have not reached the share yet: the most probable one always does.
         beyond_MV = share_MV.cumsum(-1) - share_MV >= sampling.top_p
         logit_MV = logit_MV.masked_fill(torch.zeros_like(beyond_MV).scatter(1, order_MV, beyond_MV), -torch.inf)
