@@ -114,10 +114,10 @@ def test_answers_and_likelihoods_equal_the_plain_computation(
 
 def test_cut_answers_and_tokens_are_counted(model: Any, base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said = [
-        SimpleNamespace(tokens=[70, 71], stopped=True, reference_logprob=-1.0),
-        SimpleNamespace(tokens=[], stopped=True, reference_logprob=-1.0),
+        SimpleNamespace(tokens=[70, 71], stopped=True, reference_logprob=-1.0, further=()),
+        SimpleNamespace(tokens=[], stopped=True, reference_logprob=-1.0, further=()),
     ]
-    said.append(SimpleNamespace(tokens=[70] * 6, stopped=False, reference_logprob=-1.0))
+    said.append(SimpleNamespace(tokens=[70] * 6, stopped=False, reference_logprob=-1.0, further=()))
     monkeypatch.setattr("tunewright.generate.generate", lambda *args, **kwargs: said)
     found = ask(model, base)
     assert (found.cut, found.tokens) == (1, 8)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from tests.forest.backends.test_unshared import mamba
 from tests.tiny import tiny_model
 from tests.tiny_t5 import tiny_t5
-from tunewright.base.errors import DataError
+from tunewright.base.errors import DataError, InputError
 from tunewright.forest import Path, score_paths
 from tunewright.forest.layout import adopt
 from tunewright.generate import Sampling, generate
@@ -222,5 +222,5 @@ def test_what_does_not_go_together_is_refused() -> None:
         ({"stop_texts": ["x"]}, "decode"),
         ({"stop_texts": [""], "decode": as_text}, "letters"),
     ):
-        with pytest.raises(DataError, match=said):
+        with pytest.raises((DataError, InputError), match=said):
             generate(model, [[5]], **({"max_new_tokens": 3, "stop_ids": ()} | wrong))

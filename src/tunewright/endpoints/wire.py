@@ -34,6 +34,7 @@ class Request:
         max_tokens: Longest answer, in tokens.
         seed: Requests that differ in it alone are asked, and kept, apart.
         wants_json: Whether the answer must be one JSON object.
+        top_p: Only the fewest tokens whose probabilities reach this are drawn; None leaves it to the endpoint.
     """
 
     messages: tuple[Mapping[str, str], ...]
@@ -41,6 +42,7 @@ class Request:
     max_tokens: int = 1024
     seed: int | None = None
     wants_json: bool = False
+    top_p: float | None = None
 
     def body(self, model: str, limit_field: str = "max_tokens") -> dict[str, Any]:
         """The request as the API takes it."""
@@ -51,6 +53,8 @@ class Request:
         }
         if self.temperature is not None:
             given["temperature"] = self.temperature
+        if self.top_p is not None:
+            given["top_p"] = self.top_p
         if self.seed is not None:
             given["seed"] = self.seed
         if self.wants_json:

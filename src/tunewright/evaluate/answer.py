@@ -16,8 +16,10 @@ from tunewright.base.seeds import derive
 from tunewright.data.example import Example, Message
 from tunewright.metrics import Answer
 from tunewright.metrics._records import read_record
+from tunewright.recipe.sampling import Sampling
 
 if TYPE_CHECKING:
+    from tunewright.generate import Generation
     from tunewright.models.base import Base
 
 
@@ -54,9 +56,11 @@ def answer_examples(
     batch_size: int,
     system: str = "tuned",
     shots: Sequence[Example] = (),
+    sampling: Sampling | None = None,
+    samples: int = 1,
     listener: events.Listener = events.ignore,
 ) -> Answers:
-    """Lets a model answer examples greedily, and scores their reference answers.
+    """Lets a model answer examples, and scores their reference answers.
 
     Args:
         model: The base's model, or the base with an adapter; adopted (`forest.layout.adopt`), in any mode.
@@ -66,7 +70,9 @@ def answer_examples(
         batch_size: Answers decoded side by side.
         system: What to call the system.
         shots: Worked examples shown in front of each question, behind the system message.
-        listener: Hears the progress of decoding.
+        sampling: How answers are drawn; None: the most probable ones are taken.
+        samples: Answers to each example; further ones become `Answer.samples`.
+        listener: Hears the progress of decoding, and how many of the further answers were cut.
 
     Raises:
         InputError: If there are no examples.
@@ -90,6 +96,8 @@ def answer_examples(
             max_new_tokens=max_new_tokens,
             stop_ids=base.chat.stop_ids,
             batch_size=batch_size,
+            sampling=sampling,
+            samples=samples,
             listener=listener,
         )
         seconds = time.perf_counter() - started
@@ -101,10 +109,19 @@ def answer_examples(
             stopped=generation.stopped,
             nats=-generation.reference_logprob,
             tokens=len(reference),
+            samples=tuple(base.chat.decode(further.tokens) for further in generation.further),
         )
         for example, reference, generation in zip(examples, references, generations, strict=True)
     )
+    _tell_cut(generations, max_new_tokens, listener)
     return Answers(system, answers, seconds, tokens=sum(len(generation.tokens) for generation in generations))
+
+
+def _tell_cut(generations: Sequence[Generation], limit: int, listener: events.Listener) -> None:
+    """Says how many further answers were cut; those of the first ones are counted with the scores."""
+    further = [each for generation in generations for each in generation.further]
+    if cut := sum(not each.stopped for each in further):
+        listener(events.Message(f"{cut:,} of {len(further):,} further answers were cut at {limit} tokens.", "warning"))
 
 
 def choose_shots(train: Sequence[Example], n: int, seed: int) -> list[Example]:

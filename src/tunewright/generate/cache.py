@@ -55,8 +55,8 @@ class Blocks:
             self.lengths[block : block + 1] = [len(line)]
         node_RL, block_R = node_RL.to(device), torch.tensor(blocks, device=device)
         for layer, own in self._own.items():
-            for kept, block in zip((read.keys[layer], read.values[layer]), own, strict=True):
-                block[block_R, :, :longest] = kept[:, node_RL].transpose(0, 1)
+            for kept_GND, own_SGLD in zip((read.keys[layer], read.values[layer]), own, strict=True):
+                own_SGLD[block_R, :, :longest] = kept_GND[:, node_RL].transpose(0, 1)
 
     def drop(self, blocks: Sequence[int]) -> list[tuple[int, int]]:
         """Leaves rows out: the last ones move into their blocks.
@@ -214,12 +214,12 @@ class Both:
     step: Step
 
     def attend(self, layer: int, q_HND: Tensor, k_GND: Tensor, v_GND: Tensor, scaling: float, window: int) -> Tensor:
-        first, then = (
-            [x[:, :, part] for x in (q_HND, k_GND, v_GND)] for part in (slice(self.nodes), slice(self.nodes, None))
-        )
+        asked = (q_HND, k_GND, v_GND)
+        first, then = [x[:, :, : self.nodes] for x in asked], [x[:, :, self.nodes :] for x in asked]
+        layouts: tuple[Layout, Layout] = self.read, self.step
         found = [
-            layout.attend(layer, *asked, scaling, window)
-            for layout, asked in ((self.read, first), (self.step, then))
-            if asked[0].shape[2]
+            layout.attend(layer, q, k, v, scaling, window)
+            for layout, (q, k, v) in zip(layouts, (first, then), strict=True)
+            if q.shape[2]
         ]
         return found[0] if len(found) == 1 else torch.cat(found, dim=1)

@@ -59,7 +59,8 @@ class Draft:
         self.row, self.tokens = row, list[int]()
         self._rules, self._prompt, self._sample, self._on_token = rules, prompt, sample, on_token
         self._logprobs: list[float] = []
-        self._stopped, self._text = False, None
+        self._stopped = False
+        self._text: str | None = None
 
     @cached_property
     def _random(self) -> random.Random:

@@ -55,13 +55,13 @@ def generate(
         on_token: Called with the row and the token as soon as one is chosen; of several answers with the first's.
 
     Raises:
-        DataError: If a prompt or a reference is empty, if there are more of one than of the other, or if what is asked
-            for does not go together.
+        DataError: If a prompt or a reference is empty, if there are more of one than of the other, or if stop texts
+            come without `decode`.
+        InputError: If several answers are asked for, and nothing is drawn.
     """
-    rules = Rules(
-        max_new_tokens, frozenset(stop_ids), tuple(stop_texts), decode, sampling or Sampling(), max(samples, 1)
-    )
-    _check(prompts, references, rules, samples)
+    rules = Rules(max_new_tokens, frozenset(stop_ids), tuple(stop_texts), decode, sampling or Sampling(), samples)
+    _check(prompts, references, rules)
+    rules.sampling.check_samples(samples)
     asked = [
         Asked(row, prompt, references[row] if references is not None else None, rules.start(row, prompt, on_token))
         for row, prompt in enumerate(prompts)
@@ -88,21 +88,14 @@ def _answered(model: Any, asked: list[Asked], rules: Rules, batch_size: int) -> 
         yield from zip(members, logps or [math.nan] * len(members), strict=True)
 
 
-def _check(
-    prompts: Sequence[Sequence[int]], references: Sequence[Sequence[int]] | None, rules: Rules, samples: int
-) -> None:
+def _check(prompts: Sequence[Sequence[int]], references: Sequence[Sequence[int]] | None, rules: Rules) -> None:
     for kind, rows in (("prompt", prompts), ("reference", references or ())):
         for row, tokens in enumerate(rows):
             if not len(tokens):
                 raise DataError(f"A {kind} holds no token", where=f"{kind} {row}")
     if references is not None and len(references) != len(prompts):
         raise DataError(f"There are {len(prompts)} prompts and {len(references)} references")
-    if rules.limit < 1 or samples < 1:
-        raise DataError(f"{samples} answers of at most {rules.limit} tokens are asked for", hint="Ask for one or more.")
-    if rules.samples > 1 and rules.sampling.greedy:
-        raise DataError(
-            f"{rules.samples} answers to a prompt are asked for, and without a temperature they are all the same",
-            hint="Set a sampling temperature above 0, or ask for one answer.",
-        )
+    if rules.limit < 1:
+        raise DataError(f"Answers of at most {rules.limit} tokens are asked for", hint="Ask for one or more.")
     if any(not stop for stop in rules.stop_texts) or (rules.stop_texts and rules.decode is None):
         raise DataError("Stop texts need some letters each, and a way to decode tokens (`decode`)")

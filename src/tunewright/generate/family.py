@@ -32,7 +32,7 @@ from tunewright.generate.sampling import choose
 # Nodes of new rows in one pass: wider products are no quicker, and only take memory.
 _NODES = 2048
 # New rows wait until this share of the places is free: each reading has a forest to lay out.
-_FREE_SHARE = 0.25
+_FREE_SHARE = 0.06
 # So many prompts that begin with so many more tokens in common than all of them are a family of their own.
 _MANY, _MUCH = 16, 64
 
@@ -151,9 +151,9 @@ class Family:
         """States of new rows' nodes, shape (N, D), and of the written rows' newest tokens, shape (B, D)."""
         token_N, depth_N = (layouts.to_tensor(array, self._device) for array in (forest.token, forest.depth))
         if not self._blocks:  # nothing is being written yet; virtual tokens are read with the beginning
-            read = Recorder(self._layout(forest, self._virtual))
-            hidden_ND = layouts.hidden_states(self._model, token_N, depth_N, read)
-            return read, hidden_ND, hidden_ND[:0]
+            first = Recorder(self._layout(forest, self._virtual))
+            hidden_ND = layouts.hidden_states(self._model, token_N, depth_N, first)
+            return first, hidden_ND, hidden_ND[:0]
         known, step = self._blocks.trunk_length, self._blocks.step(self._device)
         read = Recorder(self._layout(forest, known), self._blocks.trunk) if forest.nodes else None
         newest_B = _numbers(self._newest, self._device)

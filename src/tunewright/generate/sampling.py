@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from tunewright.recipe.sampling import Sampling
 
 # Rows whose logits are in memory at once: large enough for the head's matrix product, small enough for a cache.
 CHUNK = 64
+# Logits whose maximum is taken at once: about the root of a vocabulary.
+_STRETCH, _SHORTEST_STRETCH = 128, 16
 
 
 def choose(
@@ -30,13 +33,28 @@ def choose(
     for start in range(0, len(hidden_BD), CHUNK):
         logit_MV = head(hidden_BD[start : start + CHUNK]).float()
         if sampling.greedy:
-            logit_M, token_M = logit_MV.max(-1)
+            token_M = likeliest(logit_MV)
         else:
             token_M = draw(logit_MV, sampling, chance_B[start : start + CHUNK])
-            logit_M = logit_MV.gather(1, token_M[:, None])[:, 0]
+        logit_M = logit_MV.gather(1, token_M[:, None])[:, 0]
         logps += (logit_M - logit_MV.logsumexp(-1)).tolist()
         tokens += token_M.tolist()
     return tokens, logps
+
+
+def likeliest(logit_MV: Tensor) -> Tensor:
+    """The place of each row's largest logit, shape (M,); of equal ones the first.
+
+    `argmax` alone takes as long as a fifth of the head's product on a processor, where it goes from number to number. The
+    maxima of short stretches are taken many numbers at a time, and leave little to search.
+    """
+    rows, width = logit_MV.shape[0], math.gcd(logit_MV.shape[1], _STRETCH)
+    if width < _SHORTEST_STRETCH:
+        return logit_MV.argmax(-1)
+    logit_MSW = logit_MV.view(rows, -1, width)
+    stretch_M = logit_MSW.amax(-1).argmax(-1)
+    inside_M = logit_MSW[torch.arange(rows, device=logit_MV.device), stretch_M].argmax(-1)
+    return stretch_M * width + inside_M
 
 
 def draw(logit_MV: Tensor, sampling: Sampling, chance_M: Sequence[float]) -> Tensor:

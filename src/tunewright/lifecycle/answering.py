@@ -131,6 +131,8 @@ def _ask(job: Job, base: Base, system: str, rows: list[Example], dataset: Datase
         batch_size=asked.batch_size,
         system=system,
         shots=shots,
+        sampling=asked.sampling.seeded(job.recipe.seed),
+        samples=asked.samples,
         listener=within(job.tell, {"generate": f"answer {system}"}),
     )
 

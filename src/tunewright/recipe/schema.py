@@ -25,6 +25,7 @@ from tunewright.recipe.balance import Balance, Mix, SplitBy, misfit
 from tunewright.recipe.candidates import Candidates
 from tunewright.recipe.places import PAGES, fault_of, resolve_url, scheme_of
 from tunewright.recipe.plugin import plugin_field
+from tunewright.recipe.sampling import Drawn
 from tunewright.recipe.section import Section
 
 
@@ -347,7 +348,7 @@ class Forgetting(Section):
         return self
 
 
-class Evaluate(Section):
+class Evaluate(Drawn):
     """How the result is measured, and against what."""
 
     systems: tuple[Literal["base", "base_few_shot", "bag_of_words"], ...] = Field(
