@@ -22,7 +22,7 @@ from tunewright.forest import Path, score_paths
 from tunewright.forest.layout import adopt
 from tunewright.generate import Sampling, generate
 from tunewright.generate.family import Family
-from tunewright.generate.sampling import allowed, draw
+from tunewright.generate.sampling import allowed, draw, likeliest
 from tunewright.models.text_format import ANSWER_START
 
 SHARES = [0.5, 0.3, 0.15, 0.05]
@@ -79,6 +79,14 @@ def test_a_number_falls_into_its_tokens_share() -> None:
         drawn = draw(LOGITS.expand(1000, -1), Sampling(temperature=temperature, top_k=3), even.tolist())
         counts = np.bincount(drawn.numpy(), minlength=4)
         assert counts == pytest.approx([*(1000 * powers[:3] / powers[:3].sum()), 0], abs=1)
+
+
+@pytest.mark.parametrize("words", [7, 64, 259, 1024])
+def test_the_likeliest_token_is_the_first_of_the_largest(words: int) -> None:
+    logits = torch.randint(0, 40, (30, words), generator=torch.Generator().manual_seed(words)).float()
+    largest = logits.max(-1).values
+    expected = [row.tolist().index(top) for row, top in zip(logits, largest.tolist(), strict=True)]
+    assert likeliest(logits).tolist() == expected
 
 
 def test_settings_that_do_not_fit_are_refused() -> None:

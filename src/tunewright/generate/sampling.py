@@ -32,10 +32,8 @@ def choose(
     logps: list[float] = []
     for start in range(0, len(hidden_BD), CHUNK):
         logit_MV = head(hidden_BD[start : start + CHUNK]).float()
-        if sampling.greedy:
-            token_M = likeliest(logit_MV)
-        else:
-            token_M = draw(logit_MV, sampling, chance_B[start : start + CHUNK])
+        chance_M = chance_B[start : start + CHUNK]
+        token_M = likeliest(logit_MV) if sampling.greedy else draw(logit_MV, sampling, chance_M)
         logit_M = logit_MV.gather(1, token_M[:, None])[:, 0]
         logps += (logit_M - logit_MV.logsumexp(-1)).tolist()
         tokens += token_M.tolist()
@@ -45,8 +43,8 @@ def choose(
 def likeliest(logit_MV: Tensor) -> Tensor:
     """The place of each row's largest logit, shape (M,); of equal ones the first.
 
-    `argmax` alone takes as long as a fifth of the head's product on a processor, where it goes from number to number. The
-    maxima of short stretches are taken many numbers at a time, and leave little to search.
+    On a processor `argmax` alone takes as long as a fifth of the head's product, since it goes from number to number.
+    The maxima of short stretches are taken many numbers at a time, and leave little to search.
     """
     rows, width = logit_MV.shape[0], math.gcd(logit_MV.shape[1], _STRETCH)
     if width < _SHORTEST_STRETCH:
