@@ -69,7 +69,7 @@ def test_run_prints_one_document(finished: Outcome) -> None:
     assert document["passed"] is True
     assert document["success"][0]["metric"] == "perplexity"
     assert set(document["evaluation"]) >= {"base", "base_few_shot", "tuned", "bag_of_words", "comparisons", "n"}
-    assert set(document["evaluation"]["tuned"]["accuracy"]) == {"value", "low", "high", "n"}
+    assert set(document["evaluation"]["tuned"]["accuracy"]) == {"value", "low", "high", "n", "seed", "template"}
     assert Path(document["report"]).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert list(document["timings"]) == ["prepare", "preflight", "train", "evaluate", "release", "report"]
     assert all(cost["seconds"] >= 0 and cost["peak_memory_bytes"] > 1e6 for cost in document["timings"].values())

@@ -16,6 +16,7 @@ from tunewright.evaluate.evaluate import Evaluation, evaluate
 from tunewright.metrics import Answer
 
 LABELS = ["a", "a", "a", "b", "b", "b"]
+OF = {"seed": 4, "template": None}  # what each score says it is of
 
 
 def _labels(system: str, said: list[str], **changes: Any) -> Answers:
@@ -37,10 +38,10 @@ def test_the_json_of_labels() -> None:
     assert (value["n"], value["seed"], value["answer_kind"]) == (6, 4, "label")
     assert list(value["tuned"]) == ["accuracy", "macro_f1", "perplexity", "cut", "seconds"]
     # Wilson's intervals: six right answers are no proof of perfection.
-    assert value["tuned"]["accuracy"] == {"value": 1.0, "low": pytest.approx(0.6097, abs=1e-4), "high": 1.0, "n": 6}
+    assert value["tuned"]["accuracy"] == {"value": 1.0, "low": pytest.approx(0.6097, abs=1e-4), "high": 1.0, "n": 6, **OF}
     assert value["tuned"]["perplexity"]["value"] == pytest.approx(1.6487212707)
     assert value["tuned"]["cut"] == {
-        "value": 0.0, "low": 0.0, "high": pytest.approx(0.3903, abs=1e-4), "n": 6, "count": 0,
+        "value": 0.0, "low": 0.0, "high": pytest.approx(0.3903, abs=1e-4), "n": 6, **OF, "count": 0,
     }  # fmt: skip
     assert value["tuned"]["seconds"] == 1.5
     assert value["base"]["accuracy"]["value"] == pytest.approx(2 / 6)
@@ -69,7 +70,7 @@ def test_equal_seeds_give_equal_evaluations() -> None:
 def test_cut_answers_are_counted() -> None:
     value = evaluate({"tuned": _labels("tuned", LABELS, stopped=False)}, answer_kind="label", seed=0, samples=100)
     assert value.as_json()["tuned"]["cut"] == {
-        "value": 1.0, "low": pytest.approx(0.6097, abs=1e-4), "high": 1.0, "n": 6, "count": 6,
+        "value": 1.0, "low": pytest.approx(0.6097, abs=1e-4), "high": 1.0, "n": 6, **OF, "count": 6,
     }  # fmt: skip
 
 
@@ -125,7 +126,7 @@ def test_leaked_rows_are_left_out_in_a_second_score() -> None:
     value = found.as_json()
     assert value["without_leaked"]["rows"] == 2
     assert value["without_leaked"]["base"]["accuracy"] == {
-        "value": 0.0, "low": 0.0, "high": pytest.approx(0.4899, abs=1e-4), "n": 4,
+        "value": 0.0, "low": 0.0, "high": pytest.approx(0.4899, abs=1e-4), "n": 4, **OF,
     }  # fmt: skip
     assert value["without_leaked"]["tuned"]["accuracy"]["n"] == 4
     assert value["base"]["accuracy"]["value"] == pytest.approx(2 / 6)

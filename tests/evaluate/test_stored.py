@@ -14,7 +14,7 @@ from tunewright.metrics import Answer
 
 TUNED = (Answer("r1", "a", "é\n", True, 0.5, 3), Answer("r2", "b", "", False, 1.5, 4))
 GIVEN = {
-    "tuned": Answers("tuned", TUNED, 2.5, tokens=7),
+    "tuned": Answers("tuned", TUNED, 2.5, tokens=7, template="0ab1"),
     "bag_of_words": Answers("bag_of_words", (Answer("r1", "a", "a"),), 0.1, not_covered=("order",)),
     "base": Answers("base", (), 0.0),
 }
@@ -38,6 +38,13 @@ def test_any_reader_of_parquet_reads_it(tmp_path: Path) -> None:
         "tokens",
         "bytes",
         "probability",
+        "question",
+        "references",
+        "samples",
+        "columns",
+        "seconds",
+        "read",
+        "written",
     ]
     assert table.filter(system="tuned")["stopped"].to_list() == [True, False]
     assert table.filter(system="bag_of_words")["nats"].to_list() == [None]

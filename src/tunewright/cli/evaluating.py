@@ -7,7 +7,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from tunewright.cli import gold, judge, work
+from tunewright.cli import gold, judge
+from tunewright.cli.measuring import measure
 from tunewright.cli.verb import verb
 
 _MEASURE = "measure"
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
         help="Measure a trained model. `tunewright eval NAME` is short for `tunewright eval measure NAME`.",
         no_args_is_help=True,
     )
-    verb(group, _MEASURE, example="tunewright eval support-desk@1")(work.evaluate)
+    verb(group, _MEASURE, example="tunewright eval support-desk@1")(measure)
     judge.register(group)
     gold.register(group)
     app.add_typer(group, name="eval")

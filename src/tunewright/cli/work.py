@@ -1,10 +1,10 @@
-"""`demo`, `run`, `train` and `eval measure`: the verbs that compute."""
+"""`demo`, `run` and `train`: the verbs that train."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -86,35 +86,6 @@ def train(
     from tunewright.cli.tables import show_training
 
     show_training(adapter, run=job.run.id, recipe=recipe, overrides=overrides or (), workspace=job.workspace.root)
-
-
-def evaluate(
-    target: Annotated[
-        str,
-        typer.Argument(metavar="RECIPE|NAME", help="A recipe whose run is trained, or a release.", show_default=False),
-    ],
-    overrides: Overrides = None,
-    workspace: WorkspacePath = None,
-    json_output: JsonOutput = False,
-) -> None:
-    """Measure a trained adapter against its base on the held-out rows.
-
-    A recipe stands for its latest run; a release is measured anew, with `evaluate.…` and `success.…` fields set by
-    --set. Exits 1 where what the recipe calls success is missed.
-    """
-    from tunewright.cli.live import live
-    from tunewright.lifecycle.remeasure import remeasure
-
-    with live(json_output) as (listener, stage_done):
-        measured = remeasure(target, overrides or (), workspace=workspace, listener=listener, stage_done=stage_done)
-    if json_output:
-        print_json({"evaluation": measured.evaluation, "success": measured.verdicts, "passed": measured.passed})
-    else:
-        from tunewright.cli.tables import show_scores
-
-        show_scores(measured.evaluation, measured.verdicts)
-    if not measured.passed:
-        raise typer.Exit(1)
 
 
 def _run_and_show(

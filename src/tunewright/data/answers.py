@@ -62,6 +62,14 @@ def answer_kind(answers: Iterable[pl.Series], declared: str) -> AnswerKind:
     return kind  # type: ignore[return-value]
 
 
+def kind_of(answers: Iterable[pl.Series]) -> AnswerKind:
+    """What answers seem to be, as `answer_kind` has it; one label alone is a label too, where nothing is learned."""
+    seen = _Seen()
+    for some in answers:
+        seen.look(some, "auto")
+    return seen.kind()
+
+
 class _Seen:
     """What all answers so far have in common."""
 

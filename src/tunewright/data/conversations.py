@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -9,9 +11,10 @@ import polars as pl
 from tunewright.base.errors import DataError
 from tunewright.base.events import Listener, Stage, ignore
 from tunewright.data.answers import answer_fields
+from tunewright.data.example import Message
 from tunewright.data.folding import text_key
 from tunewright.data.formats import Format
-from tunewright.data.frame import LINE, ROW_ID, SOURCE, TOOLS
+from tunewright.data.frame import LINE, RESERVED, ROW_ID, SOURCE, TOOLS
 from tunewright.data.pieces import Pieces
 from tunewright.data.table import REFUSED
 from tunewright.data.tool_rows import CALLS, RESULT_OF, calls_text
@@ -36,6 +39,7 @@ EXAMPLES: dict[str, Any] = {
     "tools": pl.String,
     "answer": pl.String,
     "rejected": pl.String,
+    "columns": pl.String,
     "prompt_key": pl.String,
     "split_by": pl.String,
 }
@@ -54,8 +58,8 @@ def converse(
         listener: Hears how many rows are done.
 
     Returns:
-        The examples (`id, source, line, messages, tools, answer, rejected, prompt_key, split_by`), and the rows
-        refused. Rows whose prompts are the same but for white space and case share their `prompt_key`.
+        The examples (`id, source, line, messages, tools, answer, rejected, columns, prompt_key, split_by`), and
+        the rows refused. Rows whose prompts are the same but for white space and case share their `prompt_key`.
     """
     examples = Pieces.of([pl.DataFrame(schema=EXAMPLES)])
     refused = [pl.DataFrame(schema=REFUSED)]
@@ -100,6 +104,21 @@ def _conversation(cells: dict[str, Any], format: Format, declared: str) -> dict[
         ],
         "tools": cells.get(TOOLS) or "",
         "answer": answer,
-        "rejected": format.rejected(cells),
+        "rejected": (rejected := format.rejected(cells)),
+        "columns": _other_cells(cells, format, messages, rejected),
         "prompt_key": text_key(message.shown for message in messages[:last]),
     }
+
+
+def _other_cells(cells: dict[str, Any], format: Format, messages: Sequence[Message], rejected: str | None) -> str:
+    """The cells that are no whole message, as a JSON object; empty where there are none.
+
+    Most rows say in their messages all there is, and a prepared dataset must not hold its texts twice.
+    """
+    said = {rejected, *(message.content for message in messages)}
+    others = {
+        name: text
+        for name, text in cells.items()
+        if text is not None and text not in said and name not in RESERVED and not format.makes(name)
+    }
+    return json.dumps(others, ensure_ascii=False) if others else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,7 @@ class Dataset:
     def table(self, part: Part) -> pl.DataFrame:
         """The rows of a part; of documents their sections: `id, source, line, text, leaked`.
 
-        Else `id, source, line, messages, tools, answer, rejected, leaked`."""
+        Else `id, source, line, messages, tools, answer, rejected, columns, leaked`."""
         self._check_part(part)
         return pl.read_parquet(self.path / f"{part}.parquet")
 
@@ -130,7 +131,7 @@ class Dataset:
 
         with pq.ParquetFile(self.path / f"{part}.parquet") as file:
             for batch in file.iter_batches(batch_size=_EXAMPLES_AT_ONCE):
-                yield from self._as_examples(pl.DataFrame(batch))
+                yield from as_examples(pl.DataFrame(batch), self.answer_kind)
 
     def sections(self, part: Part) -> Iterator[Section]:
         """The documents of a part, section by section, in the order of their sources; read as they are asked for."""
@@ -144,26 +145,33 @@ class Dataset:
     def general(self) -> list[Example]:
         """The general rows of `forgetting.data`; none where the recipe names no such."""
         place = self.path / f"{GENERAL}.parquet"
-        return self._as_examples(pl.read_parquet(place)) if place.exists() else []
+        return as_examples(pl.read_parquet(place), self.answer_kind) if place.exists() else []
 
-    def _as_examples(self, table: pl.DataFrame) -> list[Example]:
-        with_fields = self.answer_kind == "json"
-        for column in ("rejected", "tools"):
-            if column not in table.columns:  # made by a version that knew no such thing
-                table = table.with_columns(pl.lit(None, pl.String).alias(column))
-        columns = table.select("id", "messages", "answer", "source", "line", "rejected", "tools")
-        return [
-            Example(
-                id=row_id,
-                messages=tuple(map(read_message, messages)),
-                fields=(answer_fields(answer) or {}) if with_fields else {},
-                source=source,
-                line=line,
-                rejected=rejected,
-                tools=read_tools(tools),
-            )
-            for row_id, messages, answer, source, line, rejected, tools in columns.iter_rows()
-        ]
+
+def as_examples(table: pl.DataFrame, kind: str) -> list[Example]:
+    """Rows as they are stored, or as `converse` makes them, as examples.
+
+    Args:
+        table: `id, source, line, messages, answer`, and perhaps `rejected, tools, columns`.
+        kind: What an answer is; of JSON the fields are read.
+    """
+    for column in ("rejected", "tools", "columns"):
+        if column not in table.columns:  # made by a version that knew no such thing
+            table = table.with_columns(pl.lit(None, pl.String).alias(column))
+    rows = table.select("id", "messages", "answer", "source", "line", "rejected", "tools", "columns")
+    return [
+        Example(
+            id=row_id,
+            messages=tuple(map(read_message, messages)),
+            fields=(answer_fields(answer) or {}) if kind == "json" else {},
+            source=source,
+            line=line,
+            rejected=rejected,
+            tools=read_tools(tools),
+            columns=json.loads(columns) if columns else {},
+        )
+        for row_id, messages, answer, source, line, rejected, tools, columns in rows.iter_rows()
+    ]
 
 
 def read_message(value: Mapping[str, Any]) -> Message:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tunewright.base.errors import DataError
@@ -89,6 +89,7 @@ class Example:
         line: Its line (JSONL, CSV, TSV) or row number (JSON, Parquet), counted from 1.
         rejected: An answer to the same prompt that was found worse than the conversation's last; None: there is none.
         tools: Definitions of the tools that the assistant may call, as OpenAI's API takes them.
+        columns: The row's other cells, by column: those that are no whole message. Of rows held out.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Example:
     line: int
     rejected: str | None = None
     tools: tuple[Mapping[str, Any], ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not any(message.role == "assistant" for message in self.messages):
@@ -139,6 +141,7 @@ class Example:
             "line": self.line,
             "rejected": self.rejected,
             "tools": [dict(tool) for tool in self.tools],
+            "columns": dict(self.columns),
         }
 
     @classmethod
@@ -152,4 +155,5 @@ class Example:
             line=value["line"],
             rejected=value.get("rejected"),
             tools=tuple(value.get("tools") or ()),
+            columns=dict(value.get("columns") or {}),
         )

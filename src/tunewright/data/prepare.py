@@ -114,7 +114,9 @@ def prepare(
     def write(folder: Path) -> None:
         for part, chosen in parts.items():
             shown = leaks[part].ids if part in leaks and recipe.data.leakage == "report" else frozenset()
-            write_parquet((_flagged(piece, shown) for piece in chosen), folder / f"{part}.parquet", schema=_STORED)
+            # What is learned needs no further cells; what is measured is looked at by them.
+            pieces = (piece.with_columns(columns=pl.lit("")) if part == "train" else piece for piece in chosen)
+            write_parquet((_flagged(piece, shown) for piece in pieces), folder / f"{part}.parquet", schema=_STORED)
         if general is not None:
             stored = [name for name in _STORED if name != "leaked"]
             write_parquet((piece.select(stored) for piece in general), folder / f"{GENERAL}.parquet")

@@ -24,12 +24,15 @@ from tunewright.data.columns import (
     columns_in,
     contacts,
     date_order,
+    pick_answer,
+    pick_label,
     pick_sides,
+    pick_text,
 )
 from tunewright.data.folding import fold
 from tunewright.data.formats import Format, TemplateFormat, choose_format
 from tunewright.data.readers import read_file
-from tunewright.data.rows import Fault
+from tunewright.data.rows import Fault, unknown_column
 from tunewright.recipe.schema import Data, Split, Template
 
 HEAD_ROWS = 5000
@@ -81,6 +84,63 @@ def starter(path: Path, *, folder: Path | None = None) -> str:
     format = _known_format(path)
     lines = _conversation_recipe(head, format) if format else _columns_recipe(head)
     return "\n".join([*_title(head, place), *lines]) + "\n"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file's rows seem to be laid out.
+
+    Args:
+        format: A known format's name, or `template`.
+        text: The column that is asked; empty where a format says so.
+        answer: The column that answers; likewise.
+        is_label: Whether the answers are labels; of a format it is left open.
+    """
+
+    format: str
+    text: str = ""
+    answer: str = ""
+    is_label: bool = False
+
+
+def guess_layout(path: Path, *, text: str = "", answer: str = "") -> Layout:
+    """How the rows of a data file seem to be laid out, by what `starter` guesses.
+
+    Args:
+        path: As `starter` takes it.
+        text: The column that is asked, where it is known.
+        answer: The column that answers, where it is known.
+
+    Raises:
+        DataError: If the file is missing, empty or unreadable, has no such column, or nothing to ask and to answer.
+    """
+    head = _read_head(path)
+    if not text and not answer and (format := _known_format(path)):
+        return Layout(format.name)
+    columns = {column.name: column for column in columns_in(head.rows)}
+    for name in (text, answer):
+        if name and name not in columns:
+            raise unknown_column(name, columns, where=str(path))
+    if text and answer:
+        asked, answered = columns[text], columns[answer]
+        return Layout("template", text, answer, pick_label([asked, answered], asked) is answered)
+    if text or answer:
+        left = [column for column in columns.values() if column.name != answer]
+        found = columns[text] if text else pick_text(left)
+        answers = [columns[answer]] if answer else left
+        label = pick_label(answers, found) if found else None
+        free = pick_answer(answers, found) if found else None
+        given = columns[answer] if answer else label or free
+        if found is None or given is None:
+            raise _no_sides(head, list(columns.values()))
+        return Layout("template", found.name, given.name, given is label)
+    asked, answered, is_label = _guess(head, list(columns.values()))
+    return Layout("template", asked.name, answered.name, is_label)
+
+
+def answer_tokens(longest: int) -> int:
+    """Tokens that the longest answer may take, of so many characters, on the safe side."""
+    return max(32, min(1024, round(longest / _CHARACTERS_A_TOKEN / 8 + 1) * 8))
 
 
 def _read_head(path: Path) -> Head:
@@ -221,13 +281,17 @@ def _guess(head: Head, columns: Sequence[Column]) -> tuple[Column, Column, bool]
     """The column that is asked, the one that answers, and whether the answers are labels."""
     text, answer, is_label = pick_sides(columns)
     if text is None or answer is None:
-        names = ", ".join(f"{column.name} ({column.distinct:,} different)" for column in columns) or "none"
-        raise DataError(
-            "No two columns look like a question and its answer",
-            where=str(head.path),
-            hint=f"An answer must differ from row to row, and be no number or date. Columns: {names}.",
-        )
+        raise _no_sides(head, columns)
     return text, answer, is_label
+
+
+def _no_sides(head: Head, columns: Sequence[Column]) -> DataError:
+    names = ", ".join(f"{column.name} ({column.distinct:,} different)" for column in columns) or "none"
+    return DataError(
+        "No two columns look like a question and its answer",
+        where=str(head.path),
+        hint=f"An answer must differ from row to row, and be no number or date. Columns: {names}.",
+    )
 
 
 def _several_answers(columns: Sequence[Column], text: Column, answer: Column) -> list[str]:
@@ -308,7 +372,6 @@ def _training(sample: _Sample, *, pairs: bool = False) -> list[str]:
     how = ["  learning_rate: 1.0e-3"]
     if pairs:  # the recipe names no rate, and so takes one that suits the objective
         how = ["  objective: dpo # learns to prefer the chosen answer to the rejected one"]
-    tokens = max(32, min(1024, round(sample.longest_answer / _CHARACTERS_A_TOKEN / 8 + 1) * 8))
     return [
         "method: { name: lora, rank: 16 }",
         "train:",
@@ -316,7 +379,7 @@ def _training(sample: _Sample, *, pairs: bool = False) -> list[str]:
         "  batch_size: 16",
         *how,
         "evaluate:",
-        f"  max_new_tokens: {tokens} # longest answer",
+        f"  max_new_tokens: {answer_tokens(sample.longest_answer)} # longest answer",
         "  # probes: [forgetting] # what it lost beside its base; others: claims, bias, refusal, toxicity",
     ]
 

@@ -6,12 +6,13 @@ import contextlib
 import random
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base import events
 from tunewright.base.errors import InputError
+from tunewright.base.files import hash_value
 from tunewright.base.seeds import derive
 from tunewright.data.example import Example, Message
 from tunewright.metrics import Answer
@@ -21,6 +22,7 @@ from tunewright.recipe.sampling import Sampling
 if TYPE_CHECKING:
     from tunewright.generate import Generation
     from tunewright.models.base import Base
+    from tunewright.models.chat import ChatFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Answers:
         seconds: Time taken to give them, and to score the references in the same pass.
         tokens: Tokens generated.
         not_covered: Fields of the reference records that the system does not answer, and is not measured on.
+        template: Hash of what made prompts of the rows (`template_hash`); empty where nothing did, or it is not known.
     """
 
     system: str
@@ -40,6 +43,7 @@ class Answers:
     seconds: float
     tokens: int = 0
     not_covered: tuple[str, ...] = ()
+    template: str = ""
 
     @property
     def cut(self) -> int:
@@ -58,6 +62,7 @@ def answer_examples(
     shots: Sequence[Example] = (),
     sampling: Sampling | None = None,
     samples: int = 1,
+    rendering: Mapping[str, Any] | None = None,
     listener: events.Listener = events.ignore,
 ) -> Answers:
     """Lets a model answer examples, and scores their reference answers.
@@ -72,6 +77,7 @@ def answer_examples(
         shots: Worked examples shown in front of each question, behind the system message.
         sampling: How answers are drawn; None: the most probable ones are taken.
         samples: Answers to each example; further ones become `Answer.samples`.
+        rendering: What made messages of the rows, JSON-ready; goes into the answers' `template`.
         listener: Hears the progress of decoding, and how many of the further answers were cut.
 
     Raises:
@@ -81,12 +87,7 @@ def answer_examples(
 
     if not examples:
         raise InputError("There are no examples to answer", where=system)
-    asked = [with_shots(example.prompt, shots) for example in examples]
-    prompts = [base.chat.prompt(messages, example.tools) for messages, example in zip(asked, examples, strict=True)]
-    references = [
-        reference_tokens(base, prompt, messages, example)
-        for prompt, messages, example in zip(prompts, asked, examples, strict=True)
-    ]
+    prompts, references = _rendered(base, examples, shots)
     with evaluation_mode(model):
         started = time.perf_counter()
         generations = generate(
@@ -101,20 +102,61 @@ def answer_examples(
             listener=listener,
         )
         seconds = time.perf_counter() - started
-    answers = tuple(
-        Answer(
-            id=example.id,
-            reference=example.answer,
-            prediction=base.chat.decode(generation.tokens),
-            stopped=generation.stopped,
-            nats=-generation.reference_logprob,
-            tokens=len(reference),
-            samples=tuple(base.chat.decode(further.tokens) for further in generation.further),
-        )
-        for example, reference, generation in zip(examples, references, generations, strict=True)
-    )
     _tell_cut(generations, max_new_tokens, listener)
-    return Answers(system, answers, seconds, tokens=sum(len(generation.tokens) for generation in generations))
+    read = zip(examples, prompts, references, generations, strict=True)
+    return Answers(
+        system,
+        tuple(_answer(base, *each) for each in read),
+        seconds,
+        tokens=sum(len(generation.tokens) for generation in generations),
+        template=template_hash(base.chat, rendering, shots),
+    )
+
+
+def _rendered(base: Base, examples: Sequence[Example], shots: Sequence[Example]) -> tuple[list[list[int]], ...]:
+    """The tokens of each prompt, and of each reference behind it."""
+    asked = [with_shots(example.prompt, shots) for example in examples]
+    prompts = [base.chat.prompt(messages, example.tools) for messages, example in zip(asked, examples, strict=True)]
+    references = [
+        reference_tokens(base, prompt, messages, example)
+        for prompt, messages, example in zip(prompts, asked, examples, strict=True)
+    ]
+    return prompts, references
+
+
+def _answer(
+    base: Base, example: Example, prompt: Sequence[int], reference: Sequence[int], generation: Generation
+) -> Answer:
+    return Answer(
+        id=example.id,
+        reference=example.answer,
+        prediction=base.chat.decode(generation.tokens),
+        stopped=generation.stopped,
+        nats=-generation.reference_logprob,
+        tokens=len(reference),
+        **asked_of(example),
+        read=len(prompt),
+        written=len(generation.tokens),
+        samples=tuple(base.chat.decode(further.tokens) for further in generation.further),
+    )
+
+
+def asked_of(example: Example) -> dict[str, Any]:
+    """The fields of an answer that say what was asked: `question` and `columns`, its source's name among them."""
+    question = next((turn.content for turn in reversed(example.prompt) if turn.role == "user"), "")
+    return {"question": question, "columns": {"source": example.source, **example.columns}}
+
+
+def template_hash(chat: ChatFormat, rendering: Mapping[str, Any] | None, shots: Sequence[Example] = ()) -> str:
+    """Hash of all that decides which tokens a row becomes: template and tokenizer of the base, and what is put in.
+
+    Args:
+        chat: How the base reads conversations.
+        rendering: What made messages of the rows: the recipe's template, format and system message.
+        shots: Worked examples in front of each question.
+    """
+    shown = [[[turn.role, turn.shown] for turn in shot.messages] for shot in shots]
+    return hash_value([chat.fingerprint, dict(rendering or {}), shown])
 
 
 def _tell_cut(generations: Sequence[Generation], limit: int, listener: events.Listener) -> None:

@@ -12,7 +12,7 @@ from tunewright.base.errors import InputError
 from tunewright.base.seeds import derive
 from tunewright.data.example import Example
 from tunewright.data.word_counts import WordCounts, fit_classifier
-from tunewright.evaluate.answer import Answers
+from tunewright.evaluate.answer import Answers, asked_of
 from tunewright.evaluate.confusion import has_few_values
 from tunewright.evaluate.word_tags import tag_words
 from tunewright.metrics import Answer
@@ -76,7 +76,10 @@ def bag_of_words(
 
 
 def _paired(test: Sequence[Example], answers: Sequence[str]) -> tuple[Answer, ...]:
-    return tuple(Answer(example.id, example.answer, answer) for example, answer in zip(test, answers, strict=True))
+    return tuple(
+        Answer(example.id, example.answer, answer, **asked_of(example))
+        for example, answer in zip(test, answers, strict=True)
+    )
 
 
 def _columns(

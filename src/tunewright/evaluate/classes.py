@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from tunewright.base import events
 from tunewright.base.errors import InputError
 from tunewright.data.example import Example
-from tunewright.evaluate.answer import Answers
+from tunewright.evaluate.answer import Answers, asked_of, template_hash
 from tunewright.metrics import Answer
 
 if TYPE_CHECKING:
@@ -106,11 +106,13 @@ def answer_classes(
     *,
     limit: int,
     system: str = "tuned",
+    rendering: Mapping[str, Any] | None = None,
     listener: events.Listener = events.ignore,
 ) -> Answers:
     """Lets a model with a head of classes answer examples, and scores their reference answers.
 
-    Of a word that the model did not read, the reference is not scored. Arguments as for `predict_classes`.
+    Of a word that the model did not read, the reference is not scored. Arguments as for `predict_classes`, and `rendering`
+    as for `answer_examples`.
 
     Raises:
         InputError: If there are no examples.
@@ -134,6 +136,10 @@ def answer_classes(
                 nats=nats if read else None,
                 tokens=len(read) or None,
                 probability=found.probability,
+                **asked_of(example),
+                read=len(format.prompt(example.prompt)),
+                written=0,
             )
         )
-    return Answers(system, tuple(answers), seconds=time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Answers(system, tuple(answers), seconds, template=template_hash(format, rendering))

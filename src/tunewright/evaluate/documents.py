@@ -18,7 +18,7 @@ from tunewright.base import events
 from tunewright.base.errors import InputError
 from tunewright.data.blocks import cut
 from tunewright.data.documents import Section
-from tunewright.evaluate.answer import Answers, evaluation_mode
+from tunewright.evaluate.answer import Answers, evaluation_mode, template_hash
 from tunewright.metrics import Answer
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def score_documents(
         Answer(name, "", "", nats=nats[number], tokens=tokens, bytes=size)
         for number, (name, (tokens, size)) in enumerate(zip(names, counts, strict=True))
     )
-    return Answers(system, answers, time.perf_counter() - started)
+    return Answers(
+        system, answers, time.perf_counter() - started, template=template_hash(base.chat, {"format": "text"})
+    )
 
 
 def _tokens(base: Base, parts: Iterable[Section], count: list[int]) -> Iterator[list[int]]:

@@ -60,7 +60,7 @@ class SystemScores:
     not_covered: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """`{<metric>: {value, low, high, n}, cut: {…, count}, seconds}`, and `not_covered` where there are such."""
+        """`{<metric>: {value, low, high, n, seed, template}, cut: {…, count}, seconds}`, and `not_covered` where there are such."""
         scores: dict[str, Any] = {name: interval.as_json() for name, interval in self.metrics.items()}
         scores |= {"cut": self.cut.as_json() | {"count": self.cut_count}, "seconds": self.seconds}
         return scores | ({"not_covered": list(self.not_covered)} if self.not_covered else {})
@@ -284,12 +284,17 @@ def _clusters(rows: Sequence[Answer], column: str) -> Ints | None:
 def _scores(answers: Answers, measures: Mapping[str, Measure], drawing: Mapping[str, Any]) -> SystemScores:
     cut = Measure("cut", np.array([not answer.stopped for answer in answers.answers], dtype=np.float64))
     return SystemScores(
-        metrics=intervals_of(measures, **drawing),
-        cut=interval_of(cut, **drawing),
+        metrics=stated(intervals_of(measures, **drawing), drawing["seed"], answers.template),
+        cut=stated({"cut": interval_of(cut, **drawing)}, drawing["seed"], answers.template)["cut"],
         cut_count=answers.cut,
         seconds=answers.seconds,
         not_covered=answers.not_covered,
     )
+
+
+def stated(intervals: Mapping[str, Interval], seed: int, template: str) -> dict[str, Interval]:
+    """Intervals that say what they are of: the seed, and the hash of the template."""
+    return {name: replace(interval, seed=seed, template=template) for name, interval in intervals.items()}
 
 
 def _compared(answer_kind: AnswerKind, rows: Sequence[Answer]) -> tuple[str, list[str]]:
@@ -339,5 +344,6 @@ def _without(
         kept = replace(given, answers=tuple(answer for answer in given.answers if answer.id not in leaked))
         if kept.answers:
             measures, together = _measure(kept, configs), _clusters(kept.answers, clusters)
-            scores[system] = intervals_of(measures, **drawing, clusters=together)
+            found = intervals_of(measures, **drawing, clusters=together)
+            scores[system] = stated(found, drawing["seed"], given.template)
     return scores

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +22,30 @@ _DRAWN_AT_ONCE = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A metric over n examples, with its 95 % interval."""
+    """A metric over n examples, with its 95 % interval.
+
+    Args:
+        seed: The resamples'; None where none were drawn.
+        template: Hash of what made prompts of the rows (`answer.template_hash`); empty where nothing did.
+    """
 
     value: float
     low: float
     high: float
     n: int
+    seed: int | None = field(default=None, compare=False)
+    template: str = field(default="", compare=False)
 
-    def as_json(self) -> dict[str, float | int]:
-        """`{value, low, high, n}`."""
-        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+    def as_json(self) -> dict[str, float | int | str | None]:
+        """`{value, low, high, n, seed, template}`."""
+        return {
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "n": self.n,
+            "seed": self.seed,
+            "template": self.template or None,
+        }
 
 
 @dataclass(frozen=True, slots=True)

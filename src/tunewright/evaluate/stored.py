@@ -79,6 +79,7 @@ def load_answers(folder: Path) -> dict[str, Answers]:
             seconds=about["seconds"],
             tokens=about["tokens"],
             not_covered=tuple(about["not_covered"]),
+            template=about.get("template", ""),
         )
         for system, about in systems.items()
     }
@@ -96,4 +97,9 @@ def _answer(row: Mapping[str, Any]) -> Answer:
 
 
 def _about(answers: Answers) -> dict[str, object]:
-    return {"seconds": answers.seconds, "tokens": answers.tokens, "not_covered": list(answers.not_covered)}
+    return {
+        "seconds": answers.seconds,
+        "tokens": answers.tokens,
+        "not_covered": list(answers.not_covered),
+        "template": answers.template,
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,16 @@ def systems(recipe: Recipe, answer_kind: str) -> tuple[str, ...]:
     if answer_kind not in CLASSIFIED and "systems" not in recipe.evaluate.model_fields_set:
         asked = tuple(system for system in asked if system != BAG_OF_WORDS)
     return tuple(system for system in (BASE, FEW_SHOT, TUNED, BAG_OF_WORDS) if system in (*asked, TUNED))
+
+
+def rendering(template: Mapping[str, Any] | None, format: str) -> dict[str, Any]:
+    """What makes messages of rows, for the hash that every score carries.
+
+    Args:
+        template: The recipe's; None where the format says how.
+        format: What a row looks like, as a dataset has it.
+    """
+    return {"template": dict(template) if template else None, "format": format}
 
 
 def test_rows(recipe: Recipe, dataset: Dataset) -> list[Example]:
@@ -111,7 +121,8 @@ def _ask(job: Job, base: Base, system: str, rows: list[Example], dataset: Datase
     asked = job.recipe.evaluate
     if head_of(job.recipe.train.objective):
         listener = within(job.tell, {"generate": f"answer {system}"})
-        return answer_with_head(job, load_adapter(base, adapter), rows, system=system, listener=listener)
+        model = load_adapter(base, adapter)
+        return answer_with_head(job, model, rows, system=system, rendering=_rendering(dataset), listener=listener)
     shots = choose_shots(dataset.examples("train"), asked.shots, job.recipe.seed) if system == FEW_SHOT else []
     if candidates := candidates_of(job.recipe, dataset):
         return answer_with_candidates(
@@ -133,12 +144,23 @@ def _ask(job: Job, base: Base, system: str, rows: list[Example], dataset: Datase
         shots=shots,
         sampling=asked.sampling.seeded(job.recipe.seed),
         samples=asked.samples,
+        rendering=_rendering(dataset),
         listener=within(job.tell, {"generate": f"answer {system}"}),
     )
 
 
+def _rendering(dataset: Dataset) -> dict[str, Any]:
+    return rendering(dataset.manifest["template"], dataset.manifest["format"])
+
+
 def answer_with_head(
-    job: Job, model: Any, rows: Sequence[Example], *, system: str, listener: Listener = ignore
+    job: Job,
+    model: Any,
+    rows: Sequence[Example],
+    *,
+    system: str,
+    rendering: Mapping[str, Any] | None = None,
+    listener: Listener = ignore,
 ) -> Answers:
     """The answers of a model with a head of classes; rows longer than the base reads are cut, and counted as cut."""
     from tunewright.evaluate import answer_classes
@@ -147,7 +169,7 @@ def answer_with_head(
     format = job.chat()
     assert isinstance(format, ClassFormat)
     limit = job.base_files().context_length
-    return answer_classes(model, format, rows, limit=limit, system=system, listener=listener)
+    return answer_classes(model, format, rows, limit=limit, system=system, rendering=rendering, listener=listener)
 
 
 def _read(job: Job, base: Base, system: str, dataset: Dataset, adapter: Path) -> Answers:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tunewright.base.errors import RecipeError, WorkspaceError, collect
 from tunewright.base.events import Listener, ignore
-from tunewright.lifecycle.continuing import changes
 from tunewright.lifecycle.job import LATEST, StageDone, start
 from tunewright.lifecycle.measuring import Measured, evaluate
+from tunewright.lifecycle.targets import release_recipe, trained_run
 from tunewright.recipe import load_recipe
 from tunewright.store import Workspace
-
-_MAY_CHANGE = ("evaluate", "success")
 
 
 def remeasure(
@@ -39,34 +36,13 @@ def remeasure(
     if Path(target).suffix in (".yaml", ".yml") or Path(target).is_file():
         recipe = load_recipe(target, overrides)
         place = place or Workspace.open(workspace, create=False)  # type: ignore[arg-type]
-        _require_adapter(place, recipe.name, target)
+        trained_run(place, recipe.name, target)
         with start(recipe, workspace=place, listener=listener, resume=LATEST, stage_done=stage_done) as job:
             return evaluate(job)
     place = place or Workspace.open(workspace, create=False)  # type: ignore[arg-type]
     release = place.find_release(str(target))
     done = place.find_run(release.run).manifest["stages"]
-    recipe = load_recipe(place.artifact(done["release"]["card"], "release").path / "recipe.yaml", overrides)
-    changed = [
-        line
-        for field, line in changes(release.recipe, recipe.model_dump(mode="json")).items()
-        if field.partition(".")[0] not in _MAY_CHANGE
-    ]
-    if changed:
-        raise RecipeError(
-            f"Only fields of {' and '.join(_MAY_CHANGE)} can be set for a release\n{collect(changed)}\n",
-            where=release.label,
-            hint="To train otherwise, run its recipe with --set.",
-        )
+    recipe = release_recipe(release, place, overrides)
     with start(recipe, workspace=place, listener=listener, kind="eval", stage_done=stage_done) as job:
         job.take_over({"prepare": done["prepare"], "train": done["train"]})
         return evaluate(job)
-
-
-def _require_adapter(workspace: Workspace, name: str, target: str | Path) -> None:
-    runs = [run for run in workspace.runs(name=name) if run.kind in ("run", "train")]
-    if not runs or "train" not in runs[0].manifest.get("stages", {}):
-        raise WorkspaceError(
-            f"'{name}' has no trained run in this workspace",
-            where=str(workspace.root),
-            hint=f"Train it first: tunewright train {target}.",
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     except OSError as error:
         raise RecipeError(f"This recipe cannot be read ({error.strerror})", where=str(path)) from error
     mapping, places = _parse(text, str(path))
-    for override in overrides:
-        _override(mapping, override, places)
-    return recipe_from_mapping(mapping, folder=file.parent, where=str(path), places=places)
+    return recipe_from_mapping(mapping, folder=file.parent, where=str(path), places=places, overrides=overrides)
 
 
 def recipe_from_mapping(
@@ -49,17 +48,22 @@ def recipe_from_mapping(
     folder: str | Path = ".",
     where: str = "recipe",
     places: Mapping[Location, str] | None = None,
+    overrides: Sequence[str] = (),
 ) -> Recipe:
     """Checks a recipe that is already a mapping; paths in it are relative to `folder`.
+
+    Overrides are `a.b=value` each, as `load_recipe` takes them.
 
     Raises:
         RecipeError: Lists every fault, each with its field and its place, if `places` knows it, else `where`.
     """
-    given = dict(mapping)
+    given, places = copy.deepcopy(dict(mapping)), dict(places or {})
+    for override in overrides:
+        _override(given, override, places)
     try:
         return Recipe.model_validate(given, context={"folder": str(Path(folder).absolute())})
     except ValidationError as error:
-        found = faults(error, Recipe, given, where, places or {})
+        found = faults(error, Recipe, given, where, places)
         if len(found) == 1:
             raise RecipeError(found[0][1].removesuffix("."), where=found[0][0]) from error
         listed = collect([f"{place}: {sentence}" for place, sentence in found])
