@@ -124,3 +124,29 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="The column 'whos' is not there") as caught:
         prepare(_recipe(tmp_path, rows, {"group": "whos"}), Workspace.open(tmp_path / "w"))
     assert "data.split.by names it" in str(caught.value)
+
+
+def test_cells_that_are_no_whole_message_are_kept_for_rows_held_out(tmp_path: Path) -> None:
+    lines = ["text,label,place,day"] + [f"word {row},{'ab'[row % 2]},{'NS'[row % 2]},{row}" for row in range(40)]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    recipe = recipe_from_mapping(
+        {
+            "name": "cells",
+            "goal": "Keep cells.",
+            "data": {
+                "train": str(tmp_path / "rows.csv"),
+                "template": {"user": "On {day}: {text}", "assistant": "{label}"},
+                "split": {"validation": 2, "test": 8, "minimum_test_rows": 2},
+            },
+            "evaluate": {"slices": ["class", "place"]},
+        }
+    )
+    dataset = prepare(recipe, Workspace.open(tmp_path / "ws"))
+    for example in dataset.examples("test"):
+        number = example.columns["day"]
+        # The label is the whole answer, and is not kept twice.
+        assert example.columns == {"day": number, "text": f"word {number}", "place": "NS"[int(number) % 2]}
+    assert all(example.columns == {} for example in dataset.examples("train"))
+    wrong = recipe.model_copy(update={"evaluate": recipe.evaluate.model_copy(update={"slices": ("plce",)})})
+    with pytest.raises(DataError, match="Did you mean 'place'"):
+        prepare(wrong, Workspace.open(tmp_path / "ws"))

@@ -38,7 +38,13 @@ def test_the_json_of_labels() -> None:
     assert (value["n"], value["seed"], value["answer_kind"]) == (6, 4, "label")
     assert list(value["tuned"]) == ["accuracy", "macro_f1", "perplexity", "cut", "seconds"]
     # Wilson's intervals: six right answers are no proof of perfection.
-    assert value["tuned"]["accuracy"] == {"value": 1.0, "low": pytest.approx(0.6097, abs=1e-4), "high": 1.0, "n": 6, **OF}
+    assert value["tuned"]["accuracy"] == {
+        "value": 1.0,
+        "low": pytest.approx(0.6097, abs=1e-4),
+        "high": 1.0,
+        "n": 6,
+        **OF,
+    }
     assert value["tuned"]["perplexity"]["value"] == pytest.approx(1.6487212707)
     assert value["tuned"]["cut"] == {
         "value": 0.0, "low": 0.0, "high": pytest.approx(0.3903, abs=1e-4), "n": 6, **OF, "count": 0,
@@ -70,7 +76,7 @@ def test_equal_seeds_give_equal_evaluations() -> None:
 def test_cut_answers_are_counted() -> None:
     value = evaluate({"tuned": _labels("tuned", LABELS, stopped=False)}, answer_kind="label", seed=0, samples=100)
     assert value.as_json()["tuned"]["cut"] == {
-        "value": 1.0, "low": pytest.approx(0.6097, abs=1e-4), "high": 1.0, "n": 6, **OF, "count": 6,
+        "value": 1.0, "low": pytest.approx(0.6097, abs=1e-4), "high": 1.0, "n": 6, **OF, "seed": 0, "count": 6,
     }  # fmt: skip
 
 

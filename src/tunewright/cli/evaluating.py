@@ -9,28 +9,44 @@ from typer.core import TyperGroup
 
 from tunewright.cli import gold, judge
 from tunewright.cli.measuring import measure
+from tunewright.cli.outputs import outputs
 from tunewright.cli.verb import verb
 
-_MEASURE = "measure"
+_MEASURE, _OUTPUTS = "measure", "outputs"
 _HELP = ("--help", "-h")
 
 
 class _OwnVerb(TyperGroup):
-    """A group that is a verb too: what names none of its verbs is for `measure`."""
+    """A group that is a verb too: what names none of its verbs is for `measure`, or with --outputs for `outputs`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         named = bool(args) and (args[0] in self.commands or args[0] in _HELP)
-        return super().parse_args(ctx, args if named or not args else [_MEASURE, *args])
+        return super().parse_args(ctx, args if named or not args else meant(args))
+
+
+def meant(args: list[str]) -> list[str]:
+    """The arguments with the verb that they leave out.
+
+    `--outputs FILE` names the answers wherever it stands, and is the argument of the verb `outputs`.
+    """
+    given = [word.partition("=") for word in args]
+    for place, (option, equals, value) in enumerate(given):
+        if option == f"--{_OUTPUTS}":
+            rest = args[:place] + ([value] if equals else []) + args[place + 1 :]
+            return [_OUTPUTS, *rest]
+    return [_MEASURE, *args]
 
 
 def register(app: typer.Typer) -> None:
     """Adds `eval` to the command line."""
     group = typer.Typer(
         cls=_OwnVerb,
-        help="Measure a trained model. `tunewright eval NAME` is short for `tunewright eval measure NAME`.",
+        help="Measure a model, or answers. `tunewright eval NAME` is short for `tunewright eval measure NAME`, "
+        "`tunewright eval --outputs FILE` for `tunewright eval outputs FILE`.",
         no_args_is_help=True,
     )
-    verb(group, _MEASURE, example="tunewright eval support-desk@1")(measure)
+    verb(group, _MEASURE, example="tunewright eval measure support-desk@1 --data held-out.csv")(measure)
+    verb(group, _OUTPUTS, example="tunewright eval outputs answers.jsonl --metrics bleu,rouge,chrf")(outputs)
     judge.register(group)
     gold.register(group)
     app.add_typer(group, name="eval")

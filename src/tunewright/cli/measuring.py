@@ -120,12 +120,13 @@ def _measure_held_out(target: str, overrides: list[str], workspace: Path | None,
 def _show(found: OnData) -> None:
     from tunewright.cli.measured_tables import show_measured
     from tunewright.cli.next_steps import command, show_next
+    from tunewright.lifecycle.report import slices
 
     data: dict[str, Any] = found.data
-    lines = list(found.notes)
+    lines = [*found.notes, *slices.lines(found.evaluation)]
     if refused := data["refused"]["rows"]:
         lines.append(f"{refused:,} of {data['rows']:,} records could not be used, and were not asked.")
     title = f"{found.target.label} on {data['asked']:,} rows of {Path(data['path']).name}"
     show_measured(found.evaluation, {found.system: found.target.label}, title=title, lines=lines)
-    again = command("eval", "--outputs", found.answers.hash[:12], "--metrics", "…", workspace=found.workspace)
+    again = command("eval", "--outputs", found.answers.hash[:12], "--metrics", "NAMES", workspace=found.workspace)
     show_next([("other metrics, no model", again)])

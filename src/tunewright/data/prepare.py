@@ -45,6 +45,8 @@ from tunewright.data.storing import store_dataset
 from tunewright.data.table import Table, distinct_ids, read_table
 from tunewright.recipe.schema import Data, Recipe, Source
 
+# What `evaluate.slices` may name beside columns.
+NO_COLUMNS = ("class", "question_length", "answer_length", "language", "topic", "source")
 _STORED = {name: kind for name, kind in EXAMPLES.items() if name not in ("prompt_key", SPLIT_BY)} | {
     "leaked": pl.Boolean
 }
@@ -91,7 +93,7 @@ def prepare(
     format = choose_format(recipe.data)
     if format.name == "tagged":
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"answer": "tags"})})
-    rows = _examples(recipe.data, format, listener)
+    rows = _examples(recipe.data, format, listener, looked_at(recipe))
     kind = answer_kind(
         chain.from_iterable(map(_answers, (part.examples for part in rows.values()))), recipe.data.answer
     )
@@ -156,10 +158,16 @@ def _placed(recipe: Recipe, cache: Path | None, listener: Listener) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"steps": steps})})
 
 
-def _examples(data: Data, format: Format, listener: Listener) -> dict[Part, _Rows]:
+def looked_at(recipe: Recipe) -> tuple[str, ...]:
+    """The columns that the evaluation tells held-out rows apart by."""
+    named = (*recipe.evaluate.slices, recipe.evaluate.clusters)
+    return tuple(dict.fromkeys(name for name in named if name and name not in NO_COLUMNS))
+
+
+def _examples(data: Data, format: Format, listener: Listener, looked: Sequence[str] = ()) -> dict[Part, _Rows]:
     """The examples of each part that has files of its own, training rows first."""
     rows: dict[Part, _Rows] = {}
-    for part, table in _read(data, format, listener).items():
+    for part, table in _read(data, format, listener, looked).items():
         known = rows["train"].cleaned.known if "train" in rows else ()
         rows[part] = _make_examples(part, table, data, format, known, listener)
     return rows
@@ -199,14 +207,16 @@ def _general(recipe: Recipe, test: Chosen, listener: Listener) -> Pieces | None:
     return examples
 
 
-def _read(data: Data, format: Format, listener: Listener) -> dict[Part, Table]:
+def _read(data: Data, format: Format, listener: Listener, looked: Sequence[str] = ()) -> dict[Part, Table]:
     """The rows of each part that has files of its own; all columns are looked for before any row is read."""
     sources: dict[Part, tuple[Source, ...]] = {part: getattr(data, part) for part in PARTS if getattr(data, part)}
     steps = cast(tuple[StepConfig, ...], data.steps)
     wanted = dict.fromkeys(column for step in steps for column in step.needed())
     carried = _further(wanted, format)
     by = _further([data.split.by.column] if data.split.by.column else [], format)
-    for name in (*carried, *by):
+    looked = _further(looked, format)
+    held: Part = "test" if data.test else "train"
+    for name in (*carried, *by, *looked):
         if name in RESERVED:
             raise DataError(f"The column name '{name}' is used inside", where="data", hint="Rename it.")
     files = [file for each in sources.values() for source in each for file in find_files(source)]
@@ -217,10 +227,13 @@ def _read(data: Data, format: Format, listener: Listener) -> dict[Part, Table]:
             check_columns(source, carried, hint="A step asks for it.")
     for source in sources["train"]:
         check_columns(source, by, hint="data.split.by names it.")
+    for source in sources[held]:
+        check_columns(source, looked, hint="evaluate.slices or evaluate.clusters names it.")
     names = short_names(files)
-    further: dict[Part, tuple[str, ...]] = {"train": tuple(dict.fromkeys((*carried, *by)))}
+    further: dict[Part, tuple[str, ...]] = {"train": (*carried, *by)}
+    further[held] = (*further.get(held, carried), *looked)
     tables = {
-        part: read_table(each, format, further.get(part, carried), names=names, listener=listener)
+        part: read_table(each, format, tuple(dict.fromkeys(further.get(part, carried))), names=names, listener=listener)
         for part, each in sources.items()
     }
     told_apart = distinct_ids([table.rows for table in tables.values()])

@@ -7,9 +7,9 @@ from tunewright.evaluate.classes import answer_classes, predict_classes
 from tunewright.evaluate.cuts import unknown_cuts
 from tunewright.evaluate.documents import score_documents
 from tunewright.evaluate.evaluate import Evaluation, evaluate, score
+from tunewright.evaluate.oddities import Oddities
 from tunewright.evaluate.paired import Difference, difference, differences, holm, randomisation
 from tunewright.evaluate.power import assumed_discordance, detectable_mean, detectable_share
-from tunewright.evaluate.oddities import Oddities
 from tunewright.evaluate.probing import Asked, Finding, run_probes
 from tunewright.evaluate.slices import Slice, Slices, Slicing, slice_up
 from tunewright.evaluate.speaker import EndpointSpeaker, LocalSpeaker, Said, Speaker

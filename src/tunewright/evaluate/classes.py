@@ -111,8 +111,8 @@ def answer_classes(
 ) -> Answers:
     """Lets a model with a head of classes answer examples, and scores their reference answers.
 
-    Of a word that the model did not read, the reference is not scored. Arguments as for `predict_classes`, and `rendering`
-    as for `answer_examples`.
+    Of a word that the model did not read, the reference is not scored. Arguments as for `predict_classes`, and
+    `rendering` as for `answer_examples`.
 
     Raises:
         InputError: If there are no examples.

@@ -60,7 +60,7 @@ class SystemScores:
     not_covered: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """`{<metric>: {value, low, high, n, seed, template}, cut: {…, count}, seconds}`, and `not_covered` where there are such."""
+        """`{<metric>: {value, low, high, n, seed, template}, cut: {…, count}, seconds}`, perhaps with `not_covered`."""
         scores: dict[str, Any] = {name: interval.as_json() for name, interval in self.metrics.items()}
         scores |= {"cut": self.cut.as_json() | {"count": self.cut_count}, "seconds": self.seconds}
         return scores | ({"not_covered": list(self.not_covered)} if self.not_covered else {})
@@ -249,7 +249,7 @@ def _measure(answers: Answers, configs: Sequence[PluginConfig]) -> dict[str, Mea
     """A system's measures by name; a system that leaves fields out is measured on the fields it answers."""
     given = answers.answers
     if answers.not_covered:
-        given = tuple(_only_covered(answer, answers.not_covered) for answer in given)
+        given = tuple(only_covered(answer, answers.not_covered) for answer in given)
         configs = [config for config in configs if config.plugin == _FIELD_METRIC]
     measures: dict[str, Measure] = {}
     for config in configs:
@@ -261,7 +261,8 @@ def _measure(answers: Answers, configs: Sequence[PluginConfig]) -> dict[str, Mea
     return measures
 
 
-def _only_covered(answer: Answer, not_covered: Sequence[str]) -> Answer:
+def only_covered(answer: Answer, not_covered: Sequence[str]) -> Answer:
+    """An answer whose reference has those fields alone that its system answers."""
     record = read_record(answer.reference) or {}
     covered = {name: value for name, value in record.items() if name not in not_covered}
     return replace(answer, reference=json.dumps(covered, ensure_ascii=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tunewright.metrics import Answer
 
 _FILE = "answers.parquet"
 _SYSTEMS = b"tunewright.systems"
+_AT_ONCE = 4096
 
 
 def store_answers(answers: Mapping[str, Answers], folder: Path) -> Path:
@@ -83,6 +84,34 @@ def load_answers(folder: Path) -> dict[str, Answers]:
         )
         for system, about in systems.items()
     }
+
+
+def stored_systems(folder: Path) -> dict[str, dict[str, Any]]:
+    """Whose answers a folder holds, and what is known of each as a whole: `seconds, tokens, not_covered, template`.
+
+    Raises:
+        DataError: As `load_answers` does.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / _FILE
+    try:
+        found: dict[str, dict[str, Any]] = json.loads(pq.read_schema(path).metadata[_SYSTEMS])
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
+        raise DataError("No stored answers can be read here", where=str(path), hint="Evaluate again.") from error
+    return found
+
+
+def answer_pieces(folder: Path, system: str) -> Iterator[list[Answer]]:
+    """One system's stored answers, a few thousand in memory at a time."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(folder / _FILE) as file:
+        for batch in file.iter_batches(batch_size=_AT_ONCE):
+            rows = [row for row in batch.to_pylist() if row.pop("system") == system]
+            if rows:
+                yield [_answer(row) for row in rows]
 
 
 def _row(answer: Answer) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tunewright.base.quiet import quiet
 from tunewright.lifecycle.answering import BASE, TUNED
 from tunewright.lifecycle.held_data import Asked, Laid, lay_out
 from tunewright.lifecycle.job import Job, StageDone, start, within
+from tunewright.lifecycle.slicing import slicing_of
 from tunewright.lifecycle.targets import Target, find_target
 from tunewright.store import Workspace
 
@@ -122,6 +123,8 @@ def _measured(job: Job, target: Target, laid: Laid, asked: Asked, answers: Answe
         metrics=metric_configs(asked.metrics) or recipe.evaluate.metrics,
         samples=recipe.evaluate.bootstrap_samples,
         leaked=leaked,
+        clusters=recipe.evaluate.clusters,
+        slicing=slicing_of(job, target.learned(job.workspace)),
     ).as_json()
     odd = Oddities(labels=held.kind == "label")
     odd.add(answers.answers)
@@ -208,12 +211,11 @@ def _check_lengths(lengths: Sequence[int], limit: int, laid: Laid, context: int)
 
 def _leaked(target: Target, laid: Laid, workspace: Workspace, listener: Listener) -> frozenset[str]:
     """Ids of the rows whose prompt the target has learned from."""
-    from tunewright.data.dataset import Dataset
     from tunewright.data.folding import text_key
 
-    if not target.dataset:
+    learned = target.learned(workspace)
+    if learned is None:
         return frozenset()
-    learned = Dataset.open(workspace.artifact(target.dataset, "dataset"))
     keys = set(laid.held.keys)
     seen: set[str] = set()
     for example in learned.each("train"):

@@ -104,7 +104,10 @@ def lay_out(target: Target, asked: Asked, workspace: Workspace, *, listener: Lis
             )
         source, called = _columns(target, recipe, source, asked, listener)
         data = recipe.data.model_copy(update={"format": target.format})
-        held = read_held(data, source, called=called, kind=_kind(target, workspace), **hear)
+        learned = target.learned(workspace)
+        # What it was when it was learned: one label alone is still a label.
+        kind = learned.answer_kind if learned else "auto"
+        held = read_held(data, source, called=called, kind=kind, **hear)
     if held.skipped:
         listener(Message(f"Not cleaned by {', '.join(held.skipped)}: the file lacks the columns.", "warning"))
     made = rendering(_template(recipe), target.format or recipe.data.format)
@@ -243,10 +246,3 @@ def _paired(
     told = " and ".join(f"'{theirs}' for '{name}'" for name, theirs in found.items())
     listener(Message(f"The file has no such columns as the recipe; taken are {told} (--text, --answer)."))
     return found
-
-
-def _kind(target: Target, workspace: Workspace) -> str:
-    """What the answers were when the model learned them, so that one label alone is still a label."""
-    from tunewright.data.dataset import Dataset
-
-    return Dataset.open(workspace.artifact(target.dataset, "dataset")).answer_kind

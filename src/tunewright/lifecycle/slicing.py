@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from tunewright.evaluate import Slicing
 
 
-def slicing_of(job: Job, dataset: Dataset) -> Slicing | None:
-    """What the held-out rows are looked at apart by; None where the recipe asks for nothing."""
+def slicing_of(job: Job, dataset: Dataset | None) -> Slicing | None:
+    """What the held-out rows are looked at apart by; None where the recipe asks for nothing.
+
+    Args:
+        job: The run.
+        dataset: What was learned from; None where that is not known.
+    """
     from tunewright.data.meaning.embedding import ENCODER, STAGE, Embedder
     from tunewright.evaluate import Slicing
 
@@ -25,6 +30,7 @@ def slicing_of(job: Job, dataset: Dataset) -> Slicing | None:
     def embed(texts: Sequence[str]) -> Any:
         return Embedder.open(ENCODER, job.workspace.cache, listener).embed(texts)
 
-    documents = dataset.answer_kind == "document"
-    training = [] if documents else dataset.table("train")["answer"].to_list()
+    if dataset is None or dataset.answer_kind == "document":
+        return Slicing(job.recipe.evaluate.slices, [], embed)
+    training = dataset.table("train")["answer"].to_list()
     return Slicing(job.recipe.evaluate.slices, training, embed)

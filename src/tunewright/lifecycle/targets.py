@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tunewright.base.errors import ModelError, RecipeError, UnknownNameError, WorkspaceError, collect, did_you_mean
 from tunewright.base.files import read_json
 from tunewright.lifecycle.continuing import changes
 from tunewright.recipe import Recipe, load_recipe
 from tunewright.store import Release, Run, Workspace
+
+if TYPE_CHECKING:
+    from tunewright.data.dataset import Dataset
 
 Kind = Literal["recipe", "release", "base", "adapter"]
 
@@ -45,6 +48,12 @@ class Target:
     dataset: str = ""
     parents: tuple[str, ...] = ()
     fingerprint: str = ""
+
+    def learned(self, workspace: Workspace) -> Dataset | None:
+        """The dataset that was learned from; None where it is not known."""
+        from tunewright.data.dataset import Dataset
+
+        return Dataset.open(workspace.artifact(self.dataset, "dataset")) if self.dataset else None
 
     def as_json(self) -> dict[str, Any]:
         """The target as evaluations carry it."""
