@@ -34,7 +34,13 @@ def opened(folder: Path, rows: Sequence[Mapping[str, Any]], **named: str) -> Out
 def test_columns_go_by_their_usual_names(tmp_path: Path) -> None:
     row = {
         **{"Example ID": "a", "Model Output": "yes", "expected": ["yes", "aye"], "prompt": "Well?"},
-        **{"confidence": 0.75, "latency_s": "1.5", "finish_reason": "length", "completion_tokens": 3, "channel": "mail"},
+        **{
+            "confidence": 0.75,
+            "latency_s": "1.5",
+            "finish_reason": "length",
+            "completion_tokens": 3,
+            "channel": "mail",
+        },
     }
     (answer,) = read(opened(tmp_path, [row]))
     assert answer == Answer(
@@ -144,7 +150,10 @@ def test_ids_on_one_side_only(tmp_path: Path) -> None:
         ([{"id": "a"}, {"id": "b"}, {"id": "a"}], r"1 ids stand more than once: a"),
         ([{"id": "a"}, {"id": None}], r"1 rows have no id: answers\.jsonl:2"),
         ([{"id": "a"}, {"id": "b", "reference": None}], r"1 rows have no 'reference' to be held against: b"),
-        ([{"id": "a", "seconds": 1}, {"id": "b", "seconds": "soon"}], r"1 rows have a 'seconds' that is no finite.*: b"),
+        (
+            [{"id": "a", "seconds": 1}, {"id": "b", "seconds": "soon"}],
+            r"1 rows have a 'seconds' that is no finite.*: b",
+        ),
         ([{"id": "a", "probability": float("inf")}], r"a 'probability' that is no finite number: a"),
     ],
 )

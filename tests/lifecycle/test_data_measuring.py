@@ -198,3 +198,25 @@ def test_an_adapter_that_does_not_name_its_base(world: Path, workspace: Any, tmp
 def test_a_recipe_that_was_never_trained(world: Path, tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="no trained run"):
         measure_on(str(world), held(world), workspace=tw.Workspace.open(tmp_path / "ws"))
+
+
+def test_answers_are_chosen_among_candidates(world: Path, workspace: Any, tmp_path: Path) -> None:
+    found = measure_on("colours", held(world, candidates="labels"), workspace=workspace)
+    answers = load_answers(found.answers.path)["tuned"].answers
+    assert {answer.prediction for answer in answers} <= set(COLOURS)
+    assert found.oddities["unknown_labels"]["rows"] == 0
+    assert all(answer.probability is not None and 0 < answer.probability <= 1 for answer in answers)
+    assert answers[0].question == "red new 0"
+    assert found.evaluation["tuned"]["accuracy"]["template"] is not None
+    (tmp_path / "two.txt").write_text("red\n\n pink \n")
+    two = measure_on("colours", held(world, candidates=str(tmp_path / "two.txt")), workspace=workspace)
+    assert {answer.prediction for answer in load_answers(two.answers.path)["tuned"].answers} <= {"red", "pink"}
+    assert two.evaluation["tuned"]["accuracy"]["value"] <= 4 / 12  # green and blue cannot be chosen
+
+
+def test_candidates_that_cannot_be_chosen_among(world: Path, workspace: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="candidates cannot be read"):
+        measure_on("colours", held(world, candidates="/nowhere/labels.txt"), workspace=workspace)
+    (tmp_path / "one.txt").write_text("red\n")
+    with pytest.raises(InputError, match="to choose takes two"):
+        measure_on("colours", held(world, candidates=str(tmp_path / "one.txt")), workspace=workspace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +44,15 @@ BaseName = Annotated[
     str,
     typer.Option("--base", metavar="NAME", help="The base of an adapter that does not name one.", show_default=False),
 ]
+Candidates = Annotated[
+    str,
+    typer.Option(
+        "--candidates",
+        metavar="labels|FILE",
+        help="Let the model choose: among all labels, or among the lines of a file.",
+        show_default=False,
+    ),
+]
 
 
 def names(listed: str | None) -> list[str]:
@@ -50,9 +60,17 @@ def names(listed: str | None) -> list[str]:
     return [name.strip() for name in (listed or "").split(",") if name.strip()]
 
 
+def listed(candidates: str) -> str | list[str]:
+    """The option's value as a recipe has it: `labels`, or the lines of the file."""
+    from tunewright.lifecycle.data_measuring import LABELS, read_candidates
+
+    return candidates if candidates == LABELS else read_candidates(candidates)
+
+
 def measure(
     target: Target,
     data: DataFile = None,
+    candidates: Candidates = "",
     metrics: MetricNames = None,
     limit: Limit = None,
     text: TextColumn = "",
@@ -72,6 +90,7 @@ def measure(
         if lost := [name for name, value in (("--text", text), ("--answer", answer), ("--base", base)) if value]:
             raise InputError(f"{lost[0]} says how a file is read, and none is named", hint="Name it with --data.")
         given += [f"evaluate.limit={limit}"] if limit else []
+        given += [f"evaluate.candidates={json.dumps(listed(candidates))}"] if candidates else []
         given += [f"evaluate.metrics=[{', '.join(names(metrics))}]"] if metrics else []
         _measure_held_out(target, given, workspace, json_output)
         return
@@ -87,6 +106,7 @@ def measure(
                 text,
                 answer,
                 limit,
+                candidates=candidates,
                 metrics=tuple(names(metrics)),
                 overrides=tuple(given),
             ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +13,7 @@ import numpy as np
 from tunewright.base import events
 from tunewright.base.errors import InputError
 from tunewright.data.example import Example, Message
-from tunewright.evaluate.answer import Answers, evaluation_mode, reference_tokens, with_shots
+from tunewright.evaluate.answer import Answers, asked_of, evaluation_mode, reference_tokens, template_hash, with_shots
 from tunewright.evaluate.speaker import Conversation
 from tunewright.metrics import Answer
 from tunewright.metrics._answer import name_ids
@@ -122,6 +122,7 @@ def answer_with_candidates(
     *,
     system: str = "tuned",
     shots: Sequence[Example] = (),
+    rendering: Mapping[str, Any] | None = None,
     listener: events.Listener = events.ignore,
 ) -> Answers:
     """Lets a model answer examples by choosing, and scores their reference answers.
@@ -136,6 +137,7 @@ def answer_with_candidates(
         candidates: What the answers may be.
         system: What to call the system.
         shots: Worked examples shown in front of each question, behind the system message.
+        rendering: What made messages of the rows, JSON-ready; goes into the answers' `template`.
         listener: Hears of progress as a stage "choose", counted in questions.
 
     Raises:
@@ -168,10 +170,13 @@ def answer_with_candidates(
             nats=-logp.get(row, choice.wanted_logp),
             tokens=len(references[row]),
             probability=(choice.share_low + choice.share_high) / 2,
+            **asked_of(example),
+            read=len(prompts[row]),
         )
         for row, (example, choice) in enumerate(zip(examples, chosen, strict=True))
     )
-    return Answers(system, answers, seconds=time.perf_counter() - started)
+    template = template_hash(base.chat, rendering, shots)
+    return Answers(system, answers, seconds=time.perf_counter() - started, template=template)
 
 
 def check_candidates(candidates: Sequence[str]) -> None:

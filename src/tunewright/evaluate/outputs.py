@@ -193,9 +193,9 @@ def _understood(here: Sequence[str], given: Mapping[str, str], where: str, but: 
     for name, synonyms in SYNONYMS.items():
         if name in found or name in but:
             continue
-        column = next((usual[s] for s in synonyms if s in usual and usual[s] not in found.values()), None)
-        if column is not None:
-            found[name] = column
+        free = [usual[known] for known in synonyms if known in usual and usual[known] not in found.values()]
+        if free:
+            found[name] = free[0]
     return found
 
 
@@ -220,9 +220,7 @@ def _good_rows(path: Path) -> Iterator[Row]:
         )
 
 
-def _answer(
-    row: Row, number: int, columns: Mapping[str, str], faults: _Missing, *, wants_reference: bool
-) -> Answer:
+def _answer(row: Row, number: int, columns: Mapping[str, str], faults: _Missing, *, wants_reference: bool) -> Answer:
     cells = row.values
     value = {name: cells.get(column) for name, column in columns.items()}
     row_id = as_text(value.get("id")) or (str(number) if "id" not in columns else "")
@@ -233,7 +231,9 @@ def _answer(
         faults.no_reference.append(row_id)
     mine = set(columns.values())
     others = {name: text for name, cell in cells.items() if name not in mine and (text := as_text(cell)) is not None}
-    numbers = {name: _number(value[name], name, row_id, faults) for name in (*_FLOATS, *_INTS) if name in columns}
+    numbers: dict[str, Any] = {name: _number(value[name], name, row_id, faults) for name in _FLOATS if name in columns}
+    counts = {name: _number(value[name], name, row_id, faults) for name in _INTS if name in columns}
+    whole: dict[str, Any] = {name: None if count is None else int(count) for name, count in counts.items()}
     further = value.get("columns")
     return Answer(
         id=row_id,
@@ -244,7 +244,8 @@ def _answer(
         references=tuple(dict.fromkeys((*right[1:], *_texts(value.get("references"))))),
         samples=tuple(_texts(value.get("samples"))),
         columns={**others, **(_mapping(further) if further else {})},
-        **{name: found if name in _FLOATS or found is None else int(found) for name, found in numbers.items()},
+        **numbers,
+        **whole,
     )
 
 
@@ -365,19 +366,21 @@ def _joined_in_order(
 
 def _joined_by_id(answers: Iterator[Answer], references: Path, columns: Mapping[str, str]) -> Iterator[Answer]:
     """Answers with the references of their ids, which wait in a file that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="tunewright-references-") as folder:
-        with closing(sqlite3.connect(Path(folder) / "references.db", isolation_level=None)) as shelf:
-            count = _shelve(shelf, references, columns)
-            strangers: list[str] = []
-            used = 0
-            while piece := list(islice(answers, PIECE_ROWS)):
-                found = _fetch(shelf, [answer.id for answer in piece])
-                strangers += [answer.id for answer in piece if answer.id not in found]
-                used += len(found)
-                for answer in piece:
-                    if right := found.get(answer.id):
-                        yield replace(answer, reference=right[0], references=tuple(right[1:]))
-            _check_ids(shelf, strangers, count - used, references)
+    with (
+        tempfile.TemporaryDirectory(prefix="tunewright-references-") as folder,
+        closing(sqlite3.connect(Path(folder) / "references.db", isolation_level=None)) as shelf,
+    ):
+        count = _shelve(shelf, references, columns)
+        strangers: list[str] = []
+        used = 0
+        while piece := list(islice(answers, PIECE_ROWS)):
+            found = _fetch(shelf, [answer.id for answer in piece])
+            strangers += [answer.id for answer in piece if answer.id not in found]
+            used += len(found)
+            for answer in piece:
+                if right := found.get(answer.id):
+                    yield replace(answer, reference=right[0], references=tuple(right[1:]))
+        _check_ids(shelf, strangers, count - used, references)
 
 
 def _shelve(shelf: sqlite3.Connection, references: Path, columns: Mapping[str, str]) -> int:

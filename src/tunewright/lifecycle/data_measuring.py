@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tunewright.store import Stored
 
 _SHOWN_PLACES = 5
+LABELS = "labels"
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,13 @@ def measure_on(
     target = find_target(word, place, overrides=asked.overrides, base=base)
     with quiet():
         laid = lay_out(target, asked, place, listener=listener)
+    among = find_candidates(asked.candidates, laid, target, place)
     leaked = _leaked(target, laid, place, listener)
     with start(laid.recipe, workspace=place, listener=listener, kind="eval", stage_done=stage_done) as job:
 
         def work() -> tuple[OnData, dict[str, Any]]:
             with quiet():
-                answers = ask(job, target, laid, system=system_of(target))
+                answers = ask(job, target, laid, system=system_of(target), candidates=among)
             found = _measured(job, target, laid, asked, answers, leaked)
             record = {"answers": found.answers.hash, "evaluation": found.evaluation, "verdicts": []}
             return found, record | {"data": found.data}
@@ -155,7 +157,7 @@ def system_of(target: Target) -> str:
     return BASE if target.adapter is None else TUNED
 
 
-def ask(job: Job, target: Target, laid: Laid, *, system: str) -> Answers:
+def ask(job: Job, target: Target, laid: Laid, *, system: str, candidates: Sequence[str] = ()) -> Answers:
     """A target's answers to rows, in a run of their own.
 
     Raises:
@@ -163,6 +165,7 @@ def ask(job: Job, target: Target, laid: Laid, *, system: str) -> Answers:
         InputError: If rows are longer than the model reads.
     """
     from tunewright.evaluate import answer_classes, answer_examples
+    from tunewright.evaluate.candidates import answer_with_candidates
     from tunewright.models.adapters import classes_of, load_adapter
     from tunewright.models.base import chat_format
     from tunewright.models.catalog import ENCODER
@@ -185,10 +188,12 @@ def ask(job: Job, target: Target, laid: Laid, *, system: str) -> Answers:
     base = job.load_base()
     model = load_adapter(base, target.adapter) if target.adapter else base.model
     told: dict[str, Any] = {"system": system, "rendering": laid.rendering}
-    told["listener"] = within(job.tell, {"generate": f"answer {system}"})
+    told["listener"] = within(job.tell, {"generate": f"answer {system}", "choose": f"answer {system}"})
     job.tell(Stage(f"answer {system}", "started", 0, len(examples), "answers"))
     if isinstance(chat, ClassFormat):
         given = answer_classes(model, chat, examples, limit=files.context_length, **told)
+    elif candidates:
+        given = answer_with_candidates(model, base, examples, candidates, **told)
     else:
         batch = laid.recipe.evaluate.batch_size
         given = answer_examples(model, base, examples, max_new_tokens=limit, batch_size=batch, **told)
@@ -207,6 +212,47 @@ def _check_lengths(lengths: Sequence[int], limit: int, laid: Laid, context: int)
         where="--data",
         hint="Take them out, or lower evaluate.max_new_tokens with --set.",
     )
+
+
+def find_candidates(given: str, laid: Laid, target: Target, workspace: Workspace) -> tuple[str, ...]:
+    """The answers to choose among, sorted: all labels of the data and of the training rows, or those of a file.
+
+    Raises:
+        InputError: If the answers are no labels, or there are fewer than two candidates.
+    """
+    if not given:
+        return ()
+    if given == LABELS:
+        if laid.held.kind != "label":
+            raise InputError(
+                f"The answers of these rows are of the kind '{laid.held.kind}', and are no labels to choose among",
+                where="--candidates labels",
+                hint="Name a file with a candidate a line, or leave --candidates out.",
+            )
+        learned = target.learned(workspace)
+        found = {*(example.answer.strip() for example in laid.held.examples), *(learned.labels if learned else ())}
+    else:
+        found = set(read_candidates(given))
+    if len(found) < 2:
+        raise InputError(f"There are {len(found)} candidates, and to choose takes two", where="--candidates")
+    return tuple(sorted(found))
+
+
+def read_candidates(path: str) -> list[str]:
+    """The candidates of a file, one a line.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    try:
+        lines = Path(path).expanduser().read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"The candidates cannot be read ({error})",
+            where=path,
+            hint="Name a text file in UTF-8 with a candidate a line, or write: --candidates labels.",
+        ) from error
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _leaked(target: Target, laid: Laid, workspace: Workspace, listener: Listener) -> frozenset[str]:

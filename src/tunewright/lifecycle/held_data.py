@@ -37,6 +37,8 @@ class Asked:
         answer: The column that answers, likewise.
         limit: Only so many rows, drawn with the seed; None: as the recipe says.
         seed: Draws them; None: the recipe's. Equal seeds draw the same rows, whoever is asked.
+        candidates: `labels`, or a file with a candidate a line: answers are chosen among them by their
+            log-probability. Empty: answers are written freely.
         metrics: Names of the metrics; empty: those of the recipe, or those that fit the kind of answer.
         overrides: `a.b=value` each; of a recipe or a release fields of `evaluate` and `success` only.
     """
@@ -46,6 +48,7 @@ class Asked:
     answer: str = ""
     limit: int | None = None
     seed: int | None = None
+    candidates: str = ""
     metrics: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
 
@@ -112,7 +115,7 @@ def lay_out(target: Target, asked: Asked, workspace: Workspace, *, listener: Lis
         listener(Message(f"Not cleaned by {', '.join(held.skipped)}: the file lacks the columns.", "warning"))
     made = rendering(_template(recipe), target.format or recipe.data.format)
     if target.recipe is None and held.kind == "label":
-        told = instruction(held.examples, recipe, listed=True)
+        told = instruction(held.examples, recipe, listed=not asked.candidates)
         held = replace(held, examples=tuple(_instructed(example, told) for example in held.examples))
         made["instruction"] = told
     rows = len(held.examples)

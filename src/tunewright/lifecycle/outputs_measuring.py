@@ -205,7 +205,7 @@ def _of_file(path: Path, asked: OutputsAsked) -> Source:
     about: dict[str, Any] = {"template": "", "not_covered": []}
     return Source(
         facts,
-        {name: about for name in own},
+        dict.fromkeys(own, about),
         lambda name: outputs.pieces(own[name]),
         has_references=outputs.has_references,
     )
