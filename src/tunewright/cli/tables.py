@@ -71,7 +71,7 @@ def scores_table(evaluation: Mapping[str, Any]) -> Table:
     systems = [system for system in _SYSTEMS if system in evaluation]
     title = f"Before and after, on {evaluation['n']:,} held-out rows (95 % intervals)"
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
-    table.add_column("Metric", no_wrap=False, max_width=22)
+    table.add_column("Metric", no_wrap=False, max_width=20)
     for system in systems:
         table.add_column(words.system_name(system), justify="right", style="bold green" if system == "tuned" else "")
     for metric in _metrics(evaluation, systems):
