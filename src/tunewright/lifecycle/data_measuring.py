@@ -195,8 +195,9 @@ def ask(job: Job, target: Target, laid: Laid, *, system: str, candidates: Sequen
     elif candidates:
         given = answer_with_candidates(model, base, examples, candidates, **told)
     else:
-        batch = laid.recipe.evaluate.batch_size
-        given = answer_examples(model, base, examples, max_new_tokens=limit, batch_size=batch, **told)
+        how = laid.recipe.evaluate
+        told |= {"sampling": how.sampling.seeded(laid.recipe.seed), "samples": how.samples}
+        given = answer_examples(model, base, examples, max_new_tokens=limit, batch_size=how.batch_size, **told)
     job.tell(Stage(f"answer {system}", "finished", len(examples), len(examples), "answers"))
     return given
 
