@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,7 @@ def run_probes(configs: Sequence[PluginConfig], asked: Asked) -> list[Finding]:
     """What the probes find, in their order; tells of each as a stage "probe".
 
     Raises:
-        InputError: If two findings share a name, or one stands on no case.
+        InputError: If two findings share a name, or one stands on no case or is no finite number.
     """
     findings: dict[str, Finding] = {}
     for place, config in enumerate(configs):
@@ -99,5 +100,8 @@ def run_probes(configs: Sequence[PluginConfig], asked: Asked) -> list[Finding]:
                 raise InputError(f"Two findings are called '{finding.name}'", where=f"evaluate.probes.{config.plugin}")
             if finding.n < 1:
                 raise InputError(f"'{finding.name}' stands on no case", where=f"evaluate.probes.{config.plugin}")
+            if not math.isfinite(finding.value):
+                told = f"'{finding.name}' is no finite number ({finding.value})"
+                raise InputError(told, where=f"evaluate.probes.{config.plugin}")
             findings[finding.name] = finding
     return list(findings.values())

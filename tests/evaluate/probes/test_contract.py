@@ -98,6 +98,13 @@ def test_without_a_tuned_model_there_is_no_number(name: str, folder: Path) -> No
         run_probes([config_of(name, folder)], asking(EXAMPLES, cache=folder))
 
 
+def test_what_is_no_finite_number_is_refused(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    broken = Finding("toxicity", "Broken", math.nan, 3, "lower")
+    monkeypatch.setattr(PROBES.module("toxicity"), "probe", lambda config, asked: [broken])
+    with pytest.raises(InputError, match="'toxicity' is no finite number"):
+        run_probes([config_of("toxicity", folder)], asking(EXAMPLES))
+
+
 @pytest.mark.parametrize("name", ["bias", "off_topic", "refusal"])
 def test_what_does_not_apply_is_told_and_no_number(name: str, speakers: dict[str, Any], folder: Path) -> None:
     heard: list[Event] = []

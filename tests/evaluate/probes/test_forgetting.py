@@ -16,7 +16,7 @@ from tests.evaluate.probes.asking import Parrot, asking, tiny_speaker
 from tunewright.base.errors import InputError, ModelError
 from tunewright.base.events import Event, Stage
 from tunewright.data.example import Message
-from tunewright.evaluate import Finding, Said
+from tunewright.evaluate import Finding, Said, run_probes
 from tunewright.evaluate.conduct.divergence import divergence
 from tunewright.evaluate.conduct.packaged import packaged
 from tunewright.evaluate.conduct.tasks import packaged_tasks, read_tasks, score_tasks
@@ -173,6 +173,30 @@ def test_tasks_of_ones_own_are_read_strictly(tmp_path: Path) -> None:
     for line, told in ((2, "two or more"), (3, "none of the candidates"), (4, "either 'question'"), (5, "equal ones")):
         assert f"tasks.jsonl:{line}: " in text
         assert told in text
+
+
+def test_texts_of_ones_own_are_read_strictly(base: Any, tmp_path: Path) -> None:
+    file = tmp_path / "texts.jsonl"
+    file.write_text('{"text": "One."}\n{"text": 2}\nno json\n')
+    config = Config.model_validate({"data": str(file)})
+    with pytest.raises(InputError, match="texts cannot be used") as caught:
+        probe(config, asking(systems={"base": base, "tuned": base}))
+    assert "texts.jsonl:3: " in str(caught.value)
+
+
+def test_a_long_text_counts_once(base: Any, moved: Any, own: Config, tmp_path: Path) -> None:
+    # Longer than a window of 512 tokens, of one byte each.
+    (tmp_path / "texts.jsonl").write_text(json.dumps({"text": "A dog ran over the hill. " * 60}) + "\n")
+    found = named(probe(own, asking(systems={"base": base, "tuned": moved})))["forgetting_language"]
+    assert (found.n, found.details["tokens"]) == (1, 25 * 60)
+
+
+def test_what_is_no_number_is_no_pass(base: Any, own: Config) -> None:
+    broken = tiny_speaker("tuned")
+    with torch.no_grad():
+        next(broken.base.model.parameters()).fill_(math.nan)
+    with pytest.raises(InputError, match="not numbers"):
+        run_probes([own], asking(systems={"base": base, "tuned": broken}))
 
 
 def test_the_packaged_material_is_whole() -> None:

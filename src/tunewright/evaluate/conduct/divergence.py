@@ -55,7 +55,7 @@ def divergence(
     import torch
 
     from tunewright.forest import build, cut
-    from tunewright.forest.layout import shares
+    from tunewright.forest.layout import shares, unwrap
 
     if base.base.chat.fingerprint != tuned.base.chat.fingerprint:
         raise ModelError(
@@ -66,7 +66,7 @@ def divergence(
     paths = [_path(base, prompt, each, row) for row, (prompt, each) in enumerate(zip(prompts, said, strict=True))]
     with base.model() as model:
         shared = shares(model)
-        vocabulary = _vocabulary(model)
+        vocabulary = int(unwrap(model).config.get_text_config().vocab_size)
     with tuned.model() as model:
         shared = shared and shares(model)
     nats, tokens = np.zeros(len(paths)), np.zeros(len(paths))
@@ -94,19 +94,11 @@ def _path(base: LocalSpeaker, prompt: str, said: Said, row: int) -> Path:
     rendered = base.base.chat.render([Message("user", prompt), Message("assistant", said.text)])
     tokens = np.array(rendered.tokens, dtype=np.int32)
     weights = np.array(rendered.learned, dtype=np.float32)
-    if not said.stopped:
-        weights[np.isin(tokens, list(base.base.chat.stop_ids))] = 0.0
+    ends = np.isin(tokens, list(base.base.chat.stop_ids))
+    # Of an answer that shows nothing at all its end is what is left.
+    if not said.stopped and weights[~ends].any():
+        weights[ends] = 0.0
     return Path(tokens, (weights > 0).astype(np.float32), group=row, row=row)
-
-
-def _vocabulary(model: Any) -> int:
-    import torch
-
-    from tunewright.forest.layout import backbone, head
-
-    width = backbone(model).config.get_text_config().hidden_size
-    weight = next(head(model).parameters())
-    return int(head(model)(torch.zeros(1, width, dtype=weight.dtype, device=weight.device)).shape[-1])
 
 
 def _logp(model: Any, forest: Forest) -> Any:
@@ -125,6 +117,8 @@ def _logp(model: Any, forest: Forest) -> Any:
 
 def _kl(own_SV: torch.Tensor, theirs: Any) -> Floats:
     """Kullback-Leibler divergence of each row, in nats; never below 0 but for rounding, which is taken off."""
+    import torch
+
     found, start = [], 0
     for chunk in theirs:
         own = own_SV[start : start + len(chunk)]
@@ -134,6 +128,8 @@ def _kl(own_SV: torch.Tensor, theirs: Any) -> Floats:
                 where="evaluate.probes.forgetting",
                 hint="Hold a tuned model against its own base.",
             )
-        found.append((own.exp() * (own - chunk)).sum(-1).double().clamp(min=0.0).cpu().numpy())
+        # What has no probability at all adds nothing: 0 log 0 is 0.
+        each = torch.where(own.isneginf(), 0.0, own.exp() * (own - chunk))
+        found.append(each.sum(-1).double().clamp(min=0.0).cpu().numpy())
         start += len(chunk)
     return np.concatenate(found)

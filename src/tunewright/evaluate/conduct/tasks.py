@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,6 @@ from tunewright.recipe.schema import Source
 
 if TYPE_CHECKING:
     from tunewright.evaluate.speaker import LocalSpeaker
-    from tunewright.forest import Path
     from tunewright.metrics._measure import Floats
 
 OWN = "own"
@@ -125,31 +124,16 @@ def score_tasks(
 
     A candidate's score is its summed log-probability behind the text and a space, without a chat template.
     """
-    from tunewright.forest import score_paths
+    from tunewright.generate.candidates import score_each
 
-    paths = list(_paths(speaker, tasks))
+    plain = speaker.base.chat.plain
+    prompts = [[plain.prefix, *plain.tokens(task.text)] for task in tasks]
+    behind = [[plain.tokens(f" {candidate}") for candidate in task.candidates] for task in tasks]
     with speaker.model() as model:
-        logp = score_paths(model, paths, node_budget=NODE_BUDGET, listener=listener)
-    scored, at = [], 0
-    for task in tasks:
-        scored.append(_choice(task, logp[at : at + len(task.candidates)]))
-        at += len(task.candidates)
-    return scored
+        found = score_each(model, prompts, behind, node_budget=NODE_BUDGET, listener=listener)
+    return [_choice(task, each.logp) for task, each in zip(tasks, found, strict=True)]
 
 
 def _choice(task: Task, logp: Floats) -> Scored:
     others = np.delete(logp, task.right)
     return Scored(bool(logp[task.right] > others.max()), task.candidates[int(logp.argmax())])
-
-
-def _paths(speaker: LocalSpeaker, tasks: Sequence[Task]) -> Iterator[Path]:
-    from tunewright.forest import Path
-
-    plain = speaker.base.chat.plain
-    for number, task in enumerate(tasks):
-        before = [plain.prefix, *plain.tokens(task.text)]
-        for candidate in task.candidates:
-            tokens = np.array([*before, *plain.tokens(f" {candidate}")], dtype=np.int32)
-            weights = np.zeros(len(tokens), dtype=np.float32)
-            weights[len(before) :] = 1.0
-            yield Path(tokens, weights, group=number, row=number)

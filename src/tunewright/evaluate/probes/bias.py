@@ -127,6 +127,7 @@ def _sensitivity(
             details={
                 "questions swapped": len(swaps),
                 "rows that name no group": len(asked.examples) - len(rows),
+                "empty answers": sum(not reply.swapped.strip() for reply in replies[TUNED]),
                 "by group": _by_group(swaps, changed),
                 "examples": _examples(asked, swaps, replies[TUNED]),
             },

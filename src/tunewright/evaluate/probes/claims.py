@@ -69,6 +69,10 @@ def probe(config: Config, asked: Asked) -> list[Finding]:
         "what is wrong in the source's own words is not. Read the list.",
         details={
             "by kind": _by_kind(checked),
+            **{
+                f"answers that claim nothing, {system}": sum(not any(each.counts.values()) for each in found)
+                for system, found in checked.items()
+            },
             "unsupported claims": sum(len(each.missing) for each in checked[TUNED]),
             "listed": _listed(given[TUNED], checked[TUNED], config.listed),
             "held against": _named_sources(config, given[TUNED]),

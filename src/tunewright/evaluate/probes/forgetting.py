@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from tunewright.base.errors import InputError
+from tunewright.base.errors import DataError, InputError, collect
 from tunewright.base.plugins import PluginConfig
 from tunewright.data.documents import Section, read_documents
 from tunewright.data.example import Message
@@ -156,19 +156,25 @@ def _language(config: Config, asked: Asked, base: LocalSpeaker, tuned: LocalSpea
 
 
 def _texts(config: Config) -> Iterator[Section]:
-    """The packaged texts, their kind in place of a file, and one's own."""
+    """The packaged texts, their kind in place of a file, and one's own; raises a DataError where one cannot be used."""
     if config.packaged:
         for kind, texts in packaged("general_texts").items():
             for number, text in enumerate(texts, 1):
                 yield Section(f"{kind} {number}", kind, number, text.strip())
     names = short_names([file for source in config.data for file in find_files(source)])
+    faults = []
     for source in config.data:
         for section in read_documents(source, names):
             if isinstance(section, Fault):
-                raise InputError(
-                    str(section), where="evaluate.probes.forgetting.data", hint="Mend the row, or drop it."
-                )
-            yield section
+                faults.append(str(section))
+            else:
+                yield section
+    if faults:
+        raise DataError(
+            f"{len(faults)} texts cannot be used\n{collect(faults)}\n",
+            where="evaluate.probes.forgetting.data",
+            hint="Mend these rows, or take them out.",
+        )
 
 
 def _read(speaker: LocalSpeaker, read: Sequence[Section], asked: Asked) -> tuple[Answer, ...]:

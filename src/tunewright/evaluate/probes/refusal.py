@@ -64,6 +64,7 @@ def _held_out(asked: Asked) -> list[Finding]:
             details={
                 "rows whose right answer is a refusal": len(to_decline),
                 "of these refused": sum(is_refusal(given[TUNED][row].prediction) for row in to_decline),
+                "empty answers": sum(not answer.prediction.strip() for answer in given[TUNED]),
                 "refused": [
                     {
                         "row": asked.examples[row].id,
