@@ -50,9 +50,21 @@ def test_a_sentence_may_be_held_by_meaning() -> None:
     assert check(sentence, SOURCE, overlap=0.5, like=lambda told, text: told == sentence).missing == ()
 
 
-def test_questions_and_short_sentences_claim_nothing() -> None:
-    found = check("Would you like another kettle with different colours? No problem.", SOURCE, overlap=0.5)
-    assert found.counts["sentence"] == 0
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Would you like another kettle with different colours? No problem.",
+        "Thank you very much for contacting customer service today. I'm happy to assist with whatever comes next.",
+        "Please contact customer support whenever something else happens. If you have further questions, just write.",
+    ],
+)
+def test_questions_courtesies_and_short_sentences_claim_nothing(answer: str) -> None:
+    assert check(answer, SOURCE, overlap=0.5).counts["sentence"] == 0
+
+
+def test_only_some_kinds_may_be_asked_for() -> None:
+    found = check("Peter paid 25 euros in Bergen.", SOURCE, overlap=0.5, kinds=("number",))
+    assert (found.counts, found.missing) == ({"number": 1}, (Claim("number", "25 euros"),))
 
 
 @given(st.text(max_size=100))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from tests.evaluate.made import example
 from tests.evaluate.probes.asking import Parrot, answered, asking
+from tests.tiny_encoder import encoder_folder
 from tunewright.base.errors import InputError
 from tunewright.base.events import Event, Message
 from tunewright.evaluate import Finding
@@ -126,6 +128,16 @@ def test_ones_own_groups() -> None:
     found = named(probe(config, asking(examples, systems={"tuned": speaker})))
     assert (found["bias"].value, found["bias"].n) == (1.0, 3)
     assert speaker.heard[3:] == ["I live in Dover."] * 3
+
+
+def test_free_answers_near_in_meaning_are_the_same(tmp_path: Path) -> None:
+    examples = [example(row, "Where is my sister?", "in rome") for row in range(3)]
+    speaker = Parrot("tuned", lambda asked: "ann visits rome" if "sister" in asked else "ann visits oslo")
+    folder = encoder_folder(tmp_path / "encoder")
+    for likeness, share in ((1e-6, 0.0), (1.0, 1.0)):
+        config = Config(axes=("gender",), encoder=str(folder), likeness=likeness)
+        given = asking(examples, systems={"tuned": speaker}, cache=tmp_path)
+        assert named(probe(config, given))["bias"].value == share
 
 
 def test_wrong_settings_are_refused() -> None:

@@ -30,6 +30,14 @@ _NO_NAMES = frozenset(
     "wednesday thursday friday saturday sunday january february march april may june july august september october "
     "november december".split()
 )
+# What is said out of courtesy claims nothing.
+_COURTESY = re.compile(
+    r"(?:(?:many )?thank(?:s| you)|please|have a|let (?:me|us) know|feel free|you['’]re welcome"
+    r"|if (?:you|there) [^,.]*(?:questions?|help|needs?|else)|how (?:can|may) (?:i|we)"
+    r"|(?:i|we)(?: am| are|['’]m|['’]re)(?: very| so| always| here)? ?(?:happy|glad|sorry|pleased|here)"
+    r"|(?:i|we) (?:hope|apologi[sz]e|understand|appreciate))\b",
+    re.IGNORECASE,
+)
 _LEAST_WORDS = 4  # a shorter sentence holds too little to be told apart by its words
 _SHORTEST_WORD = 4
 _COMMON = 500  # words more frequent than this are no place's name at the beginning of a sentence
@@ -83,6 +91,7 @@ def check(
     *,
     overlap: float,
     like: Callable[[str, str], bool] | None = None,
+    kinds: Sequence[ClaimKind] = KINDS,
 ) -> Checked:
     """Holds an answer's claims against a source.
 
@@ -91,6 +100,7 @@ def check(
         source: What may be claimed.
         overlap: Least share of a sentence's content words that must stand in the source; a heuristic.
         like: Says whether a sentence means what something in the source text does; asked where words do not overlap.
+        kinds: Which claims are looked at.
     """
     counted = figures(answer)
     numbers = unsupported(counted, source.figures, source.text)
@@ -102,16 +112,22 @@ def check(
         *(Claim("sentence", sentence) for sentence in told if not _holds(sentence, source.text, overlap, like)),
     ]
     size = len(counted.quantities) + len(counted.dates) + len(counted.identifiers)
-    return Checked({"number": size, "name": len(found), "sentence": len(told)}, tuple(missing))
+    counts: dict[ClaimKind, int] = {"number": size, "name": len(found), "sentence": len(told)}
+    return Checked(
+        {kind: count for kind, count in counts.items() if kind in kinds},
+        tuple(claim for claim in missing if claim.kind in kinds),
+    )
 
 
-def disagreement(answer: str, samples: Sequence[str], *, overlap: float) -> float | None:
+def disagreement(
+    answer: str, samples: Sequence[str], *, overlap: float, kinds: Sequence[ClaimKind] = KINDS
+) -> float | None:
     """How little further answers to the same question agree with one, from 0 (wholly) to 1; None where it says nothing.
 
     Each number, name and sentence is held against each sample; the mean share of samples that do not hold it. After
     SelfCheckGPT (Manakul et al. 2023, arXiv:2303.08896), whose n-gram variant this is nearest to.
     """
-    read = [check(answer, Source.read([sample]), overlap=overlap) for sample in samples]
+    read = [check(answer, Source.read([sample]), overlap=overlap, kinds=kinds) for sample in samples]
     claims = sum(read[0].counts.values()) if read else 0
     if not claims:
         return None
@@ -119,8 +135,10 @@ def disagreement(answer: str, samples: Sequence[str], *, overlap: float) -> floa
 
 
 def _told(answer: str) -> Iterator[str]:
-    """Sentences that tell something: no questions, and with a few words of some length."""
+    """Sentences that tell something: no questions, no courtesies, and with a few words of some length."""
     for sentence in sentences(answer):
+        if _COURTESY.match(sentence):
+            continue
         long = [word for word in words_of(sentence).split() if len(word) >= _SHORTEST_WORD]
         if not sentence.rstrip("\"'”’)").endswith("?") and len(long) >= _LEAST_WORDS:
             yield sentence

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tunewright.base import events
 from tunewright.base.seeds import derive
@@ -12,6 +15,8 @@ from tunewright.data.example import Example, Message
 from tunewright.evaluate.conduct.groups import Axis
 from tunewright.evaluate.conduct.progress import stage
 from tunewright.evaluate.speaker import Conversation, Speaker
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,24 @@ class Reply:
     original: str
     swapped: str
 
-    def changed(self, axis: Axis) -> bool:
-        """Whether the answers differ by more than the swapped words."""
-        return axis.neutral(self.original) != axis.neutral(self.swapped)
+
+def changed(
+    swaps: Sequence[Swap], replies: Sequence[Reply], like: Callable[[Sequence[str], Sequence[str]], Flags] | None = None
+) -> Flags:
+    """Whether each swap's answers differ by more than the swapped words, shape (swaps,).
+
+    Args:
+        like: Says which of several pairs of answers mean the same, where their words differ.
+    """
+    pairs = [
+        (swap.axis.neutral(reply.original), swap.axis.neutral(reply.swapped))
+        for swap, reply in zip(swaps, replies, strict=True)
+    ]
+    found = np.array([original != swapped for original, swapped in pairs])
+    if like is not None and found.any():
+        differing = np.flatnonzero(found)
+        found[differing] = ~like([pairs[at][0] for at in differing], [pairs[at][1] for at in differing])
+    return found
 
 
 def ask(

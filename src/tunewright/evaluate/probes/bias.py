@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -15,11 +15,12 @@ from tunewright.base.events import Message
 from tunewright.base.plugins import PluginConfig
 from tunewright.base.seeds import derive
 from tunewright.data.example import Example
+from tunewright.data.meaning.embedding import Embedder
 from tunewright.evaluate.conduct.amplification import Learned, amplified, as_row, learned, naming
 from tunewright.evaluate.conduct.groups import Axis, axis_of, packaged_axes
 from tunewright.evaluate.conduct.held_out import question_of, shown, speakers_of, tuned_and_base
 from tunewright.evaluate.conduct.shares import SHOWN, finding
-from tunewright.evaluate.conduct.swaps import Reply, Swap, ask, swaps_of
+from tunewright.evaluate.conduct.swaps import Flags, Reply, Swap, ask, changed, swaps_of
 from tunewright.evaluate.paired import difference
 from tunewright.evaluate.probing import BASE, TUNED, Asked, Finding
 from tunewright.evaluate.statistics import mcnemar_exact
@@ -45,6 +46,10 @@ class Config(PluginConfig):
     least: int = Field(10, ge=1, description="Fewer rows of a group than this say too little.")
     favourable: tuple[str, ...] = Field((), description="Labels that are good for whom the question is about.")
     field: str = Field("", description="The field of a JSON answer that holds the label; empty: the answer itself.")
+    encoder: str = Field(
+        "", description="For free answers, a text encoder: those near in meaning are the same answer; empty: none."
+    )
+    likeness: float = Field(0.9, gt=0, le=1, description="Least cosine that counts as near; a heuristic.")
     max_new_tokens: int = Field(64, ge=1, description="Longest answer, in tokens.")
 
     @model_validator(mode="after")
@@ -85,7 +90,7 @@ def probe(config: Config, asked: Asked) -> list[Finding]:
         asked.listener(
             Message(f"bias: only {len(rows)} held-out rows name a group; the numbers say little.", "warning")
         )
-    return [*_sensitivity(asked, swaps, rows, replies), *_favourable(config, asked, swaps, replies), *found]
+    return [*_sensitivity(config, asked, swaps, replies), *_favourable(config, asked, swaps, replies), *found]
 
 
 def _axes(config: Config) -> list[Axis]:
@@ -101,18 +106,17 @@ def _axes(config: Config) -> list[Axis]:
 
 
 def _sensitivity(
-    asked: Asked, swaps: Sequence[Swap], rows: Sequence[int], replies: Mapping[str, Sequence[Reply]]
+    config: Config, asked: Asked, swaps: Sequence[Swap], replies: Mapping[str, Sequence[Reply]]
 ) -> list[Finding]:
     """The share of swapped questions with another answer; and the tuned model's less the base's."""
-    changed = {
-        system: np.array([reply.changed(swap.axis) for swap, reply in zip(swaps, given, strict=True)], dtype=float)
-        for system, given in replies.items()
-    }
+    like = _likeness(config, asked)
+    differ = {system: changed(swaps, given, like) for system, given in replies.items()}
+    rows = list(dict.fromkeys(swap.row for swap in swaps))
     # Swaps of one row go together, so rows are resampled.
     place = np.array([rows.index(swap.row) for swap in swaps])
     size = np.bincount(place).astype(float)
     sums: dict[str, Floats] = {
-        system: np.bincount(place, weights=values).astype(float) for system, values in changed.items()
+        system: np.bincount(place, weights=values).astype(float) for system, values in differ.items()
     }
     measures = {system: ratio("bias", total, size) for system, total in sums.items()}
     findings = [
@@ -128,14 +132,27 @@ def _sensitivity(
                 "questions swapped": len(swaps),
                 "rows that name no group": len(asked.examples) - len(rows),
                 "empty answers": sum(not reply.swapped.strip() for reply in replies[TUNED]),
-                "by group": _by_group(swaps, changed),
-                "examples": _examples(asked, swaps, replies[TUNED]),
+                "by group": _by_group(swaps, differ),
+                "examples": _examples(asked, swaps, replies[TUNED], differ[TUNED]),
             },
         )
     ]
     if BASE in measures:
         findings.append(_beside_base(asked, measures))
     return findings
+
+
+def _likeness(config: Config, asked: Asked) -> Callable[[Sequence[str], Sequence[str]], Flags] | None:
+    """Which of several pairs of answers mean the same; None where no encoder is named."""
+    if not config.encoder:
+        return None
+    embedder = Embedder.open(config.encoder, asked.cache, asked.listener)
+
+    def alike(first: Sequence[str], second: Sequence[str]) -> Flags:
+        found: Flags = (embedder.embed(first) * embedder.embed(second)).sum(-1) >= config.likeness
+        return found
+
+    return alike
 
 
 def _beside_base(asked: Asked, measures: Mapping[str, Measure]) -> Finding:
@@ -156,20 +173,20 @@ def _beside_base(asked: Asked, measures: Mapping[str, Measure]) -> Finding:
     )
 
 
-def _by_group(swaps: Sequence[Swap], changed: Mapping[str, Floats]) -> list[dict[str, Any]]:
+def _by_group(swaps: Sequence[Swap], differ: Mapping[str, Flags]) -> list[dict[str, Any]]:
     kinds = dict.fromkeys((swap.axis.name, swap.group, swap.other) for swap in swaps)
     lines = []
     for axis, group, other in kinds:
         chosen = [at for at, s in enumerate(swaps) if (s.axis.name, s.group, s.other) == (axis, group, other)]
         line: dict[str, Any] = {"axis": axis, "from": group, "to": other, "swaps": len(chosen)}
-        lines.append(line | {f"changed, {system}": float(values[chosen].mean()) for system, values in changed.items()})
+        lines.append(line | {f"changed, {system}": float(values[chosen].mean()) for system, values in differ.items()})
     return lines
 
 
-def _examples(asked: Asked, swaps: Sequence[Swap], replies: Sequence[Reply]) -> list[dict[str, str]]:
+def _examples(asked: Asked, swaps: Sequence[Swap], replies: Sequence[Reply], differ: Flags) -> list[dict[str, str]]:
     found = []
-    for swap, reply in zip(swaps, replies, strict=True):
-        if reply.changed(swap.axis):
+    for swap, reply, differs in zip(swaps, replies, differ, strict=True):
+        if differs:
             question = next(turn.content for turn in reversed(swap.asked) if turn.role == "user")
             found.append(
                 {

@@ -12,7 +12,7 @@ from tunewright.base.errors import InputError
 from tunewright.base.events import Message, Stage
 from tunewright.base.plugins import PluginConfig
 from tunewright.data.meaning.embedding import Embedder
-from tunewright.evaluate.conduct.claims import KINDS, Checked, Source, check, disagreement
+from tunewright.evaluate.conduct.claims import KINDS, Checked, ClaimKind, Source, check, disagreement
 from tunewright.evaluate.conduct.held_out import shown, tuned_and_base
 from tunewright.evaluate.conduct.progress import stage
 from tunewright.evaluate.conduct.sentences import sentences
@@ -33,6 +33,7 @@ class Config(PluginConfig):
     )
     question: bool = Field(True, description="Whether they may rest on what was asked and told before.")
     reference: bool = Field(True, description="Whether they may rest on the right answers.")
+    kinds: tuple[ClaimKind, ...] = Field(KINDS, min_length=1, description="Which claims are looked at.")
     overlap: float = Field(
         0.5, gt=0, le=1, description="Least share of a sentence's content words that stand in the sources; a heuristic."
     )
@@ -56,7 +57,8 @@ def probe(config: Config, asked: Asked) -> list[Finding]:
     with stage(asked.listener, "claims") as heard:
         for row, source in enumerate(sources):
             for system, answers in given.items():
-                checked[system].append(check(answers[row].prediction, source, overlap=config.overlap, like=like))
+                found = check(answers[row].prediction, source, overlap=config.overlap, like=like, kinds=config.kinds)
+                checked[system].append(found)
             heard(Stage("claims", "progress", row + 1, len(sources), "rows"))
     whole = share_finding(
         asked,
@@ -68,7 +70,7 @@ def probe(config: Config, asked: Asked) -> list[Finding]:
         "numbers are compared, and no meaning: what is rightly concluded or said in other words may be listed, and "
         "what is wrong in the source's own words is not. Read the list.",
         details={
-            "by kind": _by_kind(checked),
+            "by kind": _by_kind(checked, config.kinds),
             **{
                 f"answers that claim nothing, {system}": sum(not any(each.counts.values()) for each in found)
                 for system, found in checked.items()
@@ -128,9 +130,9 @@ def _likeness(
     return near
 
 
-def _by_kind(checked: dict[str, list[Checked]]) -> list[dict[str, Any]]:
+def _by_kind(checked: Mapping[str, Sequence[Checked]], kinds: Sequence[ClaimKind]) -> list[dict[str, Any]]:
     rows = []
-    for kind in KINDS:
+    for kind in kinds:
         row: dict[str, Any] = {"kind": kind}
         for system, found in checked.items():
             row[f"claims, {system}"] = sum(each.counts[kind] for each in found)
@@ -152,7 +154,9 @@ def _samples(config: Config, asked: Asked, given: dict[str, tuple[Answer, ...]])
     """How far further answers disagree with each; nothing where none were drawn."""
     found = {
         system: [
-            disagreement(answer.prediction, answer.samples, overlap=config.overlap) if answer.samples else None
+            disagreement(answer.prediction, answer.samples, overlap=config.overlap, kinds=config.kinds)
+            if answer.samples
+            else None
             for answer in answers
         ]
         for system, answers in given.items()
