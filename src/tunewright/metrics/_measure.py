@@ -87,6 +87,7 @@ class Measure:
         formula: Takes sums, shape (..., k), and gives one value for each resample, shape (...). A function of a module,
             or a `partial` of one: measures travel between processes.
         quantile: The share of examples at or below the value, instead of a formula.
+        note: What a score has to say beside its number: the signature of how it was made.
 
     Without any of them a resample is reduced to the mean of its values.
     """
@@ -97,6 +98,7 @@ class Measure:
     sums: Sums | None = None
     formula: Formula | None = None
     quantile: float | None = None
+    note: str = ""
 
     def reduce(self, rows: Ints) -> Floats:
         """The metric over resamples of example numbers: shape (..., m) becomes shape (...)."""
@@ -161,7 +163,7 @@ def join(measures: Sequence[Measure], memo: dict[tuple[int, ...], Sums] | None =
         if key not in joined:
             joined[key] = Sums(np.concatenate([each.columns for each in held if each.columns is not None]))
         sums = joined[key]
-    return Measure(first.name, values, sums=sums, formula=first.formula, quantile=first.quantile)
+    return Measure(first.name, values, sums=sums, formula=first.formula, quantile=first.quantile, note=first.note)
 
 
 def join_lists(pieces: Iterable[Sequence[Measure]], *, where: str) -> list[Measure]:
