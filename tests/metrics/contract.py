@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from tunewright.base.errors import InputError
 from tunewright.base.plugins import METRICS
-from tunewright.metrics import Answer, Measure, about, measure_names, measure_pieces
+from tunewright.metrics import Answer, Measure, about, measure_names, measure_pieces, place
 
 # What models say when they go wrong, and what they say when they are right.
 CALL = '{"name": "x", "arguments": {"y": 1}}'
@@ -32,13 +33,22 @@ SAID = [
     "```\n# not closed",
 ]
 RECORDS = ['{"x": 1, "y": "q"}', '{"x": null, "y": ""}', '{"x": 1, "y": "r"}']
-# What a metric cannot do without.
-SETTINGS: dict[str, dict[str, Any]] = {}
+# What a metric cannot do without, and right answers of its own kind.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "cost": {"read_price": 0.5, "written_price": 1.5},
+    "pass_at_k": {"runs_code": True},
+    "schema_valid": {
+        "json_schema": {"type": "object", "required": ["x"], "properties": {"x": {"type": ["integer", "null"]}}}
+    },
+    "similarity": {"kinds": ["sentence", "tokens"]},
+}
+RIGHT = {"numeric_match": ["so 7", "#### 1,200", "1/2"], "pass_at_k": ["x = 1", "x = 2", "```py\nx = 3\n```"]}
 
 
 def measure(name: str, answers: list[Answer], **settings: Any) -> dict[str, Measure]:
     """A metric's measures, by name."""
-    found = METRICS.call(name, "measure", METRICS.config(name)(**settings), answers)
+    (config,) = place([METRICS.config(name)(**settings)], Path("no models here"))
+    found = METRICS.call(name, "measure", config, answers)
     return {one.name: one for one in found}
 
 
@@ -51,19 +61,20 @@ def value(name: str, answers: list[Answer], **settings: Any) -> float:
 def check_metric(name: str) -> None:
     """Finite, best for perfect answers, the same however answers are ordered and cut, reducible along any shape."""
     settings = SETTINGS.get(name, {})
-    config = METRICS.config(name)(**settings)
+    right = RIGHT.get(name, RECORDS)
+    (config,) = place([METRICS.config(name)(**settings)], Path("no models here"))
     with pytest.raises(InputError):
         METRICS.call(name, "measure", config, [])
 
-    perfect = [_answer(str(row), RECORDS[row % 3], RECORDS[row % 3]) for row in range(7)]
+    perfect = [_answer(str(row), right[row % 3], right[row % 3]) for row in range(7)]
     for key, found in measure(name, perfect, **settings).items():
         known = about(key)
         assert known, f"{name}.py does not say what {key} is: add it to ABOUT"
-        assert known.best is None or found.value == pytest.approx(known.best, abs=1e-12)
+        assert known.best is None or found.value == pytest.approx(known.best, abs=1e-6)
     assert measure_names(config, perfect) == list(measure(name, perfect, **settings))
 
     draw = random.Random(5)
-    answers = [_answer(str(row), draw.choice(RECORDS), draw.choice(SAID + RECORDS), draw) for row in range(50)]
+    answers = [_answer(str(row), draw.choice(right), draw.choice(SAID + right), draw) for row in range(50)]
     measures = measure(name, answers, **settings)
     assert measures
     shuffled = measure(name, draw.sample(answers, len(answers)), **settings)
@@ -100,4 +111,5 @@ def _answer(row: str, reference: str, prediction: str, draw: random.Random | Non
         seconds=draw.random() if draw else 0.5,
         read=draw.randint(1, 90) if draw else 10,
         written=draw.randint(1, 9) if draw else 2,
+        columns={"test": "assert x"},
     )

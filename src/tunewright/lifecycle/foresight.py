@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tunewright.base.errors import RecipeError, did_you_mean
@@ -124,7 +125,10 @@ def metric_names(recipe: Recipe, dataset: Dataset) -> list[str]:
     if dataset.answer_kind == "document":
         perfect = [Answer("document", "", "", nats=0.0, tokens=1, bytes=1)]
     else:
-        perfect = [Answer(row.id, row.answer, row.answer, nats=0.0, tokens=1) for row in test_rows(recipe, dataset)]
+        known = Answer("", "", "", nats=0.0, tokens=1, probability=1.0, seconds=0.0, read=1, written=1)
+        perfect = [
+            replace(known, id=row.id, reference=row.answer, prediction=row.answer) for row in test_rows(recipe, dataset)
+        ]
     configs = list(recipe.evaluate.metrics) or default_metrics(dataset.answer_kind)
     names: list[str] = []
     for config in configs:

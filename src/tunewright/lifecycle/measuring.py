@@ -44,6 +44,7 @@ def evaluate(job: Job) -> Measured:
     from tunewright.evaluate import evaluate as measure
     from tunewright.lifecycle.answering import answer_all
     from tunewright.lifecycle.probing import probe_all
+    from tunewright.metrics import place
 
     def work() -> tuple[Measured, dict[str, Any]]:
         adapter, dataset = train(job), prepare(job)
@@ -54,7 +55,7 @@ def evaluate(job: Job) -> Measured:
             answers,
             answer_kind=dataset.answer_kind,
             seed=job.recipe.seed,
-            metrics=asked.metrics,
+            metrics=place(asked.metrics, job.workspace.cache),
             samples=asked.bootstrap_samples,
             leaked=dataset.leaked,
             clusters=asked.clusters,

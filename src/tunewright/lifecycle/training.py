@@ -123,6 +123,7 @@ def learn(job: Job, ranks: Callable[[Job], Ranks]) -> tuple[Base, Gap | None, Tr
 def _validator(job: Job, base: Base, dataset: Dataset) -> Validate | None:
     """What lets the model answer the validation rows; none where the loss alone chooses the best weights."""
     from tunewright.evaluate import answer_examples, score
+    from tunewright.metrics import place
 
     recipe = job.recipe
     if recipe.train.best == "loss":
@@ -137,7 +138,7 @@ def _validator(job: Job, base: Base, dataset: Dataset) -> Validate | None:
             answers = answer_examples(
                 model, base, rows, max_new_tokens=asked.max_new_tokens, batch_size=asked.batch_size, system="validation"
             )
-        return score(answers, answer_kind=dataset.answer_kind, metrics=asked.metrics)
+        return score(answers, answer_kind=dataset.answer_kind, metrics=place(asked.metrics, job.workspace.cache))
 
     return validate
 

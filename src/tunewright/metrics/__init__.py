@@ -19,7 +19,7 @@ from tunewright.metrics._about import About, about
 from tunewright.metrics._answer import Answer
 from tunewright.metrics._defaults import default_metrics
 from tunewright.metrics._measure import Measure, Sums, join
-from tunewright.metrics._pieces import Observed, measure_names, measure_pieces
+from tunewright.metrics._pieces import Observed, measure_names, measure_pieces, place
 
 __all__ = [
     "About",
@@ -32,4 +32,5 @@ __all__ = [
     "join",
     "measure_names",
     "measure_pieces",
+    "place",
 ]

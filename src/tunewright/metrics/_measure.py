@@ -32,7 +32,8 @@ class Sums:
 
     Args:
         columns: What is summed, shape (n, k), of any kind of number; None: one for each example, so sums are counts.
-        codes: The cell that each example falls into, shape (n,); None: there is one cell, of all of them.
+        codes: The cell that each example falls into, shape (n,); None: there is one cell, of all of them. Where pieces
+            are joined, a cell must mean the same in each.
         cells: How many there are.
     """
 
@@ -148,7 +149,7 @@ def join(measures: Sequence[Measure], memo: dict[tuple[int, ...], Sums] | None =
     first = measures[0]
     if len(measures) == 1:
         return first
-    if first.reduction is not None or (first.sums is not None and first.sums.codes is not None):
+    if first.reduction is not None:
         raise InputError(
             "This metric cannot be measured in pieces",
             where=first.name,
@@ -161,9 +162,15 @@ def join(measures: Sequence[Measure], memo: dict[tuple[int, ...], Sums] | None =
         key = tuple(id(each) for each in held)
         joined = {} if memo is None else memo
         if key not in joined:
-            joined[key] = Sums(np.concatenate([each.columns for each in held if each.columns is not None]))
+            columns, codes = (_concatenate([getattr(each, name) for each in held]) for name in ("columns", "codes"))
+            joined[key] = Sums(columns, codes, first.sums.cells)
         sums = joined[key]
     return Measure(first.name, values, sums=sums, formula=first.formula, quantile=first.quantile, note=first.note)
+
+
+def _concatenate(arrays: Sequence[Numbers | None]) -> Numbers | None:
+    there = [array for array in arrays if array is not None]
+    return np.concatenate(there) if there else None
 
 
 def join_lists(pieces: Iterable[Sequence[Measure]], *, where: str) -> list[Measure]:

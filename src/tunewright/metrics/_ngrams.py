@@ -84,7 +84,8 @@ def number_characters(*sides: Sequence[str]) -> list[Ragged]:
 
 def totals(lists: Ragged, order: int) -> Ints:
     """How many n-grams of each length 1…order each list has: shape (n, order)."""
-    return np.maximum(lists.lengths[:, None] - np.arange(order), 0)
+    counts: Ints = np.maximum(lists.lengths[:, None] - np.arange(order), 0)
+    return counts
 
 
 def matches(given: Ragged, wanted: Ragged, order: int) -> Ints:
@@ -211,12 +212,13 @@ def _side_by_side(given: Ragged, wanted: Ragged) -> Ints:
     at = np.minimum(np.searchsorted(keys[first], asked), len(first) - 1)
     steps = np.zeros((int(given.lengths.max()), n), dtype=np.uint64)
     steps[place, pair] = np.where(keys[first][at] == asked, bits[at], np.uint64(0))
-    every = (np.uint64(1) << wanted.lengths.astype(np.uint64)) - np.uint64(1)
+    every: NDArray[np.uint64] = (np.uint64(1) << wanted.lengths.astype(np.uint64)) - np.uint64(1)
     row = every
-    for equal in steps:
-        step = row & equal
-        row = (row + step) | (row - step)
-    return wanted.lengths - np.bitwise_count(row & every)
+    for step in steps:
+        kept = np.bitwise_and(row, step)
+        row = np.bitwise_or(row + kept, row - kept)
+    lengths: Ints = wanted.lengths - np.bitwise_count(np.bitwise_and(row, every))
+    return lengths
 
 
 def _places(lists: Ragged) -> tuple[Ints, Ints]:

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,11 @@ def measure_pieces(
             measures[measure.name] = measure
         held.clear()  # the joined arrays are a copy: both of every metric at once would double the memory
     return measures
+
+
+def place(configs: Sequence[PluginConfig], cache: Path) -> list[PluginConfig]:
+    """The same metrics; those that need a model know where models are kept (they have `at(cache)`)."""
+    return [config.at(cache) if hasattr(config, "at") else config for config in configs]
 
 
 def measure_names(config: PluginConfig, answers: Sequence[Answer]) -> list[str]:

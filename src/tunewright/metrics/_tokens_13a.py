@@ -60,7 +60,7 @@ def _one_line(text: str) -> str:
 
 def _spaces(kinds: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Where a space goes in front of a character, by the kinds of all of them; the first and last are of none."""
-    apart = kinds == _SYMBOL
+    apart: NDArray[np.bool_] = np.asarray(kinds == _SYMBOL)
     dash = np.flatnonzero(kinds == _DASH)
     apart[dash[kinds[dash - 1] == _DIGIT]] = True
     behind = np.flatnonzero(apart) + 1

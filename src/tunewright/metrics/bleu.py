@@ -50,7 +50,9 @@ def measure(config: Config, answers: Sequence[Answer]) -> list[Measure]:
     several = np.array([bool(answer.references) for answer in answers])
     single = [answer for answer in answers if not answer.references]
     counts[~several] = _count(scorer, single)
-    for row in np.flatnonzero(several):  # each n-gram counts as often as the reference has it that has it most often
+    for row in np.flatnonzero(
+        several
+    ).tolist():  # each n-gram counts as often as the reference has it that has it most often
         answer = answers[row]
         found = scorer.corpus_score([answer.prediction], [[right] for right in (answer.reference, *answer.references)])
         counts[row] = [found.sys_len, found.ref_len, *found.counts, *found.totals]

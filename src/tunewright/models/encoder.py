@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,32 @@ from numpy.typing import NDArray
 from tunewright.base.errors import ModelError
 from tunewright.base.quiet import quiet
 from tunewright.models.base import load_tokenizer
-from tunewright.models.files import BaseFiles
+from tunewright.models.files import BaseFiles, unseal
+from tunewright.models.resolve import MANIFEST, cached_folder, resolve
+
+
+def find_encoder(name: str, cache: Path) -> BaseFiles:
+    """A text encoder that is on this machine; none is ever downloaded here.
+
+    Args:
+        name: A catalogue name or hub id that has been pulled, or a folder (`/…`, `./…`, `~/…`).
+        cache: The workspace's cache.
+    Raises:
+        ModelError: If it is not there, or is no text encoder; says how to get it.
+    """
+    if name.startswith(("/", ".", "~")):
+        files = resolve(name, cache)
+    else:
+        folder = cached_folder(name, cache)
+        if not folder.is_dir():
+            raise ModelError(
+                f"The text encoder '{name}' is not on this machine",
+                hint=f"Fetch it once with: tunewright models pull {name}.",
+            )
+        files = unseal(folder, folder / MANIFEST, name)
+    if files.kind != "text-encoder":
+        raise ModelError("This model is no text encoder", where=name, hint="Use all-minilm-l6-v2.")
+    return files
 
 
 class Encoder:
@@ -63,6 +89,31 @@ class Encoder:
         import torch
 
         vectors = np.empty((len(texts), self.width), dtype=np.float32)
+        for chosen, hidden_BTD, mask_BT in self._read(texts, batch_size):
+            mask_BT1 = mask_BT.unsqueeze(-1).to(hidden_BTD.dtype)
+            mean_BD = (hidden_BTD * mask_BT1).sum(1) / mask_BT1.sum(1).clamp(min=1e-9)
+            vectors[chosen] = torch.nn.functional.normalize(mean_BD, dim=-1).numpy()
+        return vectors
+
+    def encode_tokens(self, texts: Sequence[str], batch_size: int = 64) -> list[NDArray[np.float32]]:
+        """One vector of unit length for each token of each text, the marks at a text's ends left out.
+
+        Returns:
+            For each text shape (tokens, width), float32; of an empty text (0, width).
+        """
+        import torch
+
+        vectors = [np.empty((0, self.width), dtype=np.float32)] * len(texts)
+        for chosen, hidden_BTD, mask_BT in self._read(texts, batch_size):
+            unit_BTD = torch.nn.functional.normalize(hidden_BTD, dim=-1).numpy()
+            for place, row in enumerate(chosen):
+                vectors[row] = unit_BTD[place, 1 : int(mask_BT[place].sum()) - 1].copy()
+        return vectors
+
+    def _read(self, texts: Sequence[str], batch_size: int) -> Iterator[tuple[list[int], Any, Any]]:
+        """Batches of texts: their numbers, their last hidden states (B, T, D), and which of these are tokens (B, T)."""
+        import torch
+
         # Texts of like length together: less padding, so less work.
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
         for start in range(0, len(order), batch_size):
@@ -75,11 +126,7 @@ class Encoder:
                 return_tensors="pt",
             )
             with torch.inference_mode():
-                hidden_BTD = self._model(**batch).last_hidden_state
-                mask_BT1 = batch["attention_mask"].unsqueeze(-1).to(hidden_BTD.dtype)
-                mean_BD = (hidden_BTD * mask_BT1).sum(1) / mask_BT1.sum(1).clamp(min=1e-9)
-                vectors[chosen] = torch.nn.functional.normalize(mean_BD, dim=-1).numpy()
-        return vectors
+                yield chosen, self._model(**batch).last_hidden_state, batch["attention_mask"]
 
     def beyond(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than the encoder reads: its vector says what its beginning means."""

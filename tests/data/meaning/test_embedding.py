@@ -14,8 +14,8 @@ from tests.models.making import write_fake_model
 from tunewright.base.errors import ModelError, WorkspaceError
 from tunewright.base.events import Event, Message, Stage
 from tunewright.data.meaning import embedding
-from tunewright.data.meaning.embedding import Embedder, find_encoder
-from tunewright.models.encoder import Encoder
+from tunewright.data.meaning.embedding import Embedder
+from tunewright.models.encoder import Encoder, find_encoder
 
 TEXTS = ["The cats sat on a mat.", "dog", "", "a dog sat", "dog", "  The   DOGS ", "unheard-of words"]
 

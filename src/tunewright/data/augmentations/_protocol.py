@@ -58,8 +58,9 @@ class Kit:
         Raises:
             ModelError: If the text encoder that knows them is not on this machine.
         """
-        from tunewright.data.meaning.embedding import ENCODER, find_encoder
+        from tunewright.data.meaning.embedding import ENCODER
         from tunewright.data.thesaurus import Thesaurus
+        from tunewright.models.encoder import find_encoder
 
         return Thesaurus.load(find_encoder(ENCODER, self.place))
 

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tunewright.base.errors import ModelError
 from tunewright.base.events import Listener, Message, Stage, ignore
 from tunewright.base.files import disk_guard
 from tunewright.data.meaning.vectors import STORED, Stored, VectorFile, Vectors, unit
-from tunewright.models.encoder import Encoder
-from tunewright.models.files import BaseFiles, read_config, unseal
-from tunewright.models.resolve import MANIFEST, cached_folder, resolve
+from tunewright.models.encoder import Encoder, find_encoder
+from tunewright.models.files import BaseFiles, read_config
 
 ENCODER = "all-minilm-l6-v2"
 STAGE = "embed"
@@ -27,30 +25,6 @@ _TEXTS_AT_ONCE = 1024
 # Fewer new texts than this take less than about a second.
 _WORTH_TELLING = 256
 _KEY_BYTES = 16
-
-
-def find_encoder(name: str, cache: Path) -> BaseFiles:
-    """A text encoder that is on this machine; none is ever downloaded here.
-
-    Args:
-        name: A catalogue name or hub id that has been pulled, or a folder (`/…`, `./…`, `~/…`).
-        cache: The workspace's cache.
-    Raises:
-        ModelError: If it is not there, or is no text encoder; says how to get it.
-    """
-    if name.startswith(("/", ".", "~")):
-        files = resolve(name, cache)
-    else:
-        folder = cached_folder(name, cache)
-        if not folder.is_dir():
-            raise ModelError(
-                f"The text encoder '{name}' is not on this machine",
-                hint=f"Fetch it once with: tunewright models pull {name}.",
-            )
-        files = unseal(folder, folder / MANIFEST, name)
-    if files.kind != "text-encoder":
-        raise ModelError("This model is no text encoder", where=name, hint=f"Use {ENCODER}.")
-    return files
 
 
 class Embedder:
