@@ -37,7 +37,8 @@ def main(recipe: str | Path = SUPPORT_DESK, *overrides: str, resume: str | None 
             print(f"{test['metric']}: {test['a']} against {test['b']}, p = {test['p']:.4f}")
 
         released = tw.stages.release(job)
-        print(f"released as {released.release.label}; its card is {released.stored.path / 'README.md'}")
+        assert released.stored is not None, "the recipe has no gate that could be missed"
+        print(f"released as {released.label}; its card is {released.stored.path / 'README.md'}")
 
         print(f"report: {tw.stages.report(job).path}")
 

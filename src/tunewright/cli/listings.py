@@ -44,7 +44,9 @@ def show_bases(entries: Sequence[Entry]) -> None:
 def show_release(found: Mapping[str, Any]) -> None:
     """One release, as `lifecycle.release.describe` gives it."""
     _print(Text(f"{found['label']}: {found['goal']}", style="bold"))
-    show_scores(found["evaluation"], found["success"])
+    show_scores(found["evaluation"], found["success"], found["gate"])
+    if found["despite"]:
+        _print(Text(f"Released although its gate was missed: {found['despite']}", style="yellow"))
     for name, value in (
         ("base", f"{found['base']['name']} ({found['base']['hash'][:12]})"),
         ("adapter", found["adapter"]["path"]),
@@ -61,6 +63,8 @@ def show_release(found: Mapping[str, Any]) -> None:
 def show_lineage(found: Mapping[str, Any]) -> None:
     """Where a release came from, as `lifecycle.release.lineage_of` gives it."""
     tree = Tree(Text(found["release"], style="bold green"))
+    if found["despite"]:
+        tree.add(Text(f"released although its gate was missed: {found['despite']}", style="yellow"))
     node = tree.add(f"run {found['run']}")
     if origin := found["continued_from"]:
         node.add(f"began at step {origin['step']} of run {origin['run']}")

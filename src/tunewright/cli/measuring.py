@@ -82,8 +82,8 @@ def measure(
 ) -> None:
     """Measure a model: on the held-out rows, against its base, or on any file with --data.
 
-    A recipe stands for its latest run; a release is measured anew, with `evaluate.…` and `success.…` fields set by
-    --set. Exits 1 where what the recipe calls success is missed; with --data nothing is judged.
+    A recipe stands for its latest run; a release is measured anew, with `evaluate.…`, `success.…` and `gate.…` fields
+    set by --set. Exits 1 where what the recipe calls success, or its gate, is missed; with --data nothing is judged.
     """
     given = list(overrides or ())
     if data is None:
@@ -128,11 +128,12 @@ def _measure_held_out(target: str, overrides: list[str], workspace: Path | None,
     with live(json_output) as (listener, stage_done):
         measured = remeasure(target, overrides, workspace=workspace, listener=listener, stage_done=stage_done)
     if json_output:
-        print_json({"evaluation": measured.evaluation, "success": measured.verdicts, "passed": measured.passed})
+        judged = {"success": measured.verdicts, "gate": measured.gate, "passed": measured.passed}
+        print_json({"evaluation": measured.evaluation, **judged})
     else:
         from tunewright.cli.tables import show_scores
 
-        show_scores(measured.evaluation, measured.verdicts)
+        show_scores(measured.evaluation, measured.verdicts, measured.gate)
     if not measured.passed:
         raise typer.Exit(1)
 

@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     verb(group, "pull", example="tunewright models pull embedded")(pull)
     verb(group, "list", example="tunewright models list")(list_models)
     verb(group, "show", example="tunewright models show support-desk --json")(show)
+    verb(group, "release", example='tunewright models release RUN --despite "the old one is down"')(release)
     verb(group, "lineage", example="tunewright models lineage support-desk@1")(lineage)
     app.add_typer(group, name="models")
 
@@ -85,6 +86,29 @@ def show(name: ReleaseName, workspace: WorkspacePath = None, json_output: JsonOu
     from tunewright.cli.listings import show_release
 
     show_release(found)
+
+
+def release(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run that missed its gate: its id, or its name.", show_default=False)
+    ],
+    despite: Annotated[
+        str, typer.Option("--despite", metavar="REASON", help="Why; it stands on the release's card for good.")
+    ],
+    workspace: WorkspacePath = None,
+    json_output: JsonOutput = False,
+) -> None:
+    """Release on your word what a run trained although it missed its gate."""
+    from tunewright.cli.live import live
+    from tunewright.lifecycle.despite import release_despite
+
+    with live(json_output) as (listener, _):
+        made = release_despite(run, despite, workspace=workspace, listener=listener)
+    if json_output:
+        print_json(made.as_json())
+        return
+    typer.echo(f"Released as {made.release} although it missed {', '.join(made.missed)}.")
+    typer.echo(f"Report: {made.report}")
 
 
 def lineage(name: ReleaseName, workspace: WorkspacePath = None, json_output: JsonOutput = False) -> None:

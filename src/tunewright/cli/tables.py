@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunewright.cli.next_steps import command, show_next
+from tunewright.lifecycle.report import gate as gate_words
 from tunewright.lifecycle.report import slices, words
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     from tunewright.lifecycle.pipeline import RunResult
     from tunewright.lifecycle.stages import Adapter
 
-_SYSTEMS = ("base", "base_few_shot", "bag_of_words", "tuned")
+_SYSTEMS = ("base", "base_few_shot", "bag_of_words", "champion", "tuned")
 _IN_SENTENCES = {
     "base": "the base model",
     "base_few_shot": "the base model with worked examples",
     "bag_of_words": "the bag of words",
+    "champion": "the newest release",
 }
 _NO_METRICS = ("cut", "seconds", "not_covered")
 _DEMO_MESSAGE = "My Lumo lamp arrived broken. Order A1042 of 14 March 2025. Please send a new one today!"
@@ -32,16 +34,21 @@ _DEMO_MESSAGE = "My Lumo lamp arrived broken. Order A1042 of 14 March 2025. Plea
 
 def show_result(result: RunResult, *, is_demo: bool = False) -> None:
     """A finished run: scores, verdicts, where the report lies, and what to do next."""
-    show_scores(result.evaluation, result.verdicts)
+    show_scores(result.evaluation, result.verdicts, result.gate)
     console = _stdout()
     total = sum(cost["seconds"] for cost in result.timings.values())
     peak = max(cost["peak_memory_bytes"] for cost in result.timings.values())
-    console.print(
-        Text(f"\nReleased as {result.release} in {words.duration(total)}, at most {words.size(peak)} of memory.")
-    )
-    if not result.passed:
+    made = f"Released as {result.release}" if result.release else "Not released: the gate was missed. It took"
+    took = f"in {words.duration(total)}" if result.release else words.duration(total)
+    console.print(Text(f"\n{made} {took}, at most {words.size(peak)} of memory."))
+    if result.release and not all(verdict["passed"] for verdict in result.verdicts):
         console.print(Text("It missed what the recipe calls success, and is stored with that verdict.", style="yellow"))
     console.print(Text(f"Report: {result.report}"), soft_wrap=True)
+    if not result.release:
+        despite = command("models", "release", result.run, "--despite", "WHY", workspace=result.workspace)
+        show_next([("look at the run", command("runs", "show", result.run, workspace=result.workspace))])
+        console.print(Text(f"To release it all the same, on your word: {despite}"), soft_wrap=True)
+        return
     name, workspace = result.release.partition("@")[0], result.workspace
     said = ["--message", _DEMO_MESSAGE] if is_demo else []
     show_next(
@@ -53,8 +60,10 @@ def show_result(result: RunResult, *, is_demo: bool = False) -> None:
     )
 
 
-def show_scores(evaluation: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]]) -> None:
-    """The table before and after, the paired tests in words, and what the recipe calls success."""
+def show_scores(
+    evaluation: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]], gate: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """The table before and after, the paired tests in words, what the recipe calls success, and the gate."""
     console = _stdout()
     console.print()
     console.print(scores_table(evaluation))
@@ -64,6 +73,8 @@ def show_scores(evaluation: Mapping[str, Any], verdicts: Sequence[Mapping[str, A
         console.print(Text(line))
     for verdict in verdicts:
         console.print(_verdict_line(verdict))
+    for ruling in gate:
+        console.print(_gate_line(ruling))
 
 
 def scores_table(evaluation: Mapping[str, Any]) -> Table:
@@ -202,6 +213,11 @@ def _verdict_line(verdict: Mapping[str, Any]) -> Text:
     line = Text("✓ " if met else "✗ ", style="bold green" if met else "bold red")
     said = f"{words.metric_name(verdict['metric'])} {verdict['condition']}"
     return line.append(f"{said}: {'met' if met else 'missed'} with {verdict['value']:.4g}")
+
+
+def _gate_line(ruling: Mapping[str, Any]) -> Text:
+    line = Text("✓ " if ruling["passed"] else "✗ ", style="bold green" if ruling["passed"] else "bold red")
+    return line.append(f"gate: {gate_words.line(ruling)}")
 
 
 def _in_sentence(system: str) -> str:

@@ -43,7 +43,8 @@ def run(
 ) -> None:
     """Do all that a recipe says: prepare, train, evaluate, release, report.
 
-    Exits 1 where the model misses what the recipe calls success; it is stored all the same.
+    Exits 1 where the model misses what the recipe calls success, which is stored all the same, or the recipe's gate:
+    then it is not released.
     """
     checked = loaded_for(processes, recipe, overrides or ())
     begin = {"resume": resume, "from_checkpoint": from_checkpoint}

@@ -8,6 +8,7 @@ from tunewright.evaluate.cuts import unknown_cuts
 from tunewright.evaluate.documents import score_documents
 from tunewright.evaluate.evaluate import Evaluation, evaluate, score
 from tunewright.evaluate.oddities import Oddities
+from tunewright.evaluate.gate import Ruling, check_gate, parse_slice
 from tunewright.evaluate.paired import Difference, difference, differences, holm, randomisation
 from tunewright.evaluate.power import assumed_discordance, detectable_mean, detectable_share
 from tunewright.evaluate.probing import Asked, Finding, run_probes
@@ -28,6 +29,7 @@ __all__ = [
     "LocalSpeaker",
     "Oddities",
     "Paired",
+    "Ruling",
     "Said",
     "Slice",
     "Slices",
@@ -39,6 +41,7 @@ __all__ = [
     "answer_with_candidates",
     "assumed_discordance",
     "bag_of_words",
+    "check_gate",
     "check_success",
     "choose",
     "choose_shots",
@@ -49,6 +52,7 @@ __all__ = [
     "evaluate",
     "holm",
     "load_answers",
+    "parse_slice",
     "predict_classes",
     "randomisation",
     "run_probes",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tunewright.base.errors import RecipeError, did_you_mean
 from tunewright.evaluate.evaluate import TUNED, Evaluation
 
-_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
     ">": operator.gt,
@@ -60,4 +60,4 @@ def _judge(metric: str, condition: str, values: Mapping[str, float]) -> Verdict:
     if read is None:
         raise RecipeError(f"'{condition}' is no condition", where=f"success.{metric}", hint="As in: '>= 0.9'.")
     value = values[metric]
-    return Verdict(metric, condition.strip(), value, _OPERATORS[read[1]](value, float(read[2])))
+    return Verdict(metric, condition.strip(), value, OPERATORS[read[1]](value, float(read[2])))

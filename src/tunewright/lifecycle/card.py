@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.quantising import gap_of
-from tunewright.lifecycle.report import words
+from tunewright.lifecycle.report import gate, words
 from tunewright.models.families import head_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _TASKS = {"": "text-generation", "label": "text-classification", "tag": "token-c
 _NO_METRICS = ("cut", "seconds", "not_covered")
 
 
-def model_card(job: Job, dataset: Dataset, measured: Measured, adapter: Adapter) -> str:
+def model_card(job: Job, dataset: Dataset, measured: Measured, adapter: Adapter, *, despite: str = "") -> str:
     """The card in Markdown, with the front matter that model hubs read."""
     recipe, files, gap = job.recipe, job.base_files(), gap_of(job)
     library = "peft" if (adapter.stored.path / "adapter_config.json").exists() else "tunewright"
@@ -56,6 +56,7 @@ def model_card(job: Job, dataset: Dataset, measured: Measured, adapter: Adapter)
             "",
             *_comparisons(measured.evaluation),
             *_success(measured),
+            *_gate(measured, despite),
             "## Limits",
             "",
             *_limits(measured.evaluation),
@@ -106,6 +107,14 @@ def _success(measured: Measured) -> list[str]:
         for v in measured.verdicts
     ]
     return ["What the recipe calls success:", "", *lines, ""]
+
+
+def _gate(measured: Measured, despite: str) -> list[str]:
+    if not measured.gate:
+        return []
+    lines = [f"- {gate.line(ruling)}." for ruling in measured.gate]
+    reason = [f"**It was released although the gate was missed**: {despite}", ""] if despite else []
+    return ["What the gate asked for:", "", *lines, "", *reason]
 
 
 def _limits(evaluation: Mapping[str, Any]) -> list[str]:

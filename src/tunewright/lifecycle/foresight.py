@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tunewright.base.errors import RecipeError, did_you_mean
 from tunewright.lifecycle.answering import BAG_OF_WORDS, CLASSIFIED, FEW_SHOT, systems, test_rows
 from tunewright.lifecycle.choosing import settle_memory, settle_method
+from tunewright.lifecycle.gating import check_gate_names
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.report.words import less_is_better
 from tunewright.recipe import Recipe
@@ -95,6 +96,7 @@ def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
                 where=f"success.{metric}",
                 hint=f"{did_you_mean(metric, measured)}Measured: {', '.join(measured)}.",
             )
+    check_gate_names(recipe, dataset, measured)
     _check_best(recipe, dataset, measured)
 
 

@@ -100,6 +100,13 @@ class Job:
         found: dict[str, Any] = self.run.manifest.get("stages", {}).get(name, {})
         return found
 
+    def redo(self, *names: str) -> None:
+        """Forgets that stages were done, so that they are done again; what they made stays where it is."""
+        stages = self.run.manifest.get("stages", {})
+        self.run.update_manifest(stages={name: record for name, record in stages.items() if name not in names})
+        for name in names:
+            self.results.pop(name, None)
+
     def take_over(self, records: Mapping[str, Mapping[str, Any]]) -> None:
         """Counts stages as done that another run did."""
         for name, record in records.items():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base.files import write_json
 from tunewright.base.quiet import quiet
+from tunewright.lifecycle.champion import champion_answers
+from tunewright.lifecycle.gating import rule
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.preparing import prepare
 from tunewright.lifecycle.slicing import slicing_of
@@ -26,16 +28,23 @@ class Measured:
         answers: The artifact with every system's answers.
         evaluation: `evaluate.Evaluation.as_json()`.
         verdicts: For each condition of success `metric`, `condition`, `value`, `passed`.
+        gate: For each bar of the gate `what`, `bar`, `value`, `passed`, `by`, `note`.
     """
 
     answers: Stored
     evaluation: dict[str, Any]
     verdicts: list[dict[str, Any]]
+    gate: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
-        """Whether every condition of success is met; true where the recipe states none."""
-        return all(verdict["passed"] for verdict in self.verdicts)
+        """Whether every condition of success and every bar of the gate is met; true where the recipe states none."""
+        return self.released and all(verdict["passed"] for verdict in self.verdicts)
+
+    @property
+    def released(self) -> bool:
+        """Whether every bar of the gate is met, so that it may be released."""
+        return all(ruling["passed"] for ruling in self.gate)
 
 
 def evaluate(job: Job) -> Measured:
@@ -50,6 +59,7 @@ def evaluate(job: Job) -> Measured:
         adapter, dataset = train(job), prepare(job)
         with quiet():
             answers = answer_all(job, dataset, adapter.stored.path)
+            answers |= champion_answers(job, dataset, adapter.stored.hash)
         asked = job.recipe.evaluate
         evaluation = measure(
             answers,
@@ -67,6 +77,7 @@ def evaluate(job: Job) -> Measured:
             {"metric": v.metric, "condition": v.condition, "value": v.value, "passed": v.passed}
             for v in check_success(job.recipe.success, evaluation)
         ]
+        gate = rule(job, evaluation, adapter.stored.hash)
         scores = evaluation.as_json()
         write_json(job.run.folder / "evaluation.json", scores)
         stored = job.put(
@@ -76,11 +87,11 @@ def evaluate(job: Job) -> Measured:
             parents=[adapter.stored.hash, dataset.hash],
         )
         shutil.rmtree(job.run.folder / "answers", ignore_errors=True)
-        record = {"answers": stored.hash, "evaluation": scores, "verdicts": verdicts}
-        return Measured(stored, scores, verdicts), record
+        record = {"answers": stored.hash, "evaluation": scores, "verdicts": verdicts, "gate": gate}
+        return Measured(stored, scores, verdicts, gate), record
 
     def load(record: Mapping[str, Any]) -> Measured:
         stored = job.workspace.artifact(record["answers"], "answers")
-        return Measured(stored, record["evaluation"], record["verdicts"])
+        return Measured(stored, record["evaluation"], record["verdicts"], record.get("gate", []))
 
     return job.stage("evaluate", work, load)

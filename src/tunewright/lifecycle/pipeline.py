@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,16 @@ class RunResult:
         run: The run's id.
         folder: Its folder in the workspace.
         workspace: The workspace's folder.
-        release: The release's name and version, such as `support-desk@1`.
+        release: The release's name and version, such as `support-desk@1`; empty where the gate was missed.
         adapter: The adapter artifact's hash.
         dataset: The dataset artifact's hash.
         evaluation: The scores: `evaluation["tuned"]["accuracy"]["value"]`.
         verdicts: For each condition of success `metric`, `condition`, `value`, `passed`.
-        passed: Whether all of them are met.
+        passed: Whether all of them are met, and every bar of the gate.
         report: The report's page.
         timings: Per stage `seconds` and `peak_memory_bytes`.
+        gate: For each bar of the gate `what`, `bar`, `value`, `passed`, `by` and `note`.
+        despite: Why a person has released it although the gate was missed; empty where nobody did.
     """
 
     run: str
@@ -43,14 +45,18 @@ class RunResult:
     passed: bool
     report: Path
     timings: dict[str, dict[str, Any]]
+    gate: list[dict[str, Any]] = field(default_factory=list)
+    despite: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The result as `tunewright run --json` prints it."""
         return {
             "run": self.run,
-            "release": self.release,
+            "release": self.release or None,
             "passed": self.passed,
             "success": self.verdicts,
+            "gate": self.gate,
+            "despite": self.despite,
             "evaluation": self.evaluation,
             "report": str(self.report),
             "adapter": self.adapter,
@@ -102,7 +108,7 @@ def result_of(job: Job) -> RunResult:
         run=job.run.id,
         folder=job.run.folder,
         workspace=job.workspace.root,
-        release=release(job).release.label,
+        release=release(job).label,
         adapter=train(job).stored.hash,
         dataset=prepare(job).hash,
         evaluation=measured.evaluation,
@@ -110,6 +116,8 @@ def result_of(job: Job) -> RunResult:
         passed=measured.passed,
         report=report(job).path,
         timings={name: _cost(job.record(name)) for name in STAGES},
+        gate=measured.gate,
+        despite=release(job).despite,
     )
 
 

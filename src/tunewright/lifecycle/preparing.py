@@ -45,6 +45,7 @@ def preflight(job: Job) -> Preflight:
     """
     from tunewright.data.preflight import Preflight, check_preflight
     from tunewright.data.preflight import preflight as look
+    from tunewright.lifecycle.champion import check_champion
     from tunewright.lifecycle.foresight import check_context, check_evaluation, check_family, check_fits
 
     def work() -> tuple[Preflight, dict[str, Any]]:
@@ -53,6 +54,7 @@ def preflight(job: Job) -> Preflight:
         with quiet():
             check_context(job)
             check_evaluation(job.recipe, dataset)
+            check_champion(job, dataset)
             check_fits(job)
             found = look(dataset, token_tables(job), job.chat(), job.recipe)
         for warning in found.warnings:

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import WorkspaceError
+from tunewright.base.events import Message
 from tunewright.base.files import write_json, write_text
 from tunewright.lifecycle.card import model_card
+from tunewright.lifecycle.gating import missed
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.measuring import evaluate
 from tunewright.lifecycle.preparing import prepare
+from tunewright.lifecycle.report.gate import told
 from tunewright.lifecycle.training import train
 from tunewright.models.families import head_of
 from tunewright.store import Release, Workspace
@@ -28,22 +31,39 @@ class Released:
     """A release and the artifact that carries its card.
 
     Args:
-        release: The workspace's entry.
+        release: The workspace's entry; None where the gate was missed, and nobody has released it all the same.
         stored: Folder with `README.md` (the card), `recipe.yaml`, `template.json` and `evaluation.json`.
+        despite: Why a person has released it although the gate was missed; empty where it was not.
     """
 
-    release: Release
-    stored: Stored
+    release: Release | None
+    stored: Stored | None
+    despite: str = ""
+
+    @property
+    def label(self) -> str:
+        """The release's name and version; empty where there is none."""
+        return self.release.label if self.release else ""
 
 
-def release(job: Job) -> Released:
-    """Names what was trained and measured; the next version of the recipe's name. A missed bar is stored too."""
+def release(job: Job, despite: str = "") -> Released:
+    """Names what was trained and measured; the next version of the recipe's name.
+
+    A missed condition of success is stored with it. Where the gate is missed, there is no release.
+
+    Args:
+        job: The run.
+        despite: A person's reason to release it although the gate is missed; stands on its card and in its lineage.
+    """
 
     def work() -> tuple[Released, dict[str, Any]]:
         measured, adapter, dataset = evaluate(job), train(job), prepare(job)
+        if not measured.released and not despite:
+            job.tell(Message(f"Not released: {told(missed(measured.gate))}", "warning"))
+            return Released(None, None), {"release": "", "card": "", "despite": ""}
         recipe, files = job.recipe, job.base_files()
         template = prompt_template(job, dataset)
-        card = model_card(job, dataset, measured, adapter)
+        card = model_card(job, dataset, measured, adapter, despite=despite)
 
         def fill(folder: Path) -> None:
             write_text(folder / "README.md", card)
@@ -54,7 +74,13 @@ def release(job: Job) -> Released:
         stored = job.put(
             "release",
             fill,
-            manifest={"name": recipe.name, "goal": recipe.goal, "base": files.name, "passed": measured.passed},
+            manifest={
+                "name": recipe.name,
+                "goal": recipe.goal,
+                "base": files.name,
+                "passed": measured.passed,
+                **({"despite": despite} if despite else {}),
+            },
             parents=[adapter.stored.hash, measured.answers.hash],
         )
         entry = job.workspace.add_release(
@@ -68,11 +94,14 @@ def release(job: Job) -> Released:
             evaluation=measured.evaluation,
             recipe=recipe.model_dump(mode="json"),
         )
-        return Released(entry, stored), {"release": entry.label, "card": stored.hash}
+        made = {"release": entry.label, "card": stored.hash, "despite": despite}
+        return Released(entry, stored, despite), made
 
     def load(record: Mapping[str, Any]) -> Released:
+        if not record["release"]:
+            return Released(None, None)
         stored = job.workspace.artifact(record["card"], "release")
-        return Released(job.workspace.find_release(record["release"]), stored)
+        return Released(job.workspace.find_release(record["release"]), stored, record.get("despite", ""))
 
     return job.stage("release", work, load)
 
@@ -133,6 +162,8 @@ def describe(workspace: Workspace, label: str) -> dict[str, Any]:
         "dataset": {"hash": found.dataset},
         "evaluation": found.evaluation,
         "success": stages.get("evaluate", {}).get("verdicts", []),
+        "gate": stages.get("evaluate", {}).get("gate", []),
+        "despite": stages.get("release", {}).get("despite", ""),
         "report": _path_of(workspace, stages.get("report", {}).get("report"), "report", "report.html"),
         "card": _path_of(workspace, stages.get("release", {}).get("card"), "release", "README.md"),
         "template": found.template,
@@ -144,7 +175,8 @@ def lineage_of(workspace: Workspace, label: str) -> dict[str, Any]:
     """Where a release came from, back to the files its rows were read from, JSON-ready.
 
     Returns:
-        `release`, `base`, `run`, `continued_from` (run and step of the checkpoint where that began, or null),
+        `release`, `despite` (why a person released it although its gate was missed; empty where it was not), `base`,
+        `run`, `continued_from` (run and step of the checkpoint where that began, or null),
         `artifacts` (the tree of `Lineage.as_json`) and `sources` (path, SHA-256, rows). Which line of which source each
         row came from stands in the dataset's tables.
 
@@ -159,6 +191,7 @@ def lineage_of(workspace: Workspace, label: str) -> dict[str, Any]:
     dataset = workspace.artifact(found.dataset, "dataset")
     return {
         "release": found.label,
+        "despite": manifest.get("stages", {}).get("release", {}).get("despite", ""),
         "base": {"name": found.base, "hash": found.base_hash},
         "run": found.run,
         "continued_from": manifest.get("continued_from"),

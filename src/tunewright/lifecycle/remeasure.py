@@ -26,7 +26,7 @@ def remeasure(
     Args:
         target: A recipe's path: its latest run is taken to the end of the evaluation. Else a release: measured in a run
             of its own, which leaves the release as it is.
-        overrides: `a.b=value` each; of a release only fields of `evaluate` and `success`.
+        overrides: `a.b=value` each; of a release only fields of `evaluate`, `success` and `gate`.
 
     Raises:
         WorkspaceError: If there is no such release, or the recipe's latest run has no adapter yet.

@@ -17,7 +17,7 @@ from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.measuring import Measured, evaluate
 from tunewright.lifecycle.preparing import preflight, prepare
 from tunewright.lifecycle.quantising import gap_of
-from tunewright.lifecycle.release import recipe_yaml, release
+from tunewright.lifecycle.release import Released, recipe_yaml, release
 from tunewright.lifecycle.report import ReportFacts, render_report
 from tunewright.lifecycle.training import train
 from tunewright.store import Lineage, Stored
@@ -53,8 +53,8 @@ def report(job: Job) -> Report:
         stored = job.put(
             "report",
             lambda folder: write_text(folder / PAGE, page),
-            manifest={"name": job.recipe.name, "release": released.release.label},
-            parents=[released.stored.hash],
+            manifest={"name": job.recipe.name, "release": released.label},
+            parents=[(released.stored or evaluate(job).answers).hash],
         )
         return Report(stored, stored.path / PAGE), {"report": stored.hash}
 
@@ -73,7 +73,10 @@ def gather(job: Job) -> ReportFacts:
         name=job.recipe.name,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         goal=job.recipe.goal,
-        release=released.release.label,
+        release=released.label,
+        run=job.run.id,
+        gate=measured.gate,
+        despite=released.despite,
         recipe_yaml=recipe_yaml(job),
         success=measured.verdicts,
         dataset=dataset.manifest,
@@ -89,8 +92,14 @@ def gather(job: Job) -> ReportFacts:
         timings=[(name, record["seconds"]) for name, record in records.items() if "seconds" in record],
         peak_memory_bytes=max(record.get("peak_memory_bytes", 0) for record in records.values()),
         environment=job.environment(),
-        lineage=_lineage(job.workspace.lineage(released.stored.hash, "release"), job, dataset, released.release.label),
+        lineage=_lineage(_tree(job, measured, released), job, dataset, released.label),
     )
+
+
+def _tree(job: Job, measured: Measured, released: Released) -> Lineage:
+    """What the newest artifact was made of: the release, or the answers where there is none."""
+    newest, kind = (released.stored, "release") if released.stored else (measured.answers, "answers")
+    return job.workspace.lineage(newest.hash, kind)
 
 
 def _training_words(job: Job, curves: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,5 +183,5 @@ def _lineage(tree: Lineage, job: Job, dataset: Dataset, label: str) -> list[tupl
         ("base model", job.environment()["base_hash"]),
         ("run", job.run.id),
         *((kind, made[kind]) for kind in ("adapter", "answers")),
-        ("release", label),
+        *([("release", label)] if label else []),
     ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["recipe", "release", "base", "adapter"]
 
-MAY_CHANGE = ("evaluate", "success")
+MAY_CHANGE = ("evaluate", "success", "gate")
 _ADAPTER_FILES = ("adapter_config.json", "tunewright.json")
 _IN_FOLDERS = "adapter_config.json"
 
@@ -142,7 +142,7 @@ def _check_changes(then: Mapping[str, Any], recipe: Recipe, label: str) -> None:
     found = changes(then, recipe.model_dump(mode="json"))
     if changed := [line for field, line in found.items() if field.partition(".")[0] not in MAY_CHANGE]:
         raise RecipeError(
-            f"Only fields of {' and '.join(MAY_CHANGE)} can be set for a release\n{collect(changed)}\n",
+            f"Only fields of {', '.join(MAY_CHANGE)} can be set for a release\n{collect(changed)}\n",
             where=label,
             hint="To train otherwise, run its recipe with --set.",
         )

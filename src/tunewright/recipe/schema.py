@@ -23,6 +23,8 @@ from tunewright.base.plugins import METHODS, METRICS, OBJECTIVES, OPTIMISERS, PR
 from tunewright.recipe.augment import Augment
 from tunewright.recipe.balance import Balance, Mix, SplitBy, misfit
 from tunewright.recipe.candidates import Candidates
+from tunewright.recipe.gate import Condition, Gate
+from tunewright.recipe.gate import misfit as gate_misfit
 from tunewright.recipe.places import PAGES, fault_of, resolve_url, scheme_of
 from tunewright.recipe.plugin import plugin_field
 from tunewright.recipe.sampling import Drawn
@@ -374,14 +376,7 @@ class Evaluate(Drawn):
     bootstrap_samples: int = Field(2000, ge=100)
 
 
-_CONDITION = r"^\s*(>=|<=|>|<|==)\s*-?\d+(\.\d+)?\s*$"
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-
-
-def _condition(value: Any) -> Any:
-    if not isinstance(value, str) or not re.match(_CONDITION, value):
-        raise ValueError('a bar reads ">= 0.9", with one of >=, <=, >, <, ==')
-    return value
 
 
 def _name(value: Any) -> Any:
@@ -390,8 +385,7 @@ def _name(value: Any) -> Any:
     return value
 
 
-# Each pattern is checked twice: once with a message for people, once for the JSON Schema.
-Condition = Annotated[str, StringConstraints(pattern=_CONDITION), BeforeValidator(_condition)]
+# The pattern is checked twice: once with a message for people, once for the JSON Schema.
 Name = Annotated[str, StringConstraints(pattern=_NAME), BeforeValidator(_name)]
 
 
@@ -402,6 +396,11 @@ class Recipe(Section):
     goal: str = Field(min_length=1, description="What the model is for, in a sentence.")
     success: dict[str, Condition] = Field(
         default_factory=dict, description='What counts as success: a metric of the tuned model and a bar, ">= 0.9".'
+    )
+    gate: Gate = Field(
+        default_factory=dict,
+        description="What decides release: a number of the tuned model (a metric, `accuracy.low`, a probe's finding, "
+        '`slice.language=de.accuracy`) and a bar, ">= 0.85"; or `vs_base: significant`, `vs_champion: not_worse`.',
     )
     base: str = Field("smollm2-135m-instruct", description="A catalogue name, a hub id, a folder or a GGUF file.")
     seed: int = Field(17, ge=0)
@@ -478,6 +477,12 @@ class Recipe(Section):
             raise ValueError(f"'{name}' learns from documents alone: name general ones under data.train, too")
         if self.train.best != "loss":
             raise ValueError(f"'{name}' answers nothing, so its best weights are chosen by train.best: loss")
+        return self
+
+    @model_validator(mode="after")
+    def _gate_fits(self) -> Recipe:
+        if found := gate_misfit(self.gate, self.evaluate.systems):
+            raise ValueError(found)
         return self
 
     @model_validator(mode="after")

@@ -43,6 +43,16 @@ class ReportFacts:
     - `passed`: bool
     """
 
+    gate: Sequence[Mapping[str, Any]] = ()
+    """One mapping per bar of the recipe's `gate`, as `evaluate.Ruling.as_json()` has it: `what`, `bar`, `value`,
+    `passed`, `by`, `note`. A missed one keeps a model from release."""
+
+    despite: str = ""
+    """Why a person has released it although the gate was missed; empty where nobody did."""
+
+    run: str = ""
+    """The run's id."""
+
     dataset: Mapping[str, Any] = field(default_factory=dict)
     """The dataset artifact's manifest:
 

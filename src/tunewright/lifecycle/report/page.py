@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from tunewright.lifecycle.report import answers, charts, findings, material, scores, slices, words
+from tunewright.lifecycle.report import answers, charts, findings, gate, material, scores, slices, words
 from tunewright.lifecycle.report.facts import ReportFacts
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def render_report(facts: ReportFacts) -> str:
         "version": __version__,
         "created": words.moment(facts.created_at) if facts.created_at else "",
         "verdict": scores.verdict(facts),
+        "gate": gate.section(facts.gate, release=facts.release, despite=facts.despite),
         "keys": scores.key_numbers(facts),
         "sources": material.sources(facts.dataset),
         "stages": material.stages(facts.dataset),
@@ -179,5 +180,7 @@ def _confusions(facts: ReportFacts) -> list[dict[str, Any]]:
 
 
 def _commands(facts: ReportFacts) -> str:
+    if not facts.release and facts.gate:
+        return f'tunewright run recipe.yaml\ntunewright models release {facts.run} --despite "why"'
     lines = ["tunewright run recipe.yaml", f"tunewright models show {facts.release or facts.name}"]
     return "\n".join([*lines, f"tunewright chat {facts.release or facts.name}"])
