@@ -109,6 +109,14 @@ def test_one_field_of_a_record_counts_its_own_errors() -> None:
     assert wanted.taken_for == (("b", 1), ("(no record)", 1))
 
 
+def test_a_sentence_holds_nothing_that_a_terminal_would_obey() -> None:
+    rows = [Answer("r", "a", "\x1b[2J" + "x" * 99, question="line\nbreak\x07")]
+    (wanted,) = what_to_collect(rows, [Cut("class", ("a",), is_class=True)], [True], [], [], "label")
+    assert wanted.sentence.isprintable()
+    assert "xxx…`" in wanted.sentence
+    assert "“line break�”" in wanted.sentence
+
+
 def test_another_slice_is_wanted_only_where_it_is_surely_worse() -> None:
     rows = [Answer(f"r{i}", "a", "a" if i < 15 else "b") for i in range(20)]
     cut, wrong = Cut("shop", ("rome",) * 10 + ("oslo",) * 10), [i >= 15 for i in range(20)]

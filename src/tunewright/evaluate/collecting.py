@@ -60,10 +60,11 @@ class Wanted:
     @property
     def sentence(self) -> str:
         """The suggestion in words."""
-        what = f"`{self.value}`" if self.by == "class" else f"`{self.by}` = `{self.value}`"
+        value = f"`{_clipped(self.value, 40)}`"
+        what = value if self.by == "class" else f"`{self.by}` = {value}"
         why = [f"{self.wrong:,} of {self.n:,} wrong"]
         if self.taken_for:
-            taken = " and ".join(f"{rows:,} for `{value}`" for value, rows in self.taken_for)
+            taken = " and ".join(f"{rows:,} for `{_clipped(value, 40)}`" for value, rows in self.taken_for)
             why.append(f"taken {taken}")
         if self.in_training is not None and self.usual is not None:
             why.append(f"{self.in_training:,} in training, where the middle one has {self.usual:,}")
@@ -169,5 +170,6 @@ def _rounded(rows: int) -> int:
 
 
 def _clipped(text: str, most: int = 120) -> str:
-    line = " ".join(text.split())
+    # A model may well write what a terminal would obey.
+    line = "".join(letter if letter.isprintable() else "�" for letter in " ".join(text.split()))
     return line if len(line) <= most else line[: most - 1] + "…"
