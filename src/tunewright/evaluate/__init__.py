@@ -7,8 +7,8 @@ from tunewright.evaluate.classes import answer_classes, predict_classes
 from tunewright.evaluate.cuts import unknown_cuts
 from tunewright.evaluate.documents import score_documents
 from tunewright.evaluate.evaluate import Evaluation, evaluate, score
-from tunewright.evaluate.oddities import Oddities
 from tunewright.evaluate.gate import Ruling, check_gate, parse_slice
+from tunewright.evaluate.oddities import Oddities
 from tunewright.evaluate.paired import Difference, difference, differences, holm, randomisation
 from tunewright.evaluate.power import assumed_discordance, detectable_mean, detectable_share
 from tunewright.evaluate.probing import Asked, Finding, run_probes
