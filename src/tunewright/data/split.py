@@ -65,13 +65,14 @@ def split_rows(keys: Keys, strata: Codes, settings: Split, *, parts: Iterable[st
     wanted = wanted_parts(settings, parts, len(keys))
     if not sum(wanted.values()):
         return np.zeros(len(keys), dtype=np.int8)
-    names, cluster, rows = np.unique(keys, return_inverse=True, return_counts=True)
+    first, cluster = _clustered(keys)
+    rows = np.bincount(cluster, minlength=len(first))
     # Where the rows of a cluster differ, the lowest group speaks for it: the rows' order must not matter.
-    stratum = np.full(len(names), np.iinfo(np.int32).max, dtype=np.int32)
+    stratum = np.full(len(first), np.iinfo(np.int32).max, dtype=np.int32)
     np.minimum.at(stratum, cluster, strata)
-    order = _drawn(names, derive(seed, "split"))
+    order = _drawn(keys, first, derive(seed, "split"))
     clusters = _Clusters(rows[order].tolist(), stratum[order].tolist())
-    home = np.zeros(len(names), dtype=np.int8)
+    home = np.zeros(len(first), dtype=np.int8)
     waiting = [part for part, count in wanted.items() if count]
     while waiting:
         part = waiting.pop(0)
@@ -109,13 +110,28 @@ def check_test_rows(rows: int, total: int, settings: Split, *, given: bool) -> N
     )
 
 
-def _drawn(names: Keys, seed: int) -> npt.NDArray[np.int64]:
-    """The clusters in an order that only the seed and their names decide."""
+def _clustered(keys: Keys) -> tuple[npt.NDArray[np.int64], Codes]:
+    """A row of each cluster, the clusters in the order of their keys, and each row's cluster by number.
+
+    What `np.unique` finds, without its copies of all keys.
+    """
+    order = np.argsort(keys, kind="stable")
+    opens = np.ones(len(keys), dtype=bool)
+    for start in range(1, len(keys), _CHUNK_NAMES):
+        some = keys[order[start - 1 : start + _CHUNK_NAMES]]
+        opens[start : start + _CHUNK_NAMES] = some[1:] != some[:-1]
+    cluster = np.empty(len(keys), dtype=np.int32)
+    cluster[order] = np.cumsum(opens, dtype=np.int32) - 1
+    return order[opens], cluster
+
+
+def _drawn(keys: Keys, first: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    """The clusters in an order that only the seed and their keys decide; `first` is a row of each."""
     mark = f"{seed}/".encode()
-    draws = np.empty(len(names), dtype="S16")
+    draws = np.empty(len(first), dtype="S16")
     # Some at a time: as Python's own bytes they would take several times the memory.
-    for start in range(0, len(names), _CHUNK_NAMES):
-        some = names[start : start + _CHUNK_NAMES].tolist()
+    for start in range(0, len(first), _CHUNK_NAMES):
+        some = keys[first[start : start + _CHUNK_NAMES]].tolist()
         draws[start : start + len(some)] = [hashlib.blake2b(mark + name, digest_size=16).digest() for name in some]
     return np.argsort(draws, kind="stable")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
@@ -24,6 +25,9 @@ from tunewright.data.frame import (
 )
 from tunewright.data.minhash import Hashes
 from tunewright.data.near import NearIndex
+from tunewright.data.pieces import Pieces
+
+_LONGEST = 1 << 40  # characters; no text is longer, so one empty cell more outweighs any length
 
 
 class Config(ColumnsConfig):
@@ -65,40 +69,40 @@ class Known:
 def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
     """Finds the near copies of better rows: those with fewer empty cells, then the longer, then the earlier ones.
 
-    Holds some hundred bytes a row; the texts stay on disk.
+    Holds some hundred bytes a row; the texts, and where they come from, stay on disk.
     """
-    places = []
+    merits: list[npt.NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+    places = Pieces()
     with NearIndex() as index:
         for piece in pieces:
             check_columns(piece, config.needed(), config.name)
             texts = piece.select(pl.concat_str(config.columns, separator="\n", ignore_nulls=True)).to_series()
             index.add(texts.fill_null("").to_list(), _groups(piece, config))
-            places.append(piece.select(*_merits(piece, config.columns), *_place()))
-        rows = pl.concat(places)
-        ranks = rows.select(pl.arg_sort_by("empty", "length", maintain_order=True)).to_series().arg_sort()
-        near = index.near(config.threshold, ranks.cast(pl.Int64).to_numpy())
+            merits.append(_merits(piece, config.columns))
+            places.add(piece.select(*_place()))
+        near = index.near(config.threshold, _ranks(np.concatenate(merits)))
     goes, better = np.flatnonzero(near.kept_by >= 0), near.kept_by[near.kept_by >= 0]
-    keeper = rows[better]
-    reason = pl.DataFrame(
-        {
-            "number": goes,
-            "reason": keeper.select(
-                pl.concat_str(
-                    pl.lit("near copy of "),
-                    pl.col("source").cast(pl.String),
-                    pl.lit(":"),
-                    pl.col("line"),
-                    pl.lit(", similarity "),
-                    pl.Series(near.similarity[goes]).round(2).cast(pl.String),
-                )
-            ).to_series(),
-        }
+    keeps = np.zeros(len(near.kept_by), dtype=bool)
+    keeps[better] = True
+    noted = np.flatnonzero((near.kept_by >= 0) | keeps | near.crowd)
+    rows = places.take(noted.tolist()).with_columns(
+        pl.Series("number", noted), pl.Series("keeps", keeps[noted]), pl.Series("crowded", near.crowd[noted])
     )
-    flags = pl.DataFrame({"keeps": np.bincount(better, minlength=rows.height) > 0, "crowded": near.crowd})
-    told = rows.select("row").hstack(flags).with_row_index("number").with_columns(pl.col("number").cast(pl.Int64))
-    told = told.join(reason, on="number", how="left", maintain_order="left")
-    noted = pl.col("reason").is_not_null() | pl.col("keeps") | pl.col("crowded")
-    return Known(told.filter(noted).drop("number"))
+    keeper = pl.DataFrame({"number": better, "of": goes, "similarity": near.similarity[goes]}).join(rows, on="number")
+    reason = keeper.select(
+        pl.col("of").alias("number"),
+        pl.concat_str(
+            pl.lit("near copy of "),
+            pl.col("source"),
+            pl.lit(":"),
+            pl.col("line"),
+            pl.lit(", similarity "),
+            pl.col("similarity").round(2).cast(pl.String),
+        ).alias("reason"),
+    )
+    places.discard()
+    told = rows.join(reason, on="number", how="left", maintain_order="left")
+    return Known(told.select("row", "keeps", "crowded", "reason"))
 
 
 def apply(frame: pl.DataFrame, config: Config, known: Known) -> StepResult:
@@ -113,16 +117,24 @@ def apply(frame: pl.DataFrame, config: Config, known: Known) -> StepResult:
     return StepResult(kept, edits, findings)
 
 
-def _merits(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.Expr, pl.Expr]:
-    """What makes a row better than a near copy: the lower the better."""
+def _merits(frame: pl.DataFrame, columns: Sequence[str]) -> npt.NDArray[np.int64]:
+    """What makes a row better than a near copy, the lower the better: fewer empty cells, then a longer text."""
     own = [name for name in frame.columns if name not in RESERVED]
-    empty = pl.sum_horizontal((pl.col(name).fill_null("") == "").cast(pl.Int32) for name in own)
-    length = pl.sum_horizontal(pl.col(name).str.len_chars().fill_null(0).cast(pl.Int32) for name in columns)
-    return empty.alias("empty"), (-length).alias("length")
+    empty = pl.sum_horizontal((pl.col(name).fill_null("") == "").cast(pl.Int64) for name in own)
+    length = pl.sum_horizontal(pl.col(name).str.len_chars().fill_null(0).cast(pl.Int64) for name in columns)
+    found: npt.NDArray[np.int64] = frame.select(((empty + 1) * _LONGEST - length).alias("merit"))["merit"].to_numpy()
+    return found
+
+
+def _ranks(merits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Each row's position in the order of merit; of equal ones the earlier is the better."""
+    ranks = np.empty(len(merits), dtype=np.int64)
+    ranks[np.argsort(merits, kind="stable")] = np.arange(len(merits))
+    return ranks
 
 
 def _place() -> tuple[pl.Expr, pl.Expr, pl.Expr]:
-    return row_key().alias("row"), pl.col(SOURCE).cast(pl.Categorical).alias("source"), pl.col(LINE).alias("line")
+    return row_key().alias("row"), pl.col(SOURCE).alias("source"), pl.col(LINE).alias("line")
 
 
 def _groups(frame: pl.DataFrame, config: Config) -> Hashes:
