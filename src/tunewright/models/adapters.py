@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tunewright.models.base import Base
 
 MANIFEST = "tunewright.json"
+_LEARNED = "learned_names"  # what a loaded model notes of its adapter
 
 
 class Identity(Protocol):
@@ -72,9 +73,35 @@ def load_adapter(base: Base, folder: Path) -> Any:
         ModelError: If the folder holds no adapter, or one that was trained on other weights.
     """
     manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).exists() else {}
+    own = {id(weight) for weight in base.model.parameters()}
     model = _load_method(base, folder, manifest)
     heads.load(model, folder, manifest.get("heads", {}))
+    added = tuple(name for name, weight in model.named_parameters() if id(weight) not in own)
+    setattr(model, _LEARNED, added or _own_weights_of(folder))
     return model
+
+
+def learned_weights(model: Any) -> dict[str, Any]:
+    """The weights of a loaded adapter by name: what was added to the base, or those of its own that were trained.
+
+    Raises:
+        ModelError: If the model came from no adapter.
+    """
+    names = getattr(model, _LEARNED, ())
+    if not names:
+        raise ModelError("This model has no adapter, so nothing of it was learned here")
+    weights = dict(model.named_parameters())
+    return {name: weights[name] for name in names}
+
+
+def _own_weights_of(folder: Path) -> tuple[str, ...]:
+    """The names of the base's own weights that a folder holds."""
+    from safetensors import safe_open
+
+    from tunewright.models.methods._own_weights import FILE
+
+    with safe_open(folder / FILE, framework="pt") as saved:
+        return tuple(saved.keys())
 
 
 def classes_of(folder: Path) -> dict[str, list[str]]:
