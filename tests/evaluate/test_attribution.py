@@ -11,26 +11,21 @@ from tunewright.forest import layout
 pytest.importorskip("captum")
 
 
-def linear(model: torch.nn.Module) -> torch.nn.Module:
-    """The model without anything between its embeddings and its head, so that shares can be worked by hand."""
-    return model
-
-
 def plain_logp(model: torch.nn.Module, embedded: torch.Tensor, answer: list[int]) -> torch.Tensor:
     logits = model(inputs_embeds=embedded[None]).logits[0].log_softmax(-1)
     first = len(embedded) - len(answer)
-    return sum(logits[first + place - 1 + 0, token] for place, token in enumerate(answer))  # type: ignore[return-value]
+    return sum(logits[first + place - 1, token] for place, token in enumerate(answer))  # type: ignore[return-value]
 
 
 def test_shares_equal_a_riemann_sum_over_the_plain_model() -> None:
     """The integral as equation 1 has it, by the midpoint rule, through transformers' own forward pass."""
     plain, ours = tiny_model(seed=3, initializer_range=0.1), tiny_model(seed=3, initializer_range=0.1)
     layout.adopt(ours)
-    prompt, answer, neutral = [5, 9, 77, 12], [40, 41], 2
+    prompt, answer, neutral = [5, 9, 77, 12], [40, 41], 100
     table = plain.get_input_embeddings().weight.detach()
     own, nothing, behind = table[prompt], table[[5, neutral, neutral, 12]], table[answer]
     total = torch.zeros_like(own)
-    steps = 200
+    steps = 60
     for step in range(steps):
         point = (nothing + (step + 0.5) / steps * (own - nothing)).requires_grad_()
         value = plain_logp(plain, torch.cat([point, behind]), answer)
@@ -47,9 +42,9 @@ def test_shares_equal_a_riemann_sum_over_the_plain_model() -> None:
 
 
 def test_the_line_is_cut_finer_until_the_shares_add_up() -> None:
-    model = tiny_model(seed=1, initializer_range=0.6)  # a steep one: a few steps are not enough
+    model = tiny_model(seed=1, initializer_range=0.4)  # a steep one: a few steps are not enough
     layout.adopt(model)
-    found = attribute(model, list(range(3, 23)), [50, 60, 70], neutral=2)
+    found = attribute(model, list(range(3, 9)), [50], neutral=2)
     assert found.complete == (found.gap <= TOLERANCE)
     assert found.complete or found.steps == 512
     assert np.isfinite(found.shares).all()

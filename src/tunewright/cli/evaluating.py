@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from tunewright.cli import gold, judge
+from tunewright.cli import explain, gold, judge
 from tunewright.cli.measuring import measure
 from tunewright.cli.outputs import outputs
 from tunewright.cli.verb import verb
@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
     )
     verb(group, _MEASURE, example="tunewright eval measure support-desk@1 --data held-out.csv")(measure)
     verb(group, _OUTPUTS, example="tunewright eval outputs answers.jsonl --metrics bleu,rouge,chrf")(outputs)
+    explain.register(group)
     judge.register(group)
     gold.register(group)
     app.add_typer(group, name="eval")

@@ -7,6 +7,9 @@ from typing import Any
 
 from tunewright.lifecycle.report import words
 
+_WORD = {"text", "weight"}
+_DEEPEST = 60  # percent of colour behind the strongest word, so that it can be read in either theme
+
 
 def lines(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each finding as `title`, `name`, `value`, `interval`, `base`, `n`, `better`, `meaning`, `parts`."""
@@ -20,7 +23,7 @@ def lines(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
             "n": words.count(finding["n"]),
             "better": f"{finding['better']} is better",
             "meaning": finding["meaning"],
-            "parts": _parts(finding["details"]),
+            "parts": parts_of(finding["details"]),
         }
         for name, finding in evaluation.get("findings", {}).items()
     ]
@@ -32,17 +35,34 @@ def _interval(finding: Mapping[str, Any]) -> str:
     return f"{words.plain(finding['low'])} to {words.plain(finding['high'])}"
 
 
-def _parts(details: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A finding's details: a list of objects is a table, anything else a line."""
+def parts_of(details: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A finding's details: words with weights are shaded by them, other lists of objects are tables, the rest lines."""
     parts: list[dict[str, Any]] = []
     for title, value in details.items():
-        if _is_table(value):
-            heads = list(dict.fromkeys(head for row in value for head in row))
-            rows = [[_cell(row.get(head)) for head in heads] for row in value]
-            parts.append({"title": title, "heads": heads, "rows": rows, "text": ""})
+        part: dict[str, Any] = {"title": title, "heads": [], "rows": [], "text": "", "words": []}
+        if not _is_table(value):
+            part["text"] = _cell(value)
+        elif all(row.keys() == _WORD for row in value):
+            part["words"] = _shaded(value)
         else:
-            parts.append({"title": title, "heads": [], "rows": [], "text": _cell(value)})
+            part["heads"] = list(dict.fromkeys(head for row in value for head in row))
+            part["rows"] = [[_cell(row.get(head)) for head in part["heads"]] for row in value]
+        parts.append(part)
     return parts
+
+
+def _shaded(value: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Words as `text`, `side` (for, against), `strength` in percent of the strongest, and `title`."""
+    most = max(abs(word["weight"]) for word in value) or 1.0
+    return [
+        {
+            "text": word["text"],
+            "side": "for" if word["weight"] >= 0 else "against",
+            "strength": round(_DEEPEST * abs(word["weight"]) / most),
+            "title": f"{word['weight']:+.3g} nats",
+        }
+        for word in value
+    ]
 
 
 def _is_table(value: object) -> bool:
