@@ -42,7 +42,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    from tunewright.base.memory import return_freed_pages
+
     if options.child:
+        return_freed_pages()  # as the command line does
         print(json.dumps(WORKS[options.child](options.rows)))
         return
     found: dict[str, Any] = {}

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tunewright import __version__
+from tunewright.base.memory import return_freed_pages
 from tunewright.cli import chat, data, evaluating, models, plan, recipes, runs, work
 from tunewright.cli.faults import listen_for_termination, print_json
 from tunewright.train.ranks.place import place
@@ -56,6 +57,7 @@ def main() -> None:
     """The entry point of the `tunewright` command."""
     # Read by the tokenizers library at its first use; said here, before anything can fork or load it.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    return_freed_pages()
     listen_for_termination()
     here = place()
     if here.world == 1:
