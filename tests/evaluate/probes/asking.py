@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +16,7 @@ from tunewright.base.events import Event
 from tunewright.data.example import Example
 from tunewright.evaluate import Answers, Asked, LocalSpeaker, Said, Speaker
 from tunewright.metrics import Answer
+from tunewright.recipe.sampling import Sampling
 
 
 @dataclass
@@ -27,11 +28,18 @@ class Parrot:
     heard: list[str] = field(default_factory=list)
 
     def say(
-        self, conversations: Sequence[Any], *, max_new_tokens: int, listener: events.Listener = events.ignore, **_: Any
+        self,
+        conversations: Sequence[Any],
+        *,
+        max_new_tokens: int,
+        sampling: Sampling | None = None,
+        samples: int = 1,
+        listener: events.Listener = events.ignore,
     ) -> list[Said]:
         questions = [conversation[-1].content for conversation in conversations]
         self.heard += questions
-        return [Said(self.answer(question)) for question in questions]
+        said = [Said(self.answer(question)) for question in questions]
+        return [replace(each, further=(each,) * (samples - 1)) for each in said]
 
 
 def tiny_speaker(name: str, seed: int = 0, *, noise: float = 0.0) -> LocalSpeaker:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.evaluate.made import example
-from tests.evaluate.probes.asking import answered, asking
+from tests.evaluate.probes.asking import Parrot, answered, asking, tiny_speaker
 from tests.tiny_encoder import encoder_folder
 from tunewright.base.errors import InputError, ModelError
 from tunewright.evaluate.probes.claims import Config, probe
@@ -64,6 +64,31 @@ def test_samples_that_disagree_are_counted() -> None:
     assert found.n == 2
     assert found.value == pytest.approx((0.5 + 0.0) / 2)
     assert found.base is None
+
+
+def test_samples_may_be_drawn_by_the_probe() -> None:
+    tuned = Parrot("tuned", lambda asked: "Anna bought 3 lamps." if "lamps" in asked else "At 11")
+    config = Config(samples=2, most=3)
+    found = {each.name: each for each in probe(config, asking(ROWS, answers=given(), systems={"tuned": tuned}))}
+    assert len(tuned.heard) == 3  # conversations, each with two answers
+    disagreement = found["claims_disagreement"]
+    assert disagreement.base is None
+    assert {line["a sample"] for line in disagreement.details["least agreed"]} <= {"Anna bought 3 lamps.", "At 11"}
+    again = probe(config, asking(ROWS, answers=given(), systems={"tuned": tuned}))
+    assert again[1].as_json() == disagreement.as_json()
+    with pytest.raises(InputError, match="only its stored answers"):
+        probe(config, asking(ROWS, answers=given()))
+
+
+def test_a_model_in_memory_draws_them() -> None:
+    tuned = tiny_speaker("tuned")
+    said = [each.text for each in tuned.say([row.prompt for row in ROWS], max_new_tokens=6)]
+    answers = {"tuned": answered("tuned", ROWS, [f"It was 12 in Oslo {text}" for text in said])}
+    config = Config(samples=2, max_new_tokens=6)
+    _, first = probe(config, asking(ROWS, answers=answers, systems={"tuned": tuned}))
+    _, second = probe(config, asking(ROWS, answers=answers, systems={"tuned": tuned}))
+    assert first.as_json() == second.as_json()
+    assert first.value > 0.5  # no noise of six bytes holds all of these claims
 
 
 def test_an_encoder_holds_what_is_near_in_meaning(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -11,14 +12,16 @@ from pydantic import Field
 from tunewright.base.errors import InputError
 from tunewright.base.events import Message, Stage
 from tunewright.base.plugins import PluginConfig
+from tunewright.base.seeds import derive
 from tunewright.data.meaning.embedding import Embedder
 from tunewright.evaluate.conduct.claims import KINDS, Checked, ClaimKind, Source, check, disagreement
-from tunewright.evaluate.conduct.held_out import shown, tuned_and_base
+from tunewright.evaluate.conduct.held_out import shown, speakers_of, tuned_and_base
 from tunewright.evaluate.conduct.progress import stage
 from tunewright.evaluate.conduct.sentences import sentences
 from tunewright.evaluate.conduct.shares import SHOWN, finding, share_finding
 from tunewright.evaluate.probing import BASE, TUNED, Asked, Finding
 from tunewright.metrics import Answer, Measure
+from tunewright.recipe.sampling import Sampling
 
 # Columns that hold what an answer rests on, where rows have them.
 _CONTEXT = ("context", "passage", "document", "evidence")
@@ -41,6 +44,14 @@ class Config(PluginConfig):
         "", description="A text encoder: a sentence near in meaning to one of the sources is held, too; empty: none."
     )
     likeness: float = Field(0.6, gt=0, le=1, description="Least cosine that counts as near; a heuristic.")
+    samples: int = Field(
+        0,
+        ge=0,
+        description="Further answers to draw, at temperature 1, to see whether they claim the same; 0: those that the "
+        "evaluation has drawn, if it has.",
+    )
+    most: int = Field(100, ge=1, description="Held-out rows for which they are drawn; of more, so many are chosen.")
+    max_new_tokens: int = Field(128, ge=1, description="Longest of these answers, in tokens.")
     listed: int = Field(200, ge=1, description="Unsupported claims that are listed; how many there are is always told.")
 
 
@@ -152,18 +163,17 @@ def _listed(answers: Sequence[Answer], checked: Sequence[Checked], most: int) ->
 
 def _samples(config: Config, asked: Asked, given: dict[str, tuple[Answer, ...]]) -> list[Finding]:
     """How far further answers disagree with each; nothing where none were drawn."""
+    drawn = _drawn(config, asked, given)
     found = {
         system: [
-            disagreement(answer.prediction, answer.samples, overlap=config.overlap, kinds=config.kinds)
-            if answer.samples
-            else None
-            for answer in answers
+            disagreement(answer.prediction, samples, overlap=config.overlap, kinds=config.kinds) if samples else None
+            for answer, samples in zip(given[system], each, strict=True)
         ]
-        for system, answers in given.items()
+        for system, each in drawn.items()
     }
     rows = [row for row, value in enumerate(found[TUNED]) if value is not None]
     if not rows:
-        if any(answer.samples for answer in given[TUNED]):
+        if any(drawn[TUNED]):
             asked.listener(Message("claims: no answer with further samples claims anything that could be compared."))
         return []
     told = {TUNED: rows}
@@ -184,16 +194,46 @@ def _samples(config: Config, asked: Asked, given: dict[str, tuple[Answer, ...]])
             meaning="Of an answer's numbers, names and sentences, the mean share of further sampled answers that do "
             "not hold them. What a model makes up changes from sample to sample; what it wrongly believes does not.",
             details={
-                "answers that claim nothing": len(given[TUNED]) - len(rows),
+                "answers that claim nothing": sum(map(bool, drawn[TUNED])) - len(rows),
                 "least agreed": [
                     {
                         "row": given[TUNED][row].id,
                         "disagreement": found[TUNED][row],
                         "answer": shown(given[TUNED][row].prediction),
-                        "a sample": shown(given[TUNED][row].samples[0]),
+                        "a sample": shown(drawn[TUNED][row][0]),
                     }
                     for row in worst
                 ],
             },
         )
     ]
+
+
+def _drawn(config: Config, asked: Asked, given: Mapping[str, Sequence[Answer]]) -> dict[str, list[tuple[str, ...]]]:
+    """Further answers to each row, by system: drawn now, or those that the evaluation drew; empty where there are none.
+
+    Raises:
+        InputError: If answers are to be drawn and the tuned model cannot be asked.
+    """
+    if not config.samples:
+        return {system: [answer.samples for answer in answers] for system, answers in given.items()}
+    rows = list(range(len(asked.examples)))
+    if len(rows) > config.most:
+        rows = sorted(random.Random(derive(asked.seed, "claims")).sample(rows, config.most))
+    asks = [asked.examples[row].prompt for row in rows]
+    sampling = Sampling(temperature=1.0, seed=asked.seed)
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for system, speaker in speakers_of(asked, "claims").items():
+        if system in given:
+            with stage(asked.listener, f"samples {speaker.name}") as heard:
+                said = speaker.say(
+                    asks,
+                    max_new_tokens=config.max_new_tokens,
+                    sampling=sampling,
+                    samples=config.samples,
+                    listener=heard,
+                )
+            found[system] = [()] * len(asked.examples)
+            for row, each in zip(rows, said, strict=True):
+                found[system][row] = (each.text, *(further.text for further in each.further))
+    return found
