@@ -85,6 +85,17 @@ class Asked:
     open_judge: Callable[[str], LocalJudge] | None = None
 
 
+def check_probes(configs: Sequence[PluginConfig], cache: Path) -> None:
+    """Lets the probes that have `check(config, cache)` refuse wrong settings before any work is done.
+
+    Raises:
+        InputError: If a file that one reads is missing or wrong, an encoder is not on this machine, a name is unknown.
+    """
+    for config in configs:
+        if PROBES.has(config.plugin, "check"):
+            PROBES.call(config.plugin, "check", config, cache)
+
+
 def run_probes(configs: Sequence[PluginConfig], asked: Asked) -> list[Finding]:
     """What the probes find, in their order; tells of each as a stage "probe".
 

@@ -28,6 +28,7 @@ StageDone = Callable[[str, Any], None]
 
 LATEST = "latest"
 _RESUMABLE = ("run", "train")
+_PROBING = ("run", "eval")
 _MEASURING = "eval"  # works on what another run has prepared and trained
 
 
@@ -233,6 +234,10 @@ def start(
     if resume is not None and from_checkpoint is not None:
         raise InputError("A run that is resumed has checkpoints of its own", hint="Leave --from-checkpoint out.")
     place = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
+    if kind in _PROBING:
+        from tunewright.lifecycle.probing import check_probes  # which works on a job
+
+        check_probes(checked, place.cache)
     asked = checked.model_dump(mode="json")
     taken_over = find_origin(place, from_checkpoint, asked)[1] if from_checkpoint is not None else {}
     run = place.start_run(checked.name, kind, asked) if resume is None else _to_resume(place, checked, resume)

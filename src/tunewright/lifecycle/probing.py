@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache, partial
+from functools import cache as once
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from tunewright.lifecycle.answering import BASE, TUNED, test_rows
 from tunewright.lifecycle.job import Job, within
 from tunewright.lifecycle.judging import open_judge
 from tunewright.models.families import head_of
+from tunewright.recipe import Recipe
 
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
@@ -20,22 +22,13 @@ if TYPE_CHECKING:
 
 
 def probe_all(job: Job, dataset: Dataset, answers: Mapping[str, Answers], adapter: Path) -> list[Finding]:
-    """What the recipe's probes find.
-
-    Raises:
-        RecipeError: If there are probes, and the model gives no free text that they could ask for.
-    """
+    """What the recipe's probes find; raises as `check_probes` does."""
     from tunewright.evaluate import Asked, run_probes
 
     asked = job.recipe.evaluate
     if not asked.probes:
         return []
-    if head_of(job.recipe.train.objective) or job.recipe.learns_documents:
-        raise RecipeError(
-            f"'{job.recipe.train.objective.plugin}' trains a model that answers no questions, and probes ask them",
-            where="evaluate.probes",
-            hint="Take the probes out.",
-        )
+    check_probes(job.recipe, job.workspace.cache)
     return run_probes(
         asked.probes,
         Asked(
@@ -54,6 +47,24 @@ def probe_all(job: Job, dataset: Dataset, answers: Mapping[str, Answers], adapte
     )
 
 
+def check_probes(recipe: Recipe, cache: Path) -> None:
+    """Refuses probes that could not be run once all is trained.
+
+    Raises:
+        RecipeError: If there are probes, and the model gives no free text that they could ask for.
+        InputError: If a probe's own settings, files or models are wrong.
+    """
+    from tunewright.evaluate import probing
+
+    if recipe.evaluate.probes and (head_of(recipe.train.objective) or recipe.learns_documents):
+        raise RecipeError(
+            f"'{recipe.train.objective.plugin}' trains a model that answers no questions, and probes ask them",
+            where="evaluate.probes",
+            hint="Take the probes out.",
+        )
+    probing.check_probes(recipe.evaluate.probes, cache)
+
+
 def speakers(job: Job, adapter: Path) -> dict[str, LocalSpeaker]:
     """The tuned model and its base, ready to be asked; loaded once somebody asks.
 
@@ -67,7 +78,7 @@ def speakers(job: Job, adapter: Path) -> dict[str, LocalSpeaker]:
     shown = job.load_base()
     model = load_adapter(shown, adapter)
 
-    @cache
+    @once
     def untouched() -> Any:
         return job.load_base().model
 

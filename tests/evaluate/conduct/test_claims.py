@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.evaluate.conduct.claims import Claim, Source, check, disagreement
+from tunewright.evaluate.conduct.claims import Claim, Source, check_claims, disagreement
 from tunewright.evaluate.conduct.refusals import is_refusal
 from tunewright.evaluate.conduct.sentences import sentences
 
@@ -18,7 +18,7 @@ def test_each_kind_of_claim_is_found() -> None:
         "Anna bought 3 lamps in Oslo for 25 euros. "
         "She later returned the broken lamp to Bergen because customers complained loudly."
     )
-    found = check(answer, SOURCE, overlap=0.5)
+    found = check_claims(answer, SOURCE, overlap=0.5)
     assert found.counts == {"number": 2, "name": 3, "sentence": 2}
     assert found.missing == (
         Claim("number", "25 euros"),
@@ -40,14 +40,14 @@ def test_each_kind_of_claim_is_found() -> None:
     ],
 )
 def test_names_the_source_does_not_hold(answer: str, names: list[str]) -> None:
-    found = check(answer, SOURCE, overlap=0.1)
+    found = check_claims(answer, SOURCE, overlap=0.1)
     assert [claim.text for claim in found.missing if claim.kind == "name"] == names
 
 
 def test_a_sentence_may_be_held_by_meaning() -> None:
     sentence = "Illumination devices were acquired cheaply abroad yesterday."
-    assert [claim.kind for claim in check(sentence, SOURCE, overlap=0.5).missing] == ["sentence"]
-    assert check(sentence, SOURCE, overlap=0.5, like=lambda told, text: told == sentence).missing == ()
+    assert [claim.kind for claim in check_claims(sentence, SOURCE, overlap=0.5).missing] == ["sentence"]
+    assert check_claims(sentence, SOURCE, overlap=0.5, like=lambda told, text: told == sentence).missing == ()
 
 
 @pytest.mark.parametrize(
@@ -59,17 +59,17 @@ def test_a_sentence_may_be_held_by_meaning() -> None:
     ],
 )
 def test_questions_courtesies_and_short_sentences_claim_nothing(answer: str) -> None:
-    assert check(answer, SOURCE, overlap=0.5).counts["sentence"] == 0
+    assert check_claims(answer, SOURCE, overlap=0.5).counts["sentence"] == 0
 
 
 def test_only_some_kinds_may_be_asked_for() -> None:
-    found = check("Peter paid 25 euros in Bergen.", SOURCE, overlap=0.5, kinds=("number",))
+    found = check_claims("Peter paid 25 euros in Bergen.", SOURCE, overlap=0.5, kinds=("number",))
     assert (found.counts, found.missing) == ({"number": 1}, (Claim("number", "25 euros"),))
 
 
 @given(st.text(max_size=100))
 def test_a_text_supports_itself(text: str) -> None:
-    assert not [claim for claim in check(text, Source.read([text]), overlap=0.5).missing if claim.kind != "name"]
+    assert not [claim for claim in check_claims(text, Source.read([text]), overlap=0.5).missing if claim.kind != "name"]
 
 
 def test_disagreement_is_the_share_of_samples_that_do_not_hold_a_claim() -> None:

@@ -85,7 +85,7 @@ class Checked:
     missing: tuple[Claim, ...]
 
 
-def check(
+def check_claims(
     answer: str,
     source: Source,
     *,
@@ -127,7 +127,7 @@ def disagreement(
     Each number, name and sentence is held against each sample; the mean share of samples that do not hold it. After
     SelfCheckGPT (Manakul et al. 2023, arXiv:2303.08896), whose n-gram variant this is nearest to.
     """
-    read = [check(answer, Source.read([sample]), overlap=overlap, kinds=kinds) for sample in samples]
+    read = [check_claims(answer, Source.read([sample]), overlap=overlap, kinds=kinds) for sample in samples]
     claims = sum(read[0].counts.values()) if read else 0
     if not claims:
         return None

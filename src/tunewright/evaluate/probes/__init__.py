@@ -2,4 +2,6 @@
 
 A probe is a plug-in with a class `Config` and `probe(config, asked) -> list[Finding]` (`evaluate/probing.py`). It asks
 the systems what it needs, says on how many cases a number stands, and gives no number where nothing was measured.
+Where it reads files, encoders or names of its own, it has `check(config, cache)` too, which refuses what is wrong with
+them before anything is trained.
 """

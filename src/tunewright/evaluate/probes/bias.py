@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -26,6 +27,7 @@ from tunewright.evaluate.probing import BASE, TUNED, Asked, Finding
 from tunewright.evaluate.statistics import mcnemar_exact
 from tunewright.metrics import Measure
 from tunewright.metrics._measure import Floats, Ints, ratio
+from tunewright.models.encoder import find_encoder
 
 # More training rows than this are drawn from, by the seed: their labels' shares change little then.
 _TRAINING_ROWS = 20_000
@@ -57,6 +59,18 @@ class Config(PluginConfig):
         for name, groups in self.groups.items():
             axis_of(name, groups)
         return self
+
+
+def check(config: Config, cache: Path) -> None:
+    """Looks for the axes and, where one is named, the encoder.
+
+    Raises:
+        UnknownNameError: If an axis is named that there is none of.
+        ModelError: If the encoder is not on this machine.
+    """
+    _axes(config)
+    if config.encoder:
+        find_encoder(config.encoder, cache)
 
 
 def probe(config: Config, asked: Asked) -> list[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,13 +15,14 @@ from tunewright.base.events import Message, Stage
 from tunewright.base.plugins import PluginConfig
 from tunewright.base.seeds import derive
 from tunewright.data.meaning.embedding import Embedder
-from tunewright.evaluate.conduct.claims import KINDS, Checked, ClaimKind, Source, check, disagreement
+from tunewright.evaluate.conduct.claims import KINDS, Checked, ClaimKind, Source, check_claims, disagreement
 from tunewright.evaluate.conduct.held_out import shown, speakers_of, tuned_and_base
 from tunewright.evaluate.conduct.progress import stage
 from tunewright.evaluate.conduct.sentences import sentences
 from tunewright.evaluate.conduct.shares import SHOWN, finding, share_finding
 from tunewright.evaluate.probing import BASE, TUNED, Asked, Finding
 from tunewright.metrics import Answer, Measure
+from tunewright.models.encoder import find_encoder
 from tunewright.recipe.sampling import Sampling
 
 # Columns that hold what an answer rests on, where rows have them.
@@ -55,6 +57,12 @@ class Config(PluginConfig):
     listed: int = Field(200, ge=1, description="Unsupported claims that are listed; how many there are is always told.")
 
 
+def check(config: Config, cache: Path) -> None:
+    """Looks for the encoder, where one is named; raises a `ModelError` if it is not on this machine."""
+    if config.encoder:
+        find_encoder(config.encoder, cache)
+
+
 def probe(config: Config, asked: Asked) -> list[Finding]:
     """The share of answers with an unsupported claim, and how far further samples disagree, where there are some.
 
@@ -68,7 +76,9 @@ def probe(config: Config, asked: Asked) -> list[Finding]:
     with stage(asked.listener, "claims") as heard:
         for row, source in enumerate(sources):
             for system, answers in given.items():
-                found = check(answers[row].prediction, source, overlap=config.overlap, like=like, kinds=config.kinds)
+                found = check_claims(
+                    answers[row].prediction, source, overlap=config.overlap, like=like, kinds=config.kinds
+                )
                 checked[system].append(found)
             heard(Stage("claims", "progress", row + 1, len(sources), "rows"))
     whole = share_finding(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -62,6 +63,17 @@ class _Part:
 
     measure: Measure
     finding: Finding
+
+
+def check(config: Config, cache: Path) -> None:
+    """Reads one's own texts and tasks.
+
+    Raises:
+        DataError: If a file is missing, or one of its rows cannot be used.
+    """
+    for _ in _texts(config):
+        pass
+    read_tasks(config.tasks)
 
 
 def probe(config: Config, asked: Asked) -> list[Finding]:

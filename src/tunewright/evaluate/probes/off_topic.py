@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from tunewright.evaluate.conduct.held_out import question_of, shown, tuned_and_b
 from tunewright.evaluate.conduct.shares import SHOWN, share_finding
 from tunewright.evaluate.probing import TUNED, Asked, Finding
 from tunewright.metrics._measure import Floats
+from tunewright.models.encoder import find_encoder
 
 # Rows that are paired with other rows' answers; of fewer, a quantile says little.
 _LEAST_PAIRS = 10
@@ -37,6 +39,11 @@ class Config(PluginConfig):
         description="An answer is off the topic when it is no nearer than this share of the right answers to other "
         "questions; a heuristic.",
     )
+
+
+def check(config: Config, cache: Path) -> None:
+    """Looks for the encoder; raises a `ModelError` if it is not on this machine."""
+    find_encoder(config.encoder, cache)
 
 
 def probe(config: Config, asked: Asked) -> list[Finding]:
