@@ -27,6 +27,7 @@ VERBS = [
     ["train"],
     ["eval", "measure"],
     ["eval", "outputs"],
+    ["compare"],
     ["plan"],
     ["run"],
     ["chat"],

@@ -10,7 +10,7 @@ import typer
 
 from tunewright import __version__
 from tunewright.base.memory import return_freed_pages
-from tunewright.cli import chat, data, evaluating, models, plan, recipes, runs, work
+from tunewright.cli import chat, compare, data, evaluating, models, plan, recipes, runs, work
 from tunewright.cli.faults import listen_for_termination, print_json
 from tunewright.train.ranks.place import place
 
@@ -42,6 +42,7 @@ def _root(
 
 work.register(app)
 evaluating.register(app)
+compare.register(app)
 recipes.register(app)
 data.register(app)
 plan.register(app)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tunewright.lifecycle.report import words
+from tunewright.lifecycle.report import comparison, words
 
 # What stands beside the metrics in a system's scores.
 NO_METRICS = ("cut", "seconds", "not_covered")
@@ -56,6 +56,19 @@ def score(metric: str, found: Mapping[str, Any] | None) -> Text:
     """A value above its interval; a dash where there is none."""
     if found is None:
         return Text("–", style="dim")
-    share = not words.less_is_better(metric)
+    share = words.is_share(metric)
     text = Text(words.score(found["value"], share=share))
     return text.append(f"\n{words.interval(found['low'], found['high'], share=share)}", style="not bold dim")
+
+
+def tests_table(differences: Sequence[Mapping[str, Any]]) -> Table:
+    """Paired tests, a line each: how far apart, how surely, and what could have been seen."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for head, right in (("Pair", False), ("Metric", False), ("Difference", True), ("p", True), ("Seen from", True)):
+        table.add_column(head, justify="right" if right else "left", overflow="fold")
+    for found in differences:
+        line = comparison.test_line(found)
+        style = {"yes": "green", "no": "red"}.get(line["state"], "")
+        apart = Text(line["value"], style=style).append(f"\n{line['interval']}", style="not bold dim")
+        table.add_row(line["pair"], line["name"], apart, line["corrected"], line["detectable"])
+    return table

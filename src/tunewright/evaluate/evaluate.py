@@ -11,6 +11,7 @@ import numpy as np
 
 from tunewright.base.errors import InputError, did_you_mean
 from tunewright.base.plugins import METRICS, PluginConfig
+from tunewright.data.folding import fold
 from tunewright.evaluate.answer import Answers
 from tunewright.evaluate.bag_of_words import SYSTEM as BAG_OF_WORDS
 from tunewright.evaluate.confusion import Confusion, field_confusions, label_confusion, tag_confusion
@@ -166,7 +167,7 @@ def evaluate(
     """
     aligned = _align(answers_by_system)
     configs = list(metrics) or default_metrics(answer_kind)
-    measures = {system: _measure(answers, configs) for system, answers in aligned.items()}
+    measures = {system: measures_of(answers, configs) for system, answers in aligned.items()}
     rows = next(iter(aligned.values())).answers
     leaked_here = leaked.intersection(answer.id for answer in rows)
     drawing: dict[str, Any] = {"samples": samples, "seed": seed}
@@ -218,7 +219,7 @@ def _slices(
 
 def score(answers: Answers, *, answer_kind: AnswerKind, metrics: Sequence[PluginConfig] = ()) -> dict[str, float]:
     """One system's plain scores, by metric, without intervals: quick enough to be asked for while training."""
-    measures = _measure(answers, list(metrics) or default_metrics(answer_kind))
+    measures = measures_of(answers, list(metrics) or default_metrics(answer_kind))
     return {name: measure.value for name, measure in measures.items()}
 
 
@@ -229,13 +230,14 @@ def _align(answers_by_system: Mapping[str, Answers]) -> dict[str, Answers]:
     if taken := [system for system in answers_by_system if system in _TAKEN]:
         raise InputError(f"A system cannot be called '{taken[0]}'", hint=f"Taken: {', '.join(_TAKEN)}.")
     first_name, first = next(iter(answers_by_system.items()))
-    references = {answer.id: answer.reference for answer in first.answers}
+    # The same answer, read from the same row; models may have cleaned it differently.
+    references = {answer.id: fold(answer.reference) for answer in first.answers}
     aligned = {}
     for system, given in answers_by_system.items():
         by_id = {answer.id: answer for answer in given.answers}
         if len(by_id) < len(given.answers):
             raise InputError(f"{len(given.answers) - len(by_id)} rows are answered more than once", where=system)
-        if {answer.id: answer.reference for answer in given.answers} != references:
+        if {answer.id: fold(answer.reference) for answer in given.answers} != references:
             raise InputError(
                 f"'{system}' ({len(by_id)} rows) did not answer the rows of '{first_name}' ({len(references)} rows)",
                 where="evaluate",
@@ -245,7 +247,7 @@ def _align(answers_by_system: Mapping[str, Answers]) -> dict[str, Answers]:
     return aligned
 
 
-def _measure(answers: Answers, configs: Sequence[PluginConfig]) -> dict[str, Measure]:
+def measures_of(answers: Answers, configs: Sequence[PluginConfig]) -> dict[str, Measure]:
     """A system's measures by name; a system that leaves fields out is measured on the fields it answers."""
     given = answers.answers
     if answers.not_covered:
@@ -344,7 +346,7 @@ def _without(
     for system, given in aligned.items():
         kept = replace(given, answers=tuple(answer for answer in given.answers if answer.id not in leaked))
         if kept.answers:
-            measures, together = _measure(kept, configs), _clusters(kept.answers, clusters)
+            measures, together = measures_of(kept, configs), _clusters(kept.answers, clusters)
             found = intervals_of(measures, **drawing, clusters=together)
             scores[system] = stated(found, drawing["seed"], given.template)
     return scores

@@ -121,7 +121,8 @@ def measure_outputs(
         )
     kind = asked.kind if asked.kind != "auto" else source.kind
     if kind == "auto":
-        kind = _kind_of(first_pieces(source.pieces(next(iter(source.systems))), _LOOKED_AT))
+        first = first_pieces(source.pieces(next(iter(source.systems))), _LOOKED_AT)
+        kind = kind_of_source([answer.reference for answer in first])
     seed = next(seed for seed in (asked.seed, source.seed, _SEED) if seed is not None)
     drawing: dict[str, Any] = {"samples": asked.samples, "seed": seed}
     evaluation: dict[str, Any] = {"n": 0, "seed": seed, "answer_kind": kind}
@@ -231,12 +232,13 @@ def _needs_none(config: PluginConfig) -> bool:
     return getattr(METRICS.module(config.plugin), "NEEDS_REFERENCE", True) is False
 
 
-def _kind_of(answers: Sequence[Answer]) -> str:
+def kind_of_source(references: Sequence[str]) -> str:
+    """What answers seem to be, by some of the right ones."""
     import polars as pl
 
     from tunewright.data.answers import kind_of
 
-    return kind_of([pl.Series([answer.reference for answer in answers], dtype=pl.String)])
+    return kind_of([pl.Series(references, dtype=pl.String)])
 
 
 def _watched(
