@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from tunewright.cli import explain, gold, judge
+from tunewright.cli import explain, gold, judge, tasks
 from tunewright.cli.measuring import measure
 from tunewright.cli.outputs import outputs
 from tunewright.cli.verb import verb
@@ -50,4 +50,5 @@ def register(app: typer.Typer) -> None:
     explain.register(group)
     judge.register(group)
     gold.register(group)
+    tasks.register(group)
     app.add_typer(group, name="eval")

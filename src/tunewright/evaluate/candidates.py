@@ -147,6 +147,12 @@ def answer_with_candidates(
 
     if not examples:
         raise InputError("There are no examples to answer", where=system)
+    if with_tools := [example.id for example in examples if example.tools]:
+        raise InputError(
+            f"Answers that may call tools are written, and not chosen: {name_ids(with_tools)}",
+            where=_WHERE,
+            hint="Leave the candidates out.",
+        )
     started = time.perf_counter()
     asked = [with_shots(example.prompt, shots) for example in examples]
     place_of = {candidate: place for place, candidate in enumerate(candidates)}

@@ -132,6 +132,7 @@ def _ask(job: Job, base: Base, system: str, rows: list[Example], dataset: Datase
             candidates,
             system=system,
             shots=shots,
+            rendering=_rendering(dataset),
             listener=within(job.tell, {"choose": f"answer {system}"}),
         )
     return answer_examples(
