@@ -1,21 +1,15 @@
-"""The file of labels: JSONL, a line for each label, on disk before the next question. It can be trained on as it is.
-
-Lines are only ever added at its end. Taking the last one back cuts it off again; a line that a power cut left half
-written is cut off when the file is opened.
-"""
+"""The file of labels: JSONL, a line for each label, on disk before the next question. It can be trained on as it is."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from tunewright.base.errors import DataError
-from tunewright.base.files import disk_guard
+from tunewright.base.lines import Lines, read_lines
 from tunewright.data.folding import text_key
 
 
@@ -48,9 +42,9 @@ def label_id(text: str) -> str:
 class Journal:
     """A file of labels, open for more. One process at a time."""
 
-    def __init__(self, path: Path, file: IO[bytes], labelled: list[Labelled], ends: list[int], torn: int) -> None:
-        self.path, self.labelled, self.torn_bytes = path, labelled, torn
-        self._file, self._ends = file, ends
+    def __init__(self, lines: Lines[Labelled]) -> None:
+        self._lines = lines
+        self.path, self.labelled, self.torn_bytes = lines.path, lines.values, lines.torn_bytes
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -59,59 +53,26 @@ class Journal:
         Raises:
             DataError: If it is no file of labels, or another process has it open.
         """
-        try:
-            with disk_guard(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                file = path.open("a+b")
-        except OSError as error:
-            raise DataError(f"This file cannot be written ({error.strerror})", where=str(path)) from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            raise DataError(
-                "Someone is labelling into this file right now",
-                where=str(path),
-                hint="Name another with --output, and compare the two later with --compare.",
-            ) from None
-        try:
-            labelled, ends, torn = _read(file, path)
-        except BaseException:
-            file.close()
-            raise
-        if torn:
-            file.truncate(ends[-1] if ends else 0)
-        return cls(path, file, labelled, ends, torn)
+        taken = DataError(
+            "Someone is labelling into this file right now",
+            where=str(path),
+            hint="Name another with --output, and compare the two later with --compare.",
+        )
+        return cls(Lines.open(path, _parse, taken=taken))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with disk_guard(self.path):
-            self._file.close()
+        self._lines.close()
 
     def add(self, labelled: Labelled) -> None:
         """Puts a label on disk."""
-        line = json.dumps(asdict(labelled), ensure_ascii=False).encode() + b"\n"
-        with disk_guard(self.path):
-            self._file.write(line)
-            self._sync()
-        self.labelled.append(labelled)
-        self._ends.append((self._ends[-1] if self._ends else 0) + len(line))
+        self._lines.add(labelled, asdict(labelled))
 
     def take_back(self) -> Labelled | None:
         """Takes the last label off the file; None where there is none."""
-        if not self.labelled:
-            return None
-        self._ends.pop()
-        with disk_guard(self.path):
-            self._file.truncate(self._ends[-1] if self._ends else 0)
-            self._sync()
-        return self.labelled.pop()
-
-    def _sync(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        return self._lines.take_back()
 
 
 def read_labels(path: Path) -> list[Labelled]:
@@ -120,26 +81,7 @@ def read_labels(path: Path) -> list[Labelled]:
     Raises:
         DataError: If it is no file of labels.
     """
-    try:
-        with path.open("rb") as file:
-            return _read(file, path)[0]
-    except OSError as error:
-        raise DataError(f"This file cannot be read ({error.strerror})", where=str(path)) from error
-
-
-def _read(file: IO[bytes], path: Path) -> tuple[list[Labelled], list[int], int]:
-    """The labels, where each line ends, and how many bytes of an unfinished line follow."""
-    file.seek(0)
-    labelled: list[Labelled] = []
-    ends: list[int] = []
-    at = 0
-    for number, line in enumerate(file, 1):
-        if not line.endswith(b"\n"):
-            return labelled, ends, len(line)
-        at += len(line)
-        labelled.append(_parse(line, f"{path}:{number}"))
-        ends.append(at)
-    return labelled, ends, 0
+    return read_lines(path, _parse)
 
 
 def _parse(line: bytes, where: str) -> Labelled:

@@ -1,0 +1,133 @@
+"""A JSONL file that grows line by line, each on disk before the next is asked for: what people answer.
+
+Lines are only ever added at its end. Taking the last one back cuts it off again; a line that a power cut left half
+written is cut off when the file is opened.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any, Generic, Self, TypeVar
+
+from tunewright.base.errors import DataError
+from tunewright.base.files import disk_guard
+
+T = TypeVar("T")
+Parse = Callable[[bytes, str], T]  # a line, and `file:line` for its error
+
+
+class Lines(Generic[T]):
+    """A file of lines, open for more. One process at a time.
+
+    Args:
+        path: The file.
+        values: What its lines say, in order.
+        torn_bytes: Length of the half-written line that was cut off when it was opened.
+    """
+
+    def __init__(self, path: Path, file: IO[bytes], values: list[T], ends: list[int], torn: int) -> None:
+        self.path, self.values, self.torn_bytes = path, values, torn
+        self._file, self._ends = file, ends
+
+    @classmethod
+    def open(cls, path: Path, parse: Parse[T], *, taken: DataError) -> Self:
+        """Opens a file, made first where there is none.
+
+        Args:
+            path: The file.
+            parse: Reads a line; raises a `DataError` for one that it cannot read.
+            taken: What to raise where another process, or another part of this one, has it open.
+
+        Raises:
+            DataError: If a line cannot be read, the file cannot be written, or it is open already.
+        """
+        try:
+            with disk_guard(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = path.open("a+b")
+        except OSError as error:
+            raise DataError(f"This file cannot be written ({error.strerror})", where=str(path)) from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise taken from None
+        try:
+            values, ends, torn = _read(file, path, parse)
+        except BaseException:
+            file.close()
+            raise
+        if torn:
+            file.truncate(ends[-1] if ends else 0)
+        return cls(path, file, values, ends, torn)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the file free for others."""
+        with disk_guard(self.path):
+            self._file.close()
+
+    def add(self, value: T, written: Mapping[str, Any]) -> None:
+        """Puts a line on disk.
+
+        Args:
+            value: What it says.
+            written: The same as a JSON object.
+        """
+        line = json.dumps(written, ensure_ascii=False).encode() + b"\n"
+        with disk_guard(self.path):
+            self._file.write(line)
+            self._sync()
+        self.values.append(value)
+        self._ends.append((self._ends[-1] if self._ends else 0) + len(line))
+
+    def take_back(self) -> T | None:
+        """Takes the last line off the file; None where there is none."""
+        if not self.values:
+            return None
+        self._ends.pop()
+        with disk_guard(self.path):
+            self._file.truncate(self._ends[-1] if self._ends else 0)
+            self._sync()
+        return self.values.pop()
+
+    def _sync(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def read_lines(path: Path, parse: Parse[T]) -> list[T]:
+    """What the whole lines of a file say; the file is left as it is, and may be open elsewhere.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read(file, path, parse)[0]
+    except OSError as error:
+        raise DataError(f"This file cannot be read ({error.strerror})", where=str(path)) from error
+
+
+def _read(file: IO[bytes], path: Path, parse: Parse[T]) -> tuple[list[T], list[int], int]:
+    """The values, where each line ends, and how many bytes of an unfinished line follow."""
+    file.seek(0)
+    values: list[T] = []
+    ends: list[int] = []
+    at = 0
+    for number, line in enumerate(file, 1):
+        if not line.endswith(b"\n"):
+            return values, ends, len(line)
+        at += len(line)
+        values.append(parse(line, f"{path}:{number}"))
+        ends.append(at)
+    return values, ends, 0
