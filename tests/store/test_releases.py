@@ -51,6 +51,18 @@ def test_versions_count_up_and_saying_the_same_adds_none(workspace: Workspace, f
     assert [release.label for release in workspace.releases("other")] == ["other@1"]
 
 
+def test_a_fuller_evaluation_takes_the_place_of_the_first(workspace: Workspace, fields: dict[str, Any]) -> None:
+    workspace.add_release("support-desk", **fields)
+    workspace.add_release("support-desk", **{**fields, "recipe": {"seed": 18}})
+    fuller = {**fields["evaluation"], "findings": {"review_win_rate": {"value": 0.7}}}
+    amended = workspace.amend_release("support-desk@1", fuller)
+    assert amended == workspace.find_release("support-desk@1")
+    assert amended.evaluation == fuller
+    assert workspace.find_release("support-desk@2").evaluation == fields["evaluation"]
+    with pytest.raises(UnknownNameError):
+        workspace.amend_release("support-desk@3", fuller)
+
+
 def test_unknown_names_and_versions_are_refused(workspace: Workspace, fields: dict[str, Any]) -> None:
     with pytest.raises(WorkspaceError, match="this workspace has none yet"):
         workspace.find_release("support-desk")

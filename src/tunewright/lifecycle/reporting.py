@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunewright.base.files import write_text
+from tunewright.base.errors import WorkspaceError
+from tunewright.base.files import read_json, write_text
 from tunewright.base.seeds import derive
 from tunewright.lifecycle.answering import BASE, TUNED, test_rows
 from tunewright.lifecycle.continuing import origin_of
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
     from tunewright.metrics import Answer
 
-PAGE = "report.html"
+PAGE, FACTS = "report.html", "facts.json"
 _SHOWN_ANSWERS = 10
 _STAGES = ("prepare", "preflight", "train", "evaluate", "release")
 
@@ -49,10 +51,10 @@ def report(job: Job) -> Report:
 
     def work() -> tuple[Report, dict[str, Any]]:
         released = release(job)
-        page = render_report(gather(job))
+        facts = gather(job)
         stored = job.put(
             "report",
-            lambda folder: write_text(folder / PAGE, page),
+            lambda folder: write_pages(folder, facts),
             manifest={"name": job.recipe.name, "release": released.label},
             parents=[(released.stored or evaluate(job).answers).hash],
         )
@@ -63,6 +65,29 @@ def report(job: Job) -> Report:
         return Report(stored, stored.path / PAGE)
 
     return job.stage("report", work, load)
+
+
+def write_pages(folder: Path, facts: ReportFacts) -> None:
+    """Writes the page, and what it is made of beside it, so that what is found out later can be put in."""
+    write_text(folder / PAGE, render_report(facts))
+    # Not sorted: the page shows systems, steps and counts in the order that they have here.
+    write_text(folder / FACTS, json.dumps(asdict(facts), indent=1))
+
+
+def read_facts(folder: Path) -> ReportFacts:
+    """What the page in a report's folder is made of.
+
+    Raises:
+        WorkspaceError: If it is not there: reports of before this was kept have none.
+    """
+    path = folder / FACTS
+    if not path.is_file():
+        raise WorkspaceError(
+            "This report was written before its facts were kept beside it, and cannot be written anew",
+            where=str(folder),
+            hint="Run its recipe again; the findings are with the run all the same.",
+        )
+    return ReportFacts(**read_json(path))
 
 
 def gather(job: Job) -> ReportFacts:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from tunewright.base.errors import UnknownNameError, WorkspaceError
 from tunewright.store import tables
@@ -129,6 +129,16 @@ def find(database: Database, label: str) -> Release:
         if str(row.version) == version:
             return _release(row)
     raise UnknownNameError("release", label, [f"{name}@{row.version}" for row in rows])
+
+
+def amend(database: Database, label: str, evaluation: Mapping[str, Any]) -> Release:
+    """Puts a fuller evaluation into a release; see `Workspace.amend_release`."""
+    found = find(database, label)
+    releases = tables.releases
+    this = (releases.c.name == found.name) & (releases.c.version == found.version)
+    with database.write() as connection:
+        connection.execute(update(releases).where(this).values(evaluation=plain(evaluation, "evaluation")))
+    return find(database, found.label)
 
 
 def _newest(connection: Connection, name: str) -> Row[Any] | None:

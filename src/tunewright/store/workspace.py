@@ -64,6 +64,11 @@ class Workspace:
         _remove_leftovers(root)
         return cls(root, cache, database)
 
+    @property
+    def reviews(self) -> Path:
+        """The folder of the sessions in which people look at answers."""
+        return self.root / "reviews"
+
     def close(self) -> None:
         """Closes the database's connections; the workspace opens them again where it is used again."""
         self.database.engine.dispose()
@@ -171,6 +176,14 @@ class Workspace:
             "recipe": recipe,
         }
         return releases.add(self.database, name, adapter=adapter, dataset=dataset, run=run, said=said)
+
+    def amend_release(self, label: str, evaluation: Mapping[str, Any]) -> Release:
+        """Puts a fuller evaluation into a release: what was found out about it after it was made.
+
+        Raises:
+            UnknownNameError: If there is no such release.
+        """
+        return releases.amend(self.database, label, evaluation)
 
     def releases(self, name: str | None = None) -> list[Release]:
         """All releases, or all versions of one, newest first."""
