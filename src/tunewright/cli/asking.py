@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from tunewright.data.labelling.pool import Candidate
     from tunewright.data.labelling.session import Session
 
-Command = Literal["skip", "undo", "quit"]
+Command = Literal["skip", "undo", "quit", "comment"]
 _COMMANDS: dict[str, Command] = {"s": "skip", "u": "undo", "q": "quit"}
+WITH_COMMENT: dict[str, Command] = {**_COMMANDS, "c": "comment"}
 _KEYS = [sign for sign in string.digits[1:] + string.ascii_lowercase if sign not in _COMMANDS]
 _SHOWN_DISAGREEMENTS = 20
 _LONGEST_TEXT = 100
@@ -46,6 +47,7 @@ class Asker:
         by_key: Whether a key alone is an answer: in a terminal.
         console: Where questions are put: stderr, so that stdout holds results alone.
         typed: Keys that were typed ahead.
+        commands: What else may be done, by key.
     """
 
     labels: tuple[str, ...]
@@ -53,12 +55,15 @@ class Asker:
     by_key: bool
     console: Console
     typed: deque[str] = field(default_factory=deque)
+    commands: Mapping[str, Command] = field(default_factory=lambda: _COMMANDS)
 
     @classmethod
-    def open(cls, labels: Sequence[str]) -> Asker:
+    def open(cls, labels: Sequence[str], commands: Mapping[str, Command] = _COMMANDS) -> Asker:
         """The way to ask that fits stdin and the labels."""
-        keys = tuple(_KEYS[: len(labels)]) if len(labels) <= len(_KEYS) else ()
-        return cls(tuple(labels), keys, bool(keys) and sys.stdin.isatty(), Console(stderr=True, highlight=False))
+        free = [key for key in _KEYS if key not in commands]
+        keys = tuple(free[: len(labels)]) if len(labels) <= len(free) else ()
+        console = Console(stderr=True, highlight=False)
+        return cls(tuple(labels), keys, bool(keys) and sys.stdin.isatty(), console, commands=commands)
 
     def answer(self) -> Answer:
         """The next answer; the end of stdin ends the session."""
@@ -77,15 +82,15 @@ class Asker:
             return Answer(typed)
         if typed in self.keys:
             return Answer(self.labels[self.keys.index(typed)])
-        if typed.removeprefix(":") in (*_COMMANDS, *_COMMANDS.values()):
+        if typed.removeprefix(":") in (*self.commands, *self.commands.values()):
             name = typed.removeprefix(":")
-            return Answer(command=_COMMANDS.get(name) or name)  # type: ignore[arg-type]
+            return Answer(command=self.commands.get(name) or name)  # type: ignore[arg-type]
         begun = [label for label in self.labels if typed and label.casefold().startswith(typed.casefold())]
         if len(begun) == 1 and not self.by_key:
             return Answer(begun[0])
         if len(begun) > 1 and not self.by_key:
             return f"'{typed}' begins {len(begun)} labels: {', '.join(begun[:10])}{'…' if len(begun) > 10 else ''}"
-        return f"'{_harmless(typed)}' is no label. {did_you_mean(typed, self.labels)}s skips, u takes back, q ends."
+        return f"'{harmless(typed)}' is no label. {did_you_mean(typed, self.labels)}s skips, u takes back, q ends."
 
     def _read(self) -> str | None:
         if self.by_key:
@@ -105,11 +110,16 @@ class Asker:
             self.typed.extend([keys] if keys.startswith("\x1b") else keys)
         return self.typed.popleft()
 
+    def read_line(self, prompt: str) -> str:
+        """A line that a person types after a question of its own; empty at the end of stdin."""
+        self.console.print(Text(prompt, style="dim"), end=" ")
+        return sys.stdin.readline().strip()
+
     def legend(self) -> Columns | Text:
         """The keys and what they mean."""
         if not self.keys:
             return Text("Type the beginning of a label; :s skips, :u takes the last one back, :q ends.", style="dim")
-        pairs = [*zip(self.keys, self.labels, strict=True), *_COMMANDS.items()]
+        pairs = [*zip(self.keys, self.labels, strict=True), *self.commands.items()]
         return Columns([Text.assemble((key, "bold cyan"), f" {name}") for key, name in pairs], padding=(0, 3))
 
 
@@ -149,11 +159,11 @@ def _show(session: Session, candidate: Candidate, asker: Asker) -> None:
         told += f"; the model agreed on {agreement.recent_agreed} of the last {agreement.recent_asked}"
     asker.console.print()
     asker.console.print(Text(f"{told}  ·  {candidate.source}:{candidate.line}", style="dim"))
-    asker.console.print(Padding(Text(_harmless(candidate.text), style="bold"), (1, 2)))
+    asker.console.print(Padding(Text(harmless(candidate.text), style="bold"), (1, 2)))
     asker.console.print(asker.legend())
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """A text that neither moves the cursor nor colours the screen."""
     return "".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in text)
 
@@ -193,7 +203,7 @@ def show_agreement(agreement: Agreement) -> None:
         console.print(Text(f"  {count:>5,}  {one} / {other}"))
     for each in agreement.disagreements[:_SHOWN_DISAGREEMENTS]:
         text = each.text if len(each.text) <= _LONGEST_TEXT else f"{each.text[:_LONGEST_TEXT]}…"
-        console.print(Text.assemble("\n", _harmless(text), (f"\n  {each.first} / {each.second}", "yellow")))
+        console.print(Text.assemble("\n", harmless(text), (f"\n  {each.first} / {each.second}", "yellow")))
     left = len(agreement.disagreements) - _SHOWN_DISAGREEMENTS
     if left > 0:
         console.print(Text(f"\n… and {left:,} more; --json lists all of them.", style="dim"))

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import typer
-from typer.core import TyperGroup
 
-from tunewright.cli import explain, gold, judge, tasks
+from tunewright.cli import explain, gold, judge, reviewing, tasks
+from tunewright.cli.groups import own_verb
 from tunewright.cli.measuring import measure
 from tunewright.cli.outputs import outputs
 from tunewright.cli.verb import verb
 
 _MEASURE, _OUTPUTS = "measure", "outputs"
-_HELP = ("--help", "-h")
-
-
-class _OwnVerb(TyperGroup):
-    """A group that is a verb too: what names none of its verbs is for `measure`, or with --outputs for `outputs`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        named = bool(args) and (args[0] in self.commands or args[0] in _HELP)
-        return super().parse_args(ctx, args if named or not args else meant(args))
 
 
 def meant(args: list[str]) -> list[str]:
@@ -40,7 +29,7 @@ def meant(args: list[str]) -> list[str]:
 def register(app: typer.Typer) -> None:
     """Adds `eval` to the command line."""
     group = typer.Typer(
-        cls=_OwnVerb,
+        cls=own_verb(meant),
         help="Measure a model, or answers. `tunewright eval NAME` is short for `tunewright eval measure NAME`, "
         "`tunewright eval --outputs FILE` for `tunewright eval outputs FILE`.",
         no_args_is_help=True,
@@ -51,4 +40,5 @@ def register(app: typer.Typer) -> None:
     judge.register(group)
     gold.register(group)
     tasks.register(group)
+    reviewing.register(group)
     app.add_typer(group, name="eval")
