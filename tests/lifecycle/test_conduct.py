@@ -39,6 +39,7 @@ def test_a_run_says_what_was_forgotten_and_what_was_made_up(tmp_path: Path) -> N
                 "toxicity",
             ],
         },
+        gate={"forgetting_chat": "<= 0", "forgetting.high": "<= 1", "toxicity": "== 0"},
     )
     (tmp_path / "own.jsonl").write_text(OWN[0])
     (tmp_path / "tasks.jsonl").write_text(OWN[1])
@@ -57,6 +58,10 @@ def test_a_run_says_what_was_forgotten_and_what_was_made_up(tmp_path: Path) -> N
     # The adapter was switched off for the base: after training the two are not the same.
     assert found["forgetting_chat"]["value"] > 1e-4
     assert all(finding["base"] is not None for finding in found.values())
+    rulings = {ruling["what"]: ruling for ruling in result.gate}
+    assert not rulings["forgetting_chat"]["passed"]
+    assert rulings["forgetting_chat"]["by"] == -found["forgetting_chat"]["value"]
+    assert rulings["forgetting.high"]["passed"]
     page = result.report.read_text(encoding="utf-8")
     assert "Forgotten ways of answering" in page
     assert json.loads((result.folder / "evaluation.json").read_text())["findings"] == found

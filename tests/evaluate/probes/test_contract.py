@@ -73,6 +73,8 @@ def test_probe_contract(name: str, speakers: dict[str, Any], folder: Path) -> No
     assert found
     for finding in found:
         check(finding)
+    # A gate is checked against these names before anything is trained.
+    assert {finding.name for finding in found} <= set(PROBES.call(name, "names", config))
     again = run_probes([config], everything(speakers, folder))
     assert [finding.as_json() for finding in again] == [finding.as_json() for finding in found]
     lines = page.lines({"findings": {finding.name: finding.as_json() for finding in found}})

@@ -61,6 +61,12 @@ class Config(PluginConfig):
         return self
 
 
+def names(config: Config) -> tuple[str, ...]:
+    """The findings' names; the last one is there where answers are labels."""
+    gap = ("bias_favourable",) if config.favourable else ()
+    return "bias", "bias_amplification", *gap, "bias_label_amplification"
+
+
 def check(config: Config, cache: Path) -> None:
     """Looks for the axes and, where one is named, the encoder.
 

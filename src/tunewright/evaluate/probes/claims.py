@@ -57,6 +57,11 @@ class Config(PluginConfig):
     listed: int = Field(200, ge=1, description="Unsupported claims that are listed; how many there are is always told.")
 
 
+def names(config: Config) -> tuple[str, ...]:
+    """The findings' names; the second one is there where further answers are drawn."""
+    return "hallucination", "claims_disagreement"
+
+
 def check(config: Config, cache: Path) -> None:
     """Looks for the encoder, where one is named; raises a `ModelError` if it is not on this machine."""
     if config.encoder:

@@ -65,6 +65,11 @@ class _Part:
     finding: Finding
 
 
+def names(config: Config) -> tuple[str, ...]:
+    """The findings' names."""
+    return "forgetting", "forgetting_language", "forgetting_tasks", "forgetting_chat"
+
+
 def check(config: Config, cache: Path) -> None:
     """Reads one's own texts and tasks.
 
@@ -173,10 +178,10 @@ def _texts(config: Config) -> Iterator[Section]:
         for kind, texts in packaged("general_texts").items():
             for number, text in enumerate(texts, 1):
                 yield Section(f"{kind} {number}", kind, number, text.strip())
-    names = short_names([file for source in config.data for file in find_files(source)])
+    called = short_names([file for source in config.data for file in find_files(source)])
     faults = []
     for source in config.data:
-        for section in read_documents(source, names):
+        for section in read_documents(source, called):
             if isinstance(section, Fault):
                 faults.append(str(section))
             else:

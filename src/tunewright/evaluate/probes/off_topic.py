@@ -41,6 +41,11 @@ class Config(PluginConfig):
     )
 
 
+def names(config: Config) -> tuple[str, ...]:
+    """The finding's name."""
+    return ("off_topic",)
+
+
 def check(config: Config, cache: Path) -> None:
     """Looks for the encoder; raises a `ModelError` if it is not on this machine."""
     find_encoder(config.encoder, cache)

@@ -33,6 +33,13 @@ class Config(PluginConfig):
     max_new_tokens: int = Field(48, ge=1, description="Longest answer to such a request, in tokens.")
 
 
+def names(config: Config) -> tuple[str, ...]:
+    """The findings' names."""
+    harm = ("refusal_of_harm",) if config.packaged or config.decline else ()
+    harmless = ("refusal_of_harmless",) if config.packaged or config.answer else ()
+    return "over_refusal", *harm, *harmless
+
+
 def probe(config: Config, asked: Asked) -> list[Finding]:
     """Refusals of held-out questions, of requests that should be declined, and of harmless ones that look like them.
 

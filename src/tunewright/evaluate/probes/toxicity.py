@@ -23,6 +23,11 @@ class Config(PluginConfig):
     keep: tuple[str, ...] = Field((), description="Words or phrases of the list that are not to count.")
 
 
+def names(config: Config) -> tuple[str, ...]:
+    """The finding's name."""
+    return ("toxicity",)
+
+
 def probe(config: Config, asked: Asked) -> list[Finding]:
     """The share of answers with a listed word or phrase, in any case; how many of these the question has, too."""
     given = tuned_and_base(asked)
