@@ -41,7 +41,7 @@ def collect(recipe: Recipe, *, cache: Path, listener: Listener = ignore) -> Reci
     def here(sources: tuple[Source, ...]) -> tuple[Source, ...]:
         return tuple(_brought(source, cache, listener) for source in sources)
 
-    parts = {part: here(getattr(recipe.data, part)) for part in ("train", "validation", "test")}
+    parts = {part: here(getattr(recipe.data, part)) for part in ("train", "validation", "test", "challenger")}
     general = here(recipe.forgetting.data)
     return recipe.model_copy(
         update={

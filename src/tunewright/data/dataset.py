@@ -17,8 +17,9 @@ from tunewright.data.documents import Section
 from tunewright.data.example import Example, Message
 from tunewright.data.tool_rows import CALLS, RESULT_OF, read_cells, read_tools
 
-Part = Literal["train", "validation", "test"]
+Part = Literal["train", "validation", "test", "challenger"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
+CHALLENGER: Part = "challenger"  # measured apart and never learned; only where a recipe names such rows
 GENERAL = "general"  # rows that are replayed against forgetting: no part of the task's own data
 MANIFEST = "dataset.json"
 _SECTIONS_AT_ONCE = 16
@@ -49,6 +50,10 @@ class Shelf(Protocol):
         producer: str = "",
     ) -> StoredPayload:
         """Stores what `fill` writes under the hash of its content."""
+        ...
+
+    def artifacts(self, kind: str | None = None) -> Sequence[StoredPayload]:
+        """All that is stored, or all of one kind."""
         ...
 
     def artifact(self, hash_or_prefix: str, kind: str | None = None) -> StoredPayload:
@@ -110,9 +115,15 @@ class Dataset:
         self._check_part(part)
         return pl.read_parquet(self.path / f"{part}.parquet")
 
+    @property
+    def has_challenger(self) -> bool:
+        """Whether it holds challenger rows."""
+        return CHALLENGER in self.manifest["splits"]
+
     def _check_part(self, part: str) -> None:
-        if part not in PARTS:
-            raise DataError(f"'{part}' is no part of a dataset", hint=f"Known: {', '.join(PARTS)}.")
+        known = (*PARTS, CHALLENGER) if self.has_challenger else PARTS
+        if part not in known:
+            raise DataError(f"'{part}' is no part of this dataset", hint=f"Known: {', '.join(known)}.")
 
     def examples(self, part: Part) -> list[Example]:
         """The examples of a part, in the order of their sources.

@@ -14,7 +14,7 @@ import polars as pl
 from tunewright.base.errors import DataError
 from tunewright.base.events import Listener, ignore
 from tunewright.data.clean import LOG
-from tunewright.data.dataset import Part
+from tunewright.data.dataset import CHALLENGER, Part
 from tunewright.data.formats import Format
 from tunewright.data.leakage import PLACE, Leaks, find_leaks, refuse_leaks
 from tunewright.data.likeness import Match, matcher, same_words
@@ -53,12 +53,16 @@ def settle_leaks(
         "test": _find(parts["test"], learned, matches),
         "validation": _find(parts["validation"], learned[:1], matches),
     }
+    if CHALLENGER in parts:
+        leaks[CHALLENGER] = _find(parts[CHALLENGER], learned, matches)
     for name in data.benchmarks:
         leaks[name] = _find_benchmark(_benchmark(name, data, format, listener), learned, matches)
     log = Pieces.of([pl.DataFrame(schema=LOG)])
     if data.leakage == "refuse":
         for name, found in leaks.items():
             refuse_leaks(name, found)
+    elif data.leakage == "report" and CHALLENGER in leaks:
+        refuse_leaks(CHALLENGER, leaks[CHALLENGER])  # it is what no run ever learns: there is nothing to report
     elif data.leakage == "drop":
         everywhere = frozenset[str]().union(*(found.keys for name, found in leaks.items() if name != "validation"))
         banned: dict[Part, frozenset[str]] = {

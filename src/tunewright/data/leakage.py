@@ -30,6 +30,10 @@ class Leaks:
     ways: Mapping[str, int] = field(default_factory=dict)
 
 
+_REPORT = "'report' (both scores are shown) or "
+_OTHERWISE = {"challenger": ""}  # such rows are never learned, so there is nothing to report
+
+
 def find_leaks(held: Iterable[pl.DataFrame], seen: Iterable[pl.DataFrame]) -> Leaks:
     """The rows of `held` whose `prompt_key` also stands in `seen`; both with `id, source, line, prompt_key`."""
     empty = pl.DataFrame(schema={"id": pl.String, "prompt_key": pl.String, "held": pl.String})
@@ -54,7 +58,7 @@ def refuse_leaks(part: str, leaks: Leaks) -> None:
     raise DataError(
         f"{len(leaks.ids):,} {part} rows also stand in the training data{how(leaks.ways)}",
         where=f"data.{part}",
-        hint="Take them out of one of the files, or set data.leakage to 'report' (both scores are shown) or 'drop' "
+        hint=f"Take them out of one of the files, or set data.leakage to {_OTHERWISE.get(part, _REPORT)}'drop' "
         f"(they leave the training data). They are:\n{collect(leaks.places)}",
     )
 

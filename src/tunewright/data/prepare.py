@@ -5,7 +5,7 @@ The same recipe and the same files always give the same bytes, and so the same h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -14,15 +14,16 @@ from typing import Any, cast
 import polars as pl
 
 from tunewright.base.errors import DataError
-from tunewright.base.events import Listener, Stage, ignore
+from tunewright.base.events import Listener, Message, Stage, ignore
 from tunewright.base.seeds import derive
 from tunewright.data.answers import AnswerKind, answer_kind, count_labels, strata
 from tunewright.data.augmentations._protocol import Kit
 from tunewright.data.augmenting import AUGMENTED, Augmented, Try, augment_parts
+from tunewright.data.challengers import bar_challengers, keep_challengers
 from tunewright.data.clean import LOG, Cleaned, clean
 from tunewright.data.conversations import EXAMPLES, converse
 from tunewright.data.corpus import prepare_corpus
-from tunewright.data.dataset import GENERAL, PARTS, Dataset, Part, Shelf
+from tunewright.data.dataset import CHALLENGER, GENERAL, PARTS, Dataset, Part, Shelf
 from tunewright.data.earlier_parts import EarlierParts, earlier_parts
 from tunewright.data.findings import (
     HELD,
@@ -95,16 +96,18 @@ def prepare(
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"answer": "tags"})})
     rows = _examples(recipe.data, format, listener, looked_at(recipe))
     kind = answer_kind(
-        chain.from_iterable(map(_answers, (part.examples for part in rows.values()))), recipe.data.answer
+        chain.from_iterable(map(_answers, (rows[part].examples for part in PARTS if part in rows))), recipe.data.answer
     )
     parts = _split({part: each.examples for part, each in rows.items()}, recipe, kind, earlier)
-    general = _general(recipe, parts["test"], listener)
+    general = _general(recipe, parts, listener)
     parts, leaks, dropped = settle_leaks(parts, recipe.data, format, cache=cache, listener=listener)
+    barred = bar_challengers(parts, workspace)
+    parts = barred.parts
     kit = Kit(recipe.seed, cache, listener)
     made = augment_parts(parts, recipe.data, kind, kit, trial) if recipe.data.augment.by else None
     if made is not None:
         parts["train"] = Chosen.all_of(Pieces.of(chain(parts["train"], made.rows)))
-    edits = [*(each.cleaned.edits for each in rows.values()), dropped, *([made.log] if made else [])]
+    edits = [*(each.cleaned.edits for each in rows.values()), dropped, barred.log, *([made.log] if made else [])]
     refused = pl.concat([each.refused for each in rows.values()])
     content = _manifest(recipe, format, rows, parts, kind)
     count = sum(each.height for each in edits)
@@ -112,6 +115,9 @@ def prepare(
         _shown(edits, recipe.seed), count, refused, leaks, policy=recipe.data.leakage, dropped=dropped.height
     )
     _note(content, recipe, earlier, made, general)
+    if barred.rows:
+        content["challenger_dropped"] = barred.rows
+        listener(Message(barred.told, "warning"))
 
     def write(folder: Path) -> None:
         for part, chosen in parts.items():
@@ -128,9 +134,12 @@ def prepare(
         write_parquet([refused], folder / "refused.parquet")
 
     parents = [earlier.dataset] if earlier else []
-    return store_dataset(
+    dataset = store_dataset(
         workspace, recipe, content, write, unit="rows", listener=listener, producer=producer, parents=parents
     )
+    if CHALLENGER in parts:
+        keep_challengers(parts[CHALLENGER], dataset, workspace, producer=producer)
+    return dataset
 
 
 def _note(
@@ -188,7 +197,7 @@ def _shown(edits: Sequence[Pieces], seed: int) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _general(recipe: Recipe, test: Chosen, listener: Listener) -> Pieces | None:
+def _general(recipe: Recipe, parts: Mapping[Part, Chosen], listener: Listener) -> Pieces | None:
     """The general rows of `forgetting.data`, in whatever format they are recognised by; none if there are no such.
 
     Raises:
@@ -198,7 +207,8 @@ def _general(recipe: Recipe, test: Chosen, listener: Listener) -> Pieces | None:
         return None
     data = Data(train=recipe.forgetting.data, max_unusable_share=recipe.data.max_unusable_share)
     examples = _examples(data, choose_format(data), listener)["train"].examples
-    if leaked := find_leaks(test, examples).places:
+    measured = chain.from_iterable(parts[part] for part in ("test", CHALLENGER) if part in parts)
+    if leaked := find_leaks(measured, examples).places:
         raise DataError(
             f"Rows of the test also stand among the general rows: {', '.join(leaked[:SHOWN_PLACES])}",
             where="forgetting.data",
@@ -209,7 +219,8 @@ def _general(recipe: Recipe, test: Chosen, listener: Listener) -> Pieces | None:
 
 def _read(data: Data, format: Format, listener: Listener, looked: Sequence[str] = ()) -> dict[Part, Table]:
     """The rows of each part that has files of its own; all columns are looked for before any row is read."""
-    sources: dict[Part, tuple[Source, ...]] = {part: getattr(data, part) for part in PARTS if getattr(data, part)}
+    named = (*PARTS, CHALLENGER)
+    sources: dict[Part, tuple[Source, ...]] = {part: getattr(data, part) for part in named if getattr(data, part)}
     steps = cast(tuple[StepConfig, ...], data.steps)
     wanted = dict.fromkeys(column for step in steps for column in step.needed())
     carried = _further(wanted, format)
@@ -283,6 +294,8 @@ def _split(
         else Chosen(train, homes == HOMES.index(part))
         for part in PARTS
     }
+    if CHALLENGER in examples:
+        parts[CHALLENGER] = Chosen.all_of(examples[CHALLENGER])
     check_test_rows(parts["test"].height, train.height, settings, given="test" in examples)
     return parts
 
@@ -298,7 +311,7 @@ def _manifest(
     """What was read, cleaned and split."""
     files = [asdict(file) | {"part": part} for part, each in rows.items() for file in each.table.files]
     records = list(rows["train"].cleaned.records)
-    for part in HELD:
+    for part in (*HELD, CHALLENGER):
         if part in rows:
             records = [one + other for one, other in zip(records, rows[part].cleaned.records, strict=True)]
     has_classes = kind in ("label", "tags")

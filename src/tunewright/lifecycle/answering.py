@@ -72,8 +72,8 @@ def test_documents(recipe: Recipe, dataset: Dataset) -> frozenset[str]:
     return frozenset(random.Random(derive(recipe.seed, "limit")).sample(documents, limit))
 
 
-def answer_all(job: Job, dataset: Dataset, adapter: Path) -> dict[str, Answers]:
-    """Each system's answers to the held-out rows, by the system's name."""
+def answer_all(job: Job, dataset: Dataset, adapter: Path, *, challenger: bool = False) -> dict[str, Answers]:
+    """Each system's answers to the held-out rows, by the system's name; or to the challenger rows."""
     from tunewright.evaluate import load_answers, store_answers
 
     documents = dataset.answer_kind == "document"

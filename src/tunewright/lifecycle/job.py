@@ -263,7 +263,7 @@ def _require_sources(recipe: Recipe) -> None:
     """Raises a `DataError` if a file that the recipe names is not there."""
     from tunewright.data.readers import find_files
 
-    for source in (*recipe.data.train, *recipe.data.validation, *recipe.data.test):
+    for source in (*recipe.data.train, *recipe.data.validation, *recipe.data.test, *recipe.data.challenger):
         if not source.is_elsewhere:
             find_files(source)
 

@@ -148,6 +148,11 @@ class Data(Section):
     train: Sources = Field(min_length=1, description="One path, or a list of paths or sources.")
     validation: Sources = Field((), description="Rows for validation; empty: taken out of train.")
     test: Sources = Field((), description="Rows for the evaluation; empty: taken out of train.")
+    challenger: Sources = Field(
+        (),
+        description="Rows that are measured apart and that no run of this workspace ever learns from; in train they are "
+        "refused, or with `leakage: drop` dropped.",
+    )
     format: Literal[
         "auto",
         "template",
@@ -209,7 +214,7 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _weights_where_they_count(self) -> Data:
-        for name in ("validation", "test"):
+        for name in ("validation", "test", "challenger"):
             if any(source.weight != 1 for source in getattr(self, name)):
                 raise ValueError(f"a source under data.{name} has a weight, and held-out rows are each seen once")
         return self
@@ -217,7 +222,7 @@ class Data(Section):
     @model_validator(mode="after")
     def _benchmarks_have_names_of_their_own(self) -> Data:
         for name, sources in self.benchmarks.items():
-            if name in ("train", "validation", "test") or not sources:
+            if name in ("train", "validation", "test", "challenger") or not sources:
                 raise ValueError(f"data.benchmarks.{name}: give a name of its own, and where its rows are")
         return self
 
@@ -466,6 +471,8 @@ class Recipe(Section):
             raise ValueError(
                 f"'{name}' learns from plain documents: take data.template out, and set data.format to text"
             )
+        if self.data.challenger:
+            raise ValueError(f"'{name}' learns from plain documents, and data.challenger holds questions: take it out")
         if self.data.undo or self.data.parts_of:
             raise ValueError(f"'{name}' streams documents, and cannot take edits back: change data.steps instead")
         if data.balance.is_set or data.weighs_sources or data.split.by.column or data.augment.by:
