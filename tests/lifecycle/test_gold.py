@@ -17,6 +17,8 @@ from tests.cli.command import tunewright
 from tests.endpoints.server import Server, serving
 from tests.evaluate.judging.bench import pieces
 from tests.lifecycle.world import make_world
+from tunewright.cli.tables import challenger_lines
+from tunewright.evaluate import load_answers
 from tunewright.lifecycle.pipeline import RunResult
 
 pytest_plugins = ["pytester"]
@@ -47,8 +49,10 @@ def result(tmp_path_factory: pytest.TempPathFactory, judge: Server) -> RunResult
         "pairwise": True,
         "limit": 3,
     }
+    (folder / "own.csv").write_text("text,label\nred boat of my own,red\nblue book of my own,blue\n")
     recipe = make_world(
         folder,
+        data={"challenger": "own.csv"},
         rows=80,
         evaluate={"systems": ["base"], "probes": [probe], "max_new_tokens": 4, "bootstrap_samples": 100},
     )
@@ -187,3 +191,19 @@ def test_without_the_option_nothing_is_imported() -> None:
         "tunewright.cli.pytest_gold",
     ]
     assert not {"numpy", "pydantic", "typer", "yaml"} & set(loaded)
+
+
+def test_the_challenger_set_is_measured_and_told_apart(result: RunResult) -> None:
+    apart = result.evaluation["challenger"]
+    assert apart["n"] == 2
+    assert set(apart) >= {"base", "tuned"}
+    assert result.evaluation["n"] == 24
+    page = result.report.read_text(encoding="utf-8")
+    assert "On the challenger set" in page
+    workspace = tw.Workspace.open(result.workspace)
+    stored = workspace.artifact(workspace.find_run(result.run).manifest["stages"]["evaluate"]["answers"], "answers")
+    kept = load_answers(stored.path / "challenger")
+    assert [answer.reference for answer in kept["tuned"].answers] == ["red", "blue"]
+    shown = challenger_lines(result.evaluation)
+    assert shown[0].startswith("On the challenger set (2 rows): ")
+    assert ", the base " in shown[0]

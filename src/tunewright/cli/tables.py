@@ -69,7 +69,7 @@ def show_scores(
     console.print(scores_table(evaluation))
     for line in comparison_lines(evaluation):
         console.print(Text(line))
-    for line in [*finding_lines(evaluation), *slices.lines(evaluation)]:
+    for line in [*challenger_lines(evaluation), *finding_lines(evaluation), *slices.lines(evaluation)]:
         console.print(Text(line))
     for verdict in verdicts:
         console.print(_verdict_line(verdict))
@@ -105,6 +105,19 @@ def comparison_lines(evaluation: Mapping[str, Any]) -> list[str]:
         f"(exact McNemar test, p {_p(test['p'])})."
         for test in evaluation["comparisons"]
     ]
+
+
+def challenger_lines(evaluation: Mapping[str, Any]) -> list[str]:
+    """What the tuned model reaches on the challenger set, beside the base, a sentence for each metric."""
+    apart = evaluation.get("challenger", {})
+    sentences = []
+    for metric in _metrics(apart, []):
+        tuned, base = (_score(metric, apart.get(name, {}).get(metric)).plain.split("\n") for name in ("tuned", "base"))
+        beside = f", the base {base[0]}" if metric in apart.get("base", {}) else ""
+        sentences.append(
+            f"On the challenger set ({words.rows(apart['n'])}): {words.metric_name(metric)} {' '.join(tuned)}{beside}."
+        )
+    return sentences
 
 
 def finding_lines(evaluation: Mapping[str, Any]) -> list[str]:

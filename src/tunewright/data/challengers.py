@@ -1,19 +1,18 @@
 """Challenger rows: measured apart, and never learned from, by any run of a workspace.
 
-A challenger set is kept by what its users say, folded and hashed: an artifact of kind `challenger`. Whoever prepares rows
-in the same workspace later, by whatever recipe, is told of those among them, and they leave what is learned.
+A challenger set is kept by what its users say, folded and hashed: an artifact of kind `challenger`. Whoever prepares
+rows in the same workspace later, by whatever recipe, is told of those among them, and they leave what is learned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from tunewright.base.errors import DataError
+from tunewright.base.events import Listener, Message, ignore
 from tunewright.data.clean import LOG
 from tunewright.data.dataset import CHALLENGER, Dataset, Part, Shelf
 from tunewright.data.folding import text_key
@@ -26,31 +25,13 @@ _KEY = "key"
 _LEARNED: tuple[Part, ...] = ("train", "validation")
 
 
-@dataclass(frozen=True)
-class Barred:
-    """What a workspace's challenger sets keep out of training.
+def bar_challengers(
+    parts: dict[Part, Chosen], shelf: Shelf, listener: Listener = ignore
+) -> tuple[dict[Part, Chosen], Pieces]:
+    """Takes the rows of every challenger set that a workspace has ever had out of what is learned, and says so.
 
-    Args:
-        parts: The parts without such rows.
-        log: The rows that left, for the record of edits.
-        rows: How many they are.
-    """
-
-    parts: dict[Part, Chosen]
-    log: Pieces
-    rows: int
-
-    @property
-    def told(self) -> str:
-        """What people should hear; empty where no row left."""
-        are = "row is" if self.rows == 1 else "rows are"
-        return (
-            f"{self.rows:,} {are} in a challenger set of this workspace, and left what is learned." if self.rows else ""
-        )
-
-
-def bar_challengers(parts: dict[Part, Chosen], shelf: Shelf) -> Barred:
-    """Takes the rows of every challenger set that a workspace has ever had out of what is learned.
+    Returns:
+        The parts without them, and the rows that left, as the record of edits has them.
 
     Raises:
         DataError: If a set cannot be read, or nothing is left to learn from.
@@ -58,7 +39,7 @@ def bar_challengers(parts: dict[Part, Chosen], shelf: Shelf) -> Barred:
     log = Pieces.of([pl.DataFrame(schema=LOG)])
     known = _known(shelf)
     if not known:
-        return Barred(parts, log, 0)
+        return parts, log
     found = dict(parts)
     for part in _LEARNED:
         barred = [
@@ -76,11 +57,17 @@ def bar_challengers(parts: dict[Part, Chosen], shelf: Shelf) -> Barred:
             where="data.train",
             hint="Take other rows, or another workspace.",
         )
-    return Barred(found, log, log.height)
+    if log.height:
+        are = "row is" if log.height == 1 else "rows are"
+        text = f"{log.height:,} {are} in a challenger set of this workspace, and left what is learned."
+        listener(Message(text, "warning"))
+    return found, log
 
 
-def keep_challengers(rows: Iterable[pl.DataFrame], dataset: Dataset, shelf: Shelf, *, producer: str) -> None:
-    """Notes a dataset's challenger rows in its workspace, for all runs to come."""
+def keep_challengers(rows: Chosen | None, dataset: Dataset, shelf: Shelf, *, producer: str) -> Dataset:
+    """Notes a dataset's challenger rows, if it has such, in its workspace, for all runs to come; gives the dataset."""
+    if rows is None:
+        return dataset
     keys = sorted({key for piece in rows for key in _keys(piece)})
 
     def fill(folder: Path) -> None:
@@ -88,6 +75,7 @@ def keep_challengers(rows: Iterable[pl.DataFrame], dataset: Dataset, shelf: Shel
 
     manifest: dict[str, Any] = {"rows": len(keys), "recipe": dataset.manifest.get("recipe", "")}
     shelf.put(CHALLENGER, fill, manifest=manifest, parents=[dataset.hash], producer=producer)
+    return dataset
 
 
 def _known(shelf: Shelf) -> frozenset[str]:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import polars as pl
 
 from tunewright.base.errors import DataError
-from tunewright.base.events import Listener, Message, Stage, ignore
+from tunewright.base.events import Listener, Stage, ignore
 from tunewright.base.seeds import derive
 from tunewright.data.answers import AnswerKind, answer_kind, count_labels, strata
 from tunewright.data.augmentations._protocol import Kit
@@ -95,19 +95,16 @@ def prepare(
     if format.name == "tagged":
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"answer": "tags"})})
     rows = _examples(recipe.data, format, listener, looked_at(recipe))
-    kind = answer_kind(
-        chain.from_iterable(map(_answers, (rows[part].examples for part in PARTS if part in rows))), recipe.data.answer
-    )
+    kind = answer_kind(_all_answers(rows), recipe.data.answer)
     parts = _split({part: each.examples for part, each in rows.items()}, recipe, kind, earlier)
     general = _general(recipe, parts, listener)
     parts, leaks, dropped = settle_leaks(parts, recipe.data, format, cache=cache, listener=listener)
-    barred = bar_challengers(parts, workspace)
-    parts = barred.parts
+    parts, barred = bar_challengers(parts, workspace, listener)
     kit = Kit(recipe.seed, cache, listener)
     made = augment_parts(parts, recipe.data, kind, kit, trial) if recipe.data.augment.by else None
     if made is not None:
         parts["train"] = Chosen.all_of(Pieces.of(chain(parts["train"], made.rows)))
-    edits = [*(each.cleaned.edits for each in rows.values()), dropped, barred.log, *([made.log] if made else [])]
+    edits = [*(each.cleaned.edits for each in rows.values()), dropped, barred, *([made.log] if made else [])]
     refused = pl.concat([each.refused for each in rows.values()])
     content = _manifest(recipe, format, rows, parts, kind)
     count = sum(each.height for each in edits)
@@ -115,9 +112,7 @@ def prepare(
         _shown(edits, recipe.seed), count, refused, leaks, policy=recipe.data.leakage, dropped=dropped.height
     )
     _note(content, recipe, earlier, made, general)
-    if barred.rows:
-        content["challenger_dropped"] = barred.rows
-        listener(Message(barred.told, "warning"))
+    content |= {"challenger_dropped": barred.height} if barred.height else {}
 
     def write(folder: Path) -> None:
         for part, chosen in parts.items():
@@ -137,9 +132,7 @@ def prepare(
     dataset = store_dataset(
         workspace, recipe, content, write, unit="rows", listener=listener, producer=producer, parents=parents
     )
-    if CHALLENGER in parts:
-        keep_challengers(parts[CHALLENGER], dataset, workspace, producer=producer)
-    return dataset
+    return keep_challengers(parts.get(CHALLENGER), dataset, workspace, producer=producer)
 
 
 def _note(
@@ -180,6 +173,11 @@ def _examples(data: Data, format: Format, listener: Listener, looked: Sequence[s
         known = rows["train"].cleaned.known if "train" in rows else ()
         rows[part] = _make_examples(part, table, data, format, known, listener)
     return rows
+
+
+def _all_answers(rows: Mapping[Part, _Rows]) -> Iterator[pl.Series]:
+    """The answers that say what kind they are of: those of challenger rows are measured as the others are."""
+    return chain.from_iterable(_answers(each.examples) for part, each in rows.items() if part != CHALLENGER)
 
 
 def _answers(rows: Iterable[pl.DataFrame]) -> Iterator[pl.Series]:

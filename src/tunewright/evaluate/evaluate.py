@@ -38,7 +38,18 @@ MAIN_METRIC: dict[str, str] = {
 }
 
 _FIELD_METRIC = "field_accuracy"
-_TAKEN = ("n", "seed", "answer_kind", "comparisons", "differences", "confusion", "without_leaked", "findings", "slices")
+_TAKEN = (
+    "n",
+    "seed",
+    "answer_kind",
+    "comparisons",
+    "differences",
+    "confusion",
+    "without_leaked",
+    "findings",
+    "slices",
+    "challenger",
+)
 _TAKEN_IN_SYSTEM = ("cut", "seconds", "not_covered")
 
 
@@ -96,6 +107,7 @@ class Evaluation:
         findings: What probes found out about the tuned model.
         differences: The tuned model less each other system on the main metric.
         slices: Where the tuned model is worse than elsewhere; None where nobody asked.
+        challenger: The same on the challenger rows, which no run of the workspace ever learns; None: there are none.
     """
 
     n: int
@@ -109,6 +121,7 @@ class Evaluation:
     findings: tuple[Finding, ...] = ()
     differences: tuple[Difference, ...] = ()
     slices: Slices | None = None
+    challenger: Evaluation | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The evaluation as reports, manifests and `--json` carry it: systems at the top level, by name."""
@@ -135,6 +148,8 @@ class Evaluation:
             value["slices"] = self.slices.as_json()
         if self.findings:
             value["findings"] = {finding.name: finding.as_json() for finding in self.findings}
+        if self.challenger:
+            value["challenger"] = self.challenger.as_json()
         return value
 
 

@@ -77,7 +77,7 @@ def answer_all(job: Job, dataset: Dataset, adapter: Path, *, challenger: bool = 
     from tunewright.evaluate import load_answers, store_answers
 
     documents = dataset.answer_kind == "document"
-    rows = [] if documents else test_rows(job.recipe, dataset)
+    rows = _challengers(dataset) if challenger else [] if documents else test_rows(job.recipe, dataset)
     total = len(test_documents(job.recipe, dataset)) if documents else len(rows)
     asked = systems(job.recipe, dataset.answer_kind)
     if skipped := [system for system in job.recipe.evaluate.systems if system not in asked]:
@@ -86,9 +86,9 @@ def answer_all(job: Job, dataset: Dataset, adapter: Path, *, challenger: bool = 
     answers: dict[str, Answers] = {}
     for place, system in enumerate(asked):
         job.tell(Stage("evaluate", "progress", place, len(asked), "systems"))
-        folder = job.run.folder / "answers" / system
+        name = f"challenge {system}" if challenger else f"answer {system}"
+        folder = job.run.folder / "answers" / (name if challenger else system)
         if not folder.exists():
-            name = f"answer {system}"
             unit = "documents" if documents else "answers"
             job.tell(Stage(name, "started", 0, total, unit))
             if documents:
@@ -104,6 +104,12 @@ def answer_all(job: Job, dataset: Dataset, adapter: Path, *, challenger: bool = 
         answers |= load_answers(folder)
     job.tell(Stage("evaluate", "progress", len(asked), len(asked), "systems"))
     return answers
+
+
+def _challengers(dataset: Dataset) -> list[Example]:
+    from tunewright.data.dataset import CHALLENGER
+
+    return dataset.examples(CHALLENGER)
 
 
 def _why_skipped(recipe: Recipe) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunewright.base.files import write_json
 from tunewright.base.quiet import quiet
+from tunewright.lifecycle.challenging import challenge, store_both
 from tunewright.lifecycle.champion import champion_answers
 from tunewright.lifecycle.gating import rule
 from tunewright.lifecycle.job import Job
@@ -49,7 +50,7 @@ class Measured:
 
 def evaluate(job: Job) -> Measured:
     """Lets every system answer the held-out rows and measures the answers: the answers artifact."""
-    from tunewright.evaluate import check_success, store_answers
+    from tunewright.evaluate import check_success
     from tunewright.evaluate import evaluate as measure
     from tunewright.lifecycle.answering import answer_all
     from tunewright.lifecycle.probing import probe_all
@@ -71,6 +72,8 @@ def evaluate(job: Job) -> Measured:
             clusters=asked.clusters,
             slicing=slicing_of(job, dataset),
         )
+        challenged, apart = challenge(job, dataset, adapter.stored.path)
+        evaluation = replace(evaluation, challenger=apart)
         with quiet():
             evaluation = replace(evaluation, findings=tuple(probe_all(job, dataset, answers, adapter.stored.path)))
         verdicts = [
@@ -82,7 +85,7 @@ def evaluate(job: Job) -> Measured:
         write_json(job.run.folder / "evaluation.json", scores)
         stored = job.put(
             "answers",
-            lambda folder: store_answers(answers, folder),
+            lambda folder: store_both(answers, challenged, folder),
             manifest={"n": evaluation.n, "answer_kind": evaluation.answer_kind, "systems": list(answers)},
             parents=[adapter.stored.hash, dataset.hash],
         )

@@ -15,7 +15,7 @@ from tunewright.base.errors import DataError
 from tunewright.base.events import Listener, Stage, ignore
 from tunewright.base.seeds import derive
 from tunewright.data import example as examples
-from tunewright.data.dataset import PARTS, Dataset
+from tunewright.data.dataset import CHALLENGER, PARTS, Dataset
 from tunewright.data.documents import Section, check_documents, read_documents
 from tunewright.data.readers import check_columns, find_files, read_rows, short_names
 from tunewright.data.rows import Fault, Row, as_text
@@ -128,7 +128,7 @@ def _from_recipe(
     system = next(dataset.each("train")).messages[0]
     told = system.content if system.role == "system" else ""
     maker = Likenesses(shown, rows=wanted.rows, model=model, system=told, as_chat=True, seed=wanted.seed)
-    for part in PARTS:
+    for part in (*PARTS, *([CHALLENGER] if dataset.has_challenger else [])):
         copies.add(maker.style.text(each.fields) for each in _conversations(dataset, part))
     return maker
 

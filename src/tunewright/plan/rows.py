@@ -168,6 +168,9 @@ class _Folder:
             )
         return self.workspace.artifact(hash_or_prefix, kind)
 
+    def artifacts(self, kind: str | None = None) -> list[Stored]:
+        return [] if self.workspace is None else self.workspace.artifacts(kind)
+
 
 def _prepare(
     recipe: Recipe, folder: Path, workspace: Workspace | None, cache: Path | None, listener: Listener

@@ -150,8 +150,8 @@ class Data(Section):
     test: Sources = Field((), description="Rows for the evaluation; empty: taken out of train.")
     challenger: Sources = Field(
         (),
-        description="Rows that are measured apart and that no run of this workspace ever learns from; in train they are "
-        "refused, or with `leakage: drop` dropped.",
+        description="Rows that are measured apart, and that no run of this workspace ever learns from. In train they "
+        "are refused, or with `leakage: drop` dropped.",
     )
     format: Literal[
         "auto",

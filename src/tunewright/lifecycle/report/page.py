@@ -51,6 +51,7 @@ def render_report(facts: ReportFacts) -> str:
         "fields": _fields(facts),
         "confusions": _confusions(facts),
         "slices": slices.section(facts.evaluation),
+        "challenger": scores.table(facts.evaluation["challenger"]) if "challenger" in facts.evaluation else None,
         "findings": findings.lines(facts.evaluation),
         "examples": answers.pairs(facts.examples),
         "tally": answers.tally(facts.examples),
@@ -62,6 +63,7 @@ def render_report(facts: ReportFacts) -> str:
     }
     view["contents"] = _contents(
         errors=bool(view["fields"] or view["confusions"]),
+        challenger=bool(view["challenger"]),
         slices=bool(view["slices"]),
         findings=bool(view["findings"]),
     )
@@ -98,7 +100,7 @@ def _breakable(text: str) -> Markup:
     return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
 
 
-def _contents(*, errors: bool, slices: bool, findings: bool) -> list[tuple[str, str]]:
+def _contents(*, errors: bool, challenger: bool, slices: bool, findings: bool) -> list[tuple[str, str]]:
     return [
         ("sources", "Sources"),
         ("cleaning", "Cleaning"),
@@ -108,6 +110,7 @@ def _contents(*, errors: bool, slices: bool, findings: bool) -> list[tuple[str, 
         ("scores", "Scores"),
         *([("errors", "Errors")] if errors else []),
         ("answers", "Answers"),
+        *([("challenger", "Challenger set")] if challenger else []),
         *([("slices", "Slices")] if slices else []),
         *([("findings", "Findings")] if findings else []),
         ("recipe", "Recipe"),

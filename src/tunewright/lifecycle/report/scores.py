@@ -10,7 +10,9 @@ from tunewright.lifecycle.report.charts import Group, Mark
 from tunewright.lifecycle.report.facts import ReportFacts
 
 _SYSTEM_ORDER = ("base", "base_few_shot", "bag_of_words", "tuned")
-_NOT_SYSTEMS = frozenset({"comparisons", "differences", "confusion", "without_leaked", "findings", "slices"})
+_NOT_SYSTEMS = frozenset(
+    {"comparisons", "differences", "confusion", "without_leaked", "findings", "slices", "challenger"}
+)
 _NOT_METRICS = frozenset({"cut", "seconds", "tokens", "n", "not_covered"})
 _PRIMARY = ("record_exact_match", "accuracy", "tool_call", "exact_match", "macro_f1", "bits_per_byte")
 _WORST_SHOWN = 10
