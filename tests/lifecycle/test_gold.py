@@ -207,3 +207,22 @@ def test_the_challenger_set_is_measured_and_told_apart(result: RunResult) -> Non
     shown = challenger_lines(result.evaluation)
     assert shown[0].startswith("On the challenger set (2 rows): ")
     assert ", the base " in shown[0]
+
+
+def test_drawn_answers_are_retried_and_flakes_are_told(
+    result: RunResult, tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    folder = tmp_path / "drawn"
+    folder.mkdir()
+    # One of 259 bytes is drawn first: whether it is an ASCII letter changes from try to try.
+    (folder / "case.yaml").write_text("{name: letter, input: red apple, assert: {matches: '^[a-z]'}, retries: 20}\n")
+    words = ["eval", "gold", folder, "colours", "--temperature", "1000", "--workspace", result.workspace, "--json"]
+    once, again = tunewright(*words), tunewright(*words)
+    (outcome,) = once.document["outcomes"]
+    assert (outcome["status"], outcome["flaky"]) == ("passed", True)
+    assert 1 < outcome["attempts"] <= 21
+    assert once.document == again.document
+    given = ["--tunewright-gold", str(folder), "colours", "--tunewright-workspace", str(result.workspace)]
+    ran = pytester.runpytest_inprocess(*_PLUGIN, *given, "--tunewright-temperature", "1000")
+    ran.assert_outcomes(passed=1)
+    ran.stdout.fnmatch_lines(["*flaky gold tests*", f"case.yaml::letter: passed at try {outcome['attempts']}"])

@@ -31,6 +31,9 @@ def gold(
     retries: Annotated[
         int, typer.Option("--retries", min=0, max=20, help="Tries more for a model that draws its answers.")
     ] = 0,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", min=0, help="Draw answers at it. Default: as the recipe has it.")
+    ] = None,
     endpoint: Annotated[
         str, typer.Option("--judge", metavar="URL", help="An OpenAI-compatible endpoint that judges, where cases ask.")
     ] = "",
@@ -63,7 +66,9 @@ def gold(
         local=local,
     )
     with progress() as listener:
-        tests = open_gold(model, judge=judge, retries=retries, workspace=workspace, listener=listener)
+        tests = open_gold(
+            model, judge=judge, retries=retries, temperature=temperature, workspace=workspace, listener=listener
+        )
         outcomes = tests.run(cases)
     counts = summary(outcomes)
     if json_output:

@@ -31,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--tunewright-model", metavar="MODEL", help="The release, if it does not stand behind the folder.")
     group.addoption("--tunewright-workspace", metavar="FOLDER", help="Where releases are; as `--workspace` has it.")
     group.addoption("--tunewright-retries", metavar="N", type=int, default=0, help="Tries more, if answers are drawn.")
+    group.addoption(
+        "--tunewright-temperature", metavar="T", type=float, help="Draw answers at it; as the recipe has it."
+    )
     group.addoption("--tunewright-judge", metavar="URL", default="", help="An endpoint that judges, where cases ask.")
     group.addoption("--tunewright-judge-model", metavar="NAME", default="", help="The judge's name there.")
     group.addoption("--tunewright-judge-local", metavar="MODEL", default="", help="Or a model here that judges.")
@@ -82,7 +85,13 @@ class _Gold:
         judge = judge_settings(
             endpoint={"url": option("judge"), "model": option("judge_model")}, local=option("judge_local")
         )
-        tests = open_gold(self.model, judge=judge, retries=option("retries"), workspace=option("workspace"))
+        tests = open_gold(
+            self.model,
+            judge=judge,
+            retries=option("retries"),
+            temperature=option("temperature"),
+            workspace=option("workspace"),
+        )
         return {outcome.placed.id: outcome for outcome in tests.run(cases)}
 
 

@@ -9,13 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from tunewright.base.errors import InputError
 from tunewright.base.events import Listener, ignore
 from tunewright.base.quiet import quiet
+from tunewright.base.seeds import derive
 from tunewright.lifecycle.judging import open_judge
 from tunewright.lifecycle.talk import Specialist, load_release, request
 from tunewright.models.class_format import ClassFormat
-from tunewright.store import Release, Workspace
+from tunewright.recipe.sampling import Sampling
+from tunewright.store import Workspace
 
 if TYPE_CHECKING:
     from tunewright.evaluate.gold.cases import Case, Placed
@@ -26,14 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReleaseUnderTest:
-    """A release that answers gold tests, greedily, as `chat` has it answer.
+    """A release that answers gold tests.
 
     Args:
         specialist: The release in memory.
+        sampling: How it draws its answers; greedy: it does not, as `chat` has it answer.
         listener: Hears how far it is.
     """
 
     specialist: Specialist
+    sampling: Sampling
     listener: Listener = ignore
 
     @property
@@ -44,7 +50,7 @@ class ReleaseUnderTest:
     @property
     def draws(self) -> bool:
         """Whether it draws its answers."""
-        return False
+        return not self.sampling.greedy and not isinstance(self.specialist.chat, ClassFormat)
 
     def answer(self, cases: Sequence[Case], attempt: int) -> list[str]:
         """The answers, in one batch.
@@ -71,9 +77,15 @@ class ReleaseUnderTest:
                 [known.chat.prompt(turns, tools) for turns in asked],
                 max_new_tokens=int(known.release.template["max_new_tokens"]),
                 stop_ids=known.chat.stop_ids,
+                sampling=self._sampling(attempt),
                 listener=self.listener,
             )
         return [known.chat.decode(each.tokens) for each in given]
+
+    def _sampling(self, attempt: int) -> Sampling:
+        """Each attempt has a seed of its own, and the same one in every run."""
+        seed = self.specialist.recipe.seed if self.sampling.seed is None else self.sampling.seed
+        return self.sampling.model_copy(update={"seed": derive(seed, f"gold {attempt}") % 2**31})
 
     def _turns(self, case: Case) -> list[Turn]:
         """What the release reads: a message as it is served, a conversation as it stands."""
@@ -108,6 +120,7 @@ def open_gold(
     *,
     judge: JudgeSettings | None = None,
     retries: int = 0,
+    temperature: float | None = None,
     workspace: str | Path | Workspace | None = None,
     listener: Listener = ignore,
 ) -> GoldTests:
@@ -117,6 +130,7 @@ def open_gold(
         model: The release: `name`, or `name@2`.
         judge: Who judges, where cases ask for that.
         retries: Tries more for every case that fails; only of a model that draws its answers.
+        temperature: At which answers are drawn, 0 for greedy ones; None: as the release's recipe has it.
         workspace: Where releases are, as `Workspace.open` takes it.
         listener: Hears of progress.
 
@@ -126,12 +140,16 @@ def open_gold(
     from tunewright.evaluate.gold.run import GoldRun, run_cases
 
     place = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace, create=False)
-    under_test = ReleaseUnderTest(load_release(model, workspace=place, listener=listener), listener)
+    specialist = load_release(model, workspace=place, listener=listener)
+    drawn: Sampling = specialist.recipe.evaluate.sampling
+    if temperature is not None:
+        drawn = Sampling(temperature=temperature) if temperature == 0 else _at(drawn, temperature)
+    under_test = ReleaseUnderTest(specialist, drawn, listener)
     run = GoldRun(
         under_test,
         place.cache,
         judge,
-        partial(_rival, place, under_test.specialist.release),
+        partial(_rival, place, under_test),
         partial(open_judge, workspace=place),
         retries,
         listener=listener,
@@ -139,17 +157,25 @@ def open_gold(
     return GoldTests(lambda cases: run_cases(cases, run), under_test.name, under_test.draws)
 
 
-def _rival(workspace: Workspace, release: Release, name: str) -> ReleaseUnderTest | None:
+def _at(sampling: Sampling, temperature: float) -> Sampling:
+    try:
+        return Sampling.model_validate(sampling.model_dump() | {"temperature": temperature})
+    except ValidationError as error:
+        raise InputError(error.errors()[0]["msg"].removeprefix("Value error, "), where="temperature") from None
+
+
+def _rival(workspace: Workspace, under_test: ReleaseUnderTest, name: str) -> ReleaseUnderTest | None:
     """The release that a case names; `champion` is the newest one before the release under test, if there is one."""
     from tunewright.evaluate.gold.cases import CHAMPION
 
+    release, sampling = under_test.specialist.release, under_test.sampling
     if name != CHAMPION:
-        return ReleaseUnderTest(load_release(name, workspace=workspace))
+        return ReleaseUnderTest(load_release(name, workspace=workspace), sampling)
     earlier = [each for each in workspace.releases(release.name) if each.version < release.version]
     if not earlier:
         return None
     champion = max(earlier, key=lambda each: each.version)
-    return ReleaseUnderTest(load_release(champion.label, workspace=workspace))
+    return ReleaseUnderTest(load_release(champion.label, workspace=workspace), sampling)
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
