@@ -19,6 +19,7 @@ def challenge(job: Job, dataset: Dataset, adapter: Path) -> tuple[dict[str, Answ
     """Each system's answers to the challenger rows, and what they reach; nothing where there are no such rows."""
     from tunewright.evaluate import evaluate
     from tunewright.lifecycle.answering import answer_all
+    from tunewright.metrics import place
 
     if not dataset.has_challenger:
         return {}, None
@@ -29,7 +30,7 @@ def challenge(job: Job, dataset: Dataset, adapter: Path) -> tuple[dict[str, Answ
         answers,
         answer_kind=dataset.answer_kind,
         seed=job.recipe.seed,
-        metrics=asked.metrics,
+        metrics=place(asked.metrics, job.workspace.cache),
         samples=asked.bootstrap_samples,
     )
     return answers, found

@@ -148,11 +148,7 @@ class Data(Section):
     train: Sources = Field(min_length=1, description="One path, or a list of paths or sources.")
     validation: Sources = Field((), description="Rows for validation; empty: taken out of train.")
     test: Sources = Field((), description="Rows for the evaluation; empty: taken out of train.")
-    challenger: Sources = Field(
-        (),
-        description="Rows that are measured apart, and that no run of this workspace ever learns from. In train they "
-        "are refused, or with `leakage: drop` dropped.",
-    )
+    challenger: Sources = Field((), description="Rows measured apart, which no run of this workspace ever learns from.")
     format: Literal[
         "auto",
         "template",
@@ -471,14 +467,12 @@ class Recipe(Section):
             raise ValueError(
                 f"'{name}' learns from plain documents: take data.template out, and set data.format to text"
             )
-        if self.data.challenger:
-            raise ValueError(f"'{name}' learns from plain documents, and data.challenger holds questions: take it out")
         if self.data.undo or self.data.parts_of:
             raise ValueError(f"'{name}' streams documents, and cannot take edits back: change data.steps instead")
-        if data.balance.is_set or data.weighs_sources or data.split.by.column or data.augment.by:
+        if data.balance.is_set or data.weighs_sources or data.split.by.column or data.augment.by or data.challenger:
             raise ValueError(
                 f"'{name}' learns from blocks of several documents: take data.balance, data.mix, data.augment, "
-                "data.split.by and the sources' weights out"
+                "data.split.by, data.challenger and the sources' weights out"
             )
         if self.forgetting.data:
             raise ValueError(f"'{name}' learns from documents alone: name general ones under data.train, too")
