@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 # Different examples that are still drawn by their number; beyond, sums are as good as normal.
 _MOST_KINDS = 4096
 # Numbers of one block of resamples: bounds memory at some 100 MB.
-_AT_ONCE = 1 << 23
+_AT_ONCE = 1 << 22
 
 
 def draw(measure: Measure, samples: int, random: np.random.Generator) -> Floats:
@@ -31,13 +31,18 @@ def draw(measure: Measure, samples: int, random: np.random.Generator) -> Floats:
     """
     if measure.quantile is not None:
         return _quantiles(measure.values, measure.quantile, samples, random)
-    if measure.sums is not None and measure.formula is not None:
-        blocks = [measure.formula(block) for block in _drawn_sums(measure.sums, samples, random)]
-    else:
-        values = Sums(measure.values[:, None])
-        blocks = [block[:, 0] / values.n for block in _drawn_sums(values, samples, random)]
-    found: Floats = np.concatenate(blocks)
-    return found
+    return draw_shared([measure], samples, random)[0]
+
+
+def draw_shared(measures: Sequence[Measure], samples: int, random: np.random.Generator) -> list[Floats]:
+    """Measures over the same sums, each over the same resamples, as `draw` finds them: shape (samples,) each."""
+    first = measures[0]
+    sums = first.sums if first.sums is not None else Sums(first.values[:, None])
+    found: list[list[Floats]] = [[] for _ in measures]
+    for block in _drawn_sums(sums, samples, random):
+        for values, measure in zip(found, measures, strict=True):
+            values.append(block[:, 0] / sums.n if measure.formula is None else measure.formula(block))
+    return [np.concatenate(values) for values in found]
 
 
 def _drawn_sums(sums: Sums, samples: int, random: np.random.Generator) -> Iterator[Floats]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tunewright.base.errors import InputError
 from tunewright.base.seeds import derive
-from tunewright.evaluate.bulk import draw
+from tunewright.evaluate.bulk import draw, draw_shared
 from tunewright.metrics import Measure
 
 CONFIDENCE = 0.95
@@ -85,19 +85,28 @@ def bootstrap_each(measures: Sequence[Measure], samples: int, seed: int) -> list
     """
     reduced: list[NDArray[np.float64]] = [np.empty(0)] * len(measures)
     by_rows: dict[int, list[int]] = {}
+    in_bulk: dict[int, list[int]] = {}
     for place, measure in enumerate(measures):
         n = len(measure.values)
         if n == 0 or samples < 1:
             raise InputError(f"{samples} resamples of {n} examples have no interval", where=measure.name)
         if n > EACH_ROW_UP_TO and measure.reduction is None:
-            reduced[place] = draw(measure, samples, np.random.default_rng(derive(seed, "bootstrap")))
+            in_bulk.setdefault(id(measure.sums) if measure.sums is not None else -place - 1, []).append(place)
         else:
             by_rows.setdefault(n, []).append(place)
+    for places in in_bulk.values():
+        for place, values in zip(places, _draw([measures[place] for place in places], samples, seed), strict=True):
+            reduced[place] = values
     for n, places in by_rows.items():
         drawn = _resample([measures[place] for place in places], n, samples, seed)
         for place, values in zip(places, drawn, strict=True):
             reduced[place] = values
     return [_interval(measure, values) for measure, values in zip(measures, reduced, strict=True)]
+
+
+def _draw(measures: Sequence[Measure], samples: int, seed: int) -> list[NDArray[np.float64]]:
+    random = np.random.default_rng(derive(seed, "bootstrap"))
+    return [draw(measures[0], samples, random)] if len(measures) == 1 else draw_shared(measures, samples, random)
 
 
 def _resample(measures: Sequence[Measure], n: int, samples: int, seed: int) -> list[NDArray[np.float64]]:

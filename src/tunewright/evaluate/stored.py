@@ -105,13 +105,19 @@ def stored_systems(folder: Path) -> dict[str, dict[str, Any]]:
 
 def answer_pieces(folder: Path, system: str) -> Iterator[list[Answer]]:
     """One system's stored answers, a few thousand in memory at a time."""
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(folder / _FILE) as file:
         for batch in file.iter_batches(batch_size=_AT_ONCE):
-            rows = [row for row in batch.to_pylist() if row.pop("system") == system]
-            if rows:
-                yield [_answer(row) for row in rows]
+            mine = batch.filter(pc.equal(batch["system"], system)).drop_columns(["system"])
+            if mine.num_rows:
+                # Column by column, which takes half the time of rows.
+                cells = mine.to_pydict()
+                cells |= {name: map(tuple, cells[name]) for name in ("references", "samples") if name in cells}
+                if "columns" in cells:
+                    cells["columns"] = map(_columns, cells["columns"])
+                yield [Answer(**dict(zip(cells, row, strict=True))) for row in zip(*cells.values(), strict=True)]
 
 
 def _row(answer: Answer) -> dict[str, Any]:
@@ -121,8 +127,13 @@ def _row(answer: Answer) -> dict[str, Any]:
 def _answer(row: Mapping[str, Any]) -> Answer:
     """Reads back what `_row` gave; files of before some of the fields were there have defaults in their place."""
     lists = {name: tuple(row[name]) for name in ("references", "samples") if name in row}
-    columns = {"columns": json.loads(row["columns"])} if "columns" in row else {}
+    columns = {"columns": _columns(row["columns"])} if "columns" in row else {}
     return Answer(**{**row, **lists, **columns})
+
+
+def _columns(text: str) -> dict[str, str]:
+    columns: dict[str, str] = json.loads(text) if text != "{}" else {}
+    return columns
 
 
 def _about(answers: Answers) -> dict[str, object]:

@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 
 _WORD_BITS = 63
 # Pairs counted together: few enough to stay in a processor's own memory, enough to make up for each call.
-_PAIRS_AT_ONCE = 1024
+_PAIRS_AT_ONCE = 256
 # Pairs with more tokens than this are compared one by one.
 _MOST_BITS, _MOST_STEPS = 64, 256
 _HIGHEST_CHARACTER = 0x110000
@@ -142,31 +142,44 @@ def _count(given: Ragged, wanted: Ragged, order: int, kinds: int) -> Ints:
     n, bits = len(given.lengths), kinds.bit_length()
     runs = np.concatenate([_runs(given, order, bits) << 1, _runs(wanted, order, bits) << 1 | 1])
     runs.sort()
-    theirs = np.concatenate([[0], np.cumsum(runs & 1)])
-    # Where neighbours differ first: runs of a length are equal where only what lies behind that length differs.
-    unlike = (runs[1:] ^ runs[:-1]) >> 1
+    pairs = np.concatenate([[0], np.cumsum(given.lengths + wanted.lengths)])
+    # Where a run differs from the one before: shorter runs differ only where longer ones do, so edges become fewer.
+    unlike = np.concatenate([[runs[0] | 1], runs[1:] ^ runs[:-1]]) >> 1
+    edges = np.flatnonzero(unlike)
+    unlike, run, theirs = unlike[edges], runs[edges], (np.cumsum(runs & 1) - (runs & 1))[edges]
+    last, all_theirs = (1 << bits) - 1, int(wanted.lengths.sum())
     found = np.zeros((n, order), dtype=np.int64)
-    last = (1 << bits) - 1
-    for length in range(1, order + 1):
+    for length in range(order, 0, -1):
         behind = bits * (order - length)
-        edges = np.concatenate([[0], np.flatnonzero(unlike >= (1 << behind)) + 1, [len(runs)]])
-        wanted_times = np.diff(theirs[edges])
-        shared = np.minimum(np.diff(edges) - wanted_times, wanted_times)
-        both = np.flatnonzero(shared)
-        run = runs[edges[both]] >> (1 + behind)
-        whole = (run & last) != 0  # else it runs over the end of its text
-        found[:, length - 1] = np.bincount(run[whole] >> (bits * length), shared[both][whole], n)
+        kept = unlike >= 1 << behind
+        kept[0] = True
+        edges, unlike, run, theirs = edges[kept], unlike[kept], run[kept], theirs[kept]
+        wanted_times = np.diff(theirs, append=all_theirs)
+        shared = np.minimum(np.diff(edges, append=len(runs)) - wanted_times, wanted_times)
+        shared[(run >> (1 + behind)) & last == 0] = 0  # runs over the end of their text
+        until = np.concatenate([[0], np.cumsum(shared)])
+        found[:, length - 1] = np.diff(until[np.searchsorted(edges, pairs)])
     return found
 
 
 def _runs(lists: Ragged, order: int, bits: int) -> Ints:
     """For each token the pair and the `order` tokens from it on, in one number; 0 stands behind a list's end."""
-    left = np.repeat(np.cumsum(lists.lengths), lists.lengths) - np.arange(len(lists.tokens))
-    following = np.concatenate([lists.tokens + 1, np.zeros(order, dtype=np.int64)])
-    run = np.repeat(np.arange(len(lists.lengths)), lists.lengths)
-    for step in range(order):
-        run = run << bits | np.where(left > step, following[step : step + len(left)], 0)
-    return run
+    n = len(lists.lengths)
+    pair = np.repeat(np.arange(n), lists.lengths)
+    place = np.arange(len(lists.tokens)) + order * pair
+    part = np.zeros(len(lists.tokens) + order * (n + 1), dtype=np.int64)
+    part[place] = lists.tokens + 1
+    # Runs of twice the length are two runs side by side: 1, 2, 4 and so on, and of these what `order` is made of.
+    run, reached, width = np.zeros_like(part), 0, 1
+    while True:
+        if order & width:
+            end = len(part) - reached
+            run = run[:end] << (bits * width) | part[reached:]
+            reached += width
+        if 2 * width > order:
+            return run[place] | pair << (bits * order)
+        part = part[:-width] << (bits * width) | part[width:]
+        width *= 2
 
 
 def _count_one(given: Ints, wanted: Ints, order: int) -> list[int]:
@@ -203,7 +216,7 @@ def _side_by_side(given: Ragged, wanted: Ragged) -> Ints:
     kinds = int(max(given.tokens.max(), wanted.tokens.max())) + 1
     pair, place = _places(wanted)
     keys = pair * kinds + wanted.tokens
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)
     keys = keys[order]
     first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
     bits = np.bitwise_or.reduceat(np.uint64(1) << place[order].astype(np.uint64), first)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import chain
 from multiprocessing import get_context
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from tunewright.base.plugins import METRICS, PluginConfig
 from tunewright.metrics._answer import Answer
 from tunewright.metrics._measure import Measure, Numbers, join_lists
 
+_CELLS = attrgetter(*(cell.name for cell in fields(Answer)))
+# Answers that are done before others have started to help.
+_ALONE = 20_000
 # Pieces that wait for a process to be free; more of them would only take memory.
 _AHEAD = 2
 
@@ -70,7 +74,8 @@ def measure_pieces(
     Args:
         pieces: One system's answers, some thousands at a time. Empty pieces are passed over.
         configs: Settings of the metrics.
-        processes: Processes that share the work; 1: this one does it.
+        processes: Processes that share the work, once there is enough of it; 1: this one does it all. They import the
+            program's main module again, which must be guarded as `multiprocessing` asks for.
         heard: Told how many answers are done, now and then.
 
     Returns:
@@ -125,6 +130,11 @@ def _look_at(piece: Sequence[Answer], configs: Sequence[PluginConfig]) -> tuple[
     return len(piece), found
 
 
+def _look_at_columns(columns: Sequence[Sequence[Any]], configs: Sequence[PluginConfig]) -> tuple[int, list[Any]]:
+    """The same of a piece that was sent column by column, which takes a third of the time."""
+    return _look_at([Answer(*cells) for cells in zip(*columns, strict=True)], configs)
+
+
 def _look_at_each(
     pieces: Iterable[Sequence[Answer]], configs: Sequence[PluginConfig], processes: int
 ) -> Iterator[tuple[int, list[Any]]]:
@@ -132,11 +142,18 @@ def _look_at_each(
         for piece in pieces:
             yield _look_at(piece, configs)
         return
+    here = 0
+    pieces = iter(pieces)
+    while here < _ALONE:
+        if (first := next(pieces, None)) is None:
+            return
+        here += len(first)
+        yield _look_at(first, configs)
     # Started anew and not forked: a fork of a process with threads (a model's, a table's) may never wake.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         waiting: list[Future[tuple[int, list[Any]]]] = []
         for piece in pieces:
-            waiting.append(pool.submit(_look_at, piece, configs))
+            waiting.append(pool.submit(_look_at_columns, list(zip(*map(_CELLS, piece), strict=True)), configs))
             if len(waiting) >= processes * _AHEAD:
                 yield waiting.pop(0).result()
         while waiting:
