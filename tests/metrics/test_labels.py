@@ -61,3 +61,11 @@ def test_a_resample_of_subsets_counts_its_own_rows() -> None:
     found = measure("recall", _answers(["a", "b", "b"], ["a", "a", "b"]))["recall_macro"]
     np.testing.assert_allclose(found.reduce(np.array([[0, 0], [1, 2]])), [1.0, 0.25])
     # In the second, "a" is given once and never wanted: it occurs, and its recall is zero_division, 0.
+
+
+def test_metrics_of_the_same_answers_share_their_resamples() -> None:
+    first, other = _answers(["a", "b"], ["a", "x"]), _answers(["a", "b"], ["a", "b"])
+    shared = {id(one.sums) for name in NAMES for one in measure(name, first).values()}
+    assert len(shared) == 1
+    assert measure("f1", other)["f1_macro"].value == 1.0  # and those of others do not
+    assert measure("f1", first)["f1_macro"].value == 0.5

@@ -60,7 +60,7 @@ def test_decimal_commas_where_asked_for() -> None:
     assert last_number("1.234,5", ",") == Number(Fraction("1234.5"))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(-(10**12), 10**12), st.sampled_from(["{}", "{:,}", "so {}.", "$ {}", "#### {:,}", "{} %"]))
 def test_whole_numbers_are_read_back(number: int, form: str) -> None:
     found = last_number(form.format(number))
@@ -68,7 +68,7 @@ def test_whole_numbers_are_read_back(number: int, form: str) -> None:
     assert found.value == number
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(st.text("0123456789.,/-%e# ½$x", max_size=14), st.sampled_from([".", ","]))
 def test_any_text_is_read_or_has_no_number(text: str, decimal: str) -> None:
     found = last_number(text, decimal)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from tunewright.base.errors import DataError, InputError
+from tunewright.base.errors import DataError, InputError, UnknownNameError
 from tunewright.base.plugins import METRICS
-from tunewright.metrics import Answer, measure_pieces
+from tunewright.metrics import Answer, configs_of, measure_pieces
 from tunewright.metrics._pieces import Observed, join_observed
 
 CONFIGS = [METRICS.config(name)() for name in ("accuracy", "macro_f1")]
@@ -94,3 +94,11 @@ def test_memory_does_not_grow_with_the_texts() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3000 * 10_000 / 5  # the texts together are 30 MB
+
+
+def test_metrics_by_name() -> None:
+    assert configs_of(["accuracy", "accuracy", "bleu"]) == [METRICS.config("accuracy")(), METRICS.config("bleu")()]
+    with pytest.raises(UnknownNameError, match="Did you mean 'bleu'"):
+        configs_of(["blue"])
+    with pytest.raises(InputError, match=r"cost: cost needs a price.*evaluate\.metrics"):
+        configs_of(["cost"])

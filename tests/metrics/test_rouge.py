@@ -17,7 +17,7 @@ TEXT = st.lists(st.sampled_from(["the", "Dog", "bit-the", "a_b", "3.5", "...", "
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=5))
 def test_equals_rouge_score(rows: list[tuple[str, str, str]]) -> None:
     theirs = RougeScorer(KINDS)

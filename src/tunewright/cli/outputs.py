@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -77,7 +78,7 @@ def outputs(
         seed,
     )
     with progress() as screen:
-        found = measure_outputs(asked, workspace=workspace, listener=screen)
+        found = measure_outputs(asked, workspace=workspace, processes=os.cpu_count() or 1, listener=screen)
     if json_output:
         print_json(found.as_json())
         return

@@ -9,6 +9,7 @@ together: a resample draws clusters with replacement and takes all rows of each 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -81,7 +82,7 @@ def _with_width(measure: Measure, found: Interval, independent: int) -> Interval
     constant = bool((measure.values == found.value).all())
     if constant and found.value in (0.0, 1.0) and found.low == found.high and (known is None or known.is_share):
         low, high = wilson(round(found.value) * independent, independent)
-        return Interval(found.value, low, high, found.n)
+        return replace(found, low=low, high=high)
     return found
 
 
@@ -121,4 +122,4 @@ def _cluster_bootstrap(measure: Measure, clusters: Ints, samples: int, seed: int
     low, high = np.quantile(reduced, [TAIL, 1 - TAIL])
     if not np.isfinite([measure.value, low, high]).all():
         raise InputError(f"The measure is no finite number ({measure.value})", where=measure.name)
-    return Interval(measure.value, float(low), float(high), n)
+    return Interval(measure.value, float(low), float(high), n, signature=measure.note)

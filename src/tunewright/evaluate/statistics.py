@@ -27,6 +27,7 @@ class Interval:
     Args:
         seed: The resamples'; None where none were drawn.
         template: Hash of what made prompts of the rows (`answer.template_hash`); empty where nothing did.
+        signature: How the metric was computed, where more than its name is to be said (`Measure.note`).
     """
 
     value: float
@@ -35,10 +36,11 @@ class Interval:
     n: int
     seed: int | None = field(default=None, compare=False)
     template: str = field(default="", compare=False)
+    signature: str = field(default="", compare=False)
 
     def as_json(self) -> dict[str, float | int | str | None]:
-        """`{value, low, high, n, seed, template}`."""
-        return {
+        """`{value, low, high, n, seed, template}`, and `signature` where there is one."""
+        told: dict[str, float | int | str | None] = {
             "value": self.value,
             "low": self.low,
             "high": self.high,
@@ -46,6 +48,7 @@ class Interval:
             "seed": self.seed,
             "template": self.template or None,
         }
+        return told | ({"signature": self.signature} if self.signature else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ def _resample(measures: Sequence[Measure], n: int, samples: int, seed: int) -> l
 def _interval(measure: Measure, reduced: NDArray[np.float64]) -> Interval:
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(reduced, [tail, 1 - tail])
-    interval = Interval(measure.value, float(low), float(high), len(measure.values))
+    interval = Interval(measure.value, float(low), float(high), len(measure.values), signature=measure.note)
     if not np.isfinite([interval.value, interval.low, interval.high]).all():
         raise InputError(f"The measure is no finite number ({interval.value})", where=measure.name)
     return interval

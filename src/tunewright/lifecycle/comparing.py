@@ -119,6 +119,7 @@ def compare_words(
     """
     from tunewright.evaluate.slices import Slicing
     from tunewright.evaluate.versus import compare
+    from tunewright.metrics import place as at_cache
 
     configs = metric_configs(metrics)
     place = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
@@ -135,7 +136,7 @@ def compare_words(
             {side.name: side.answers for side in sides},
             answer_kind=kind,  # type: ignore[arg-type]
             seed=seed,
-            metrics=configs,
+            metrics=at_cache(configs, place.cache),
             slicing=Slicing(slices or _SLICES, training),
         )
     told = {side.name: side.facts for side in sides}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tunewright.base.errors import InputError, ModelError
 from tunewright.base.events import Listener, Message, Stage, ignore
 from tunewright.base.files import write_json
-from tunewright.base.plugins import METRICS, PluginConfig
+from tunewright.base.plugins import PluginConfig
 from tunewright.base.quiet import quiet
 from tunewright.lifecycle.answering import BASE, TUNED
 from tunewright.lifecycle.held_data import Asked, Laid, lay_out
@@ -116,13 +116,14 @@ def measure_on(
 def _measured(job: Job, target: Target, laid: Laid, asked: Asked, answers: Answers, leaked: frozenset[str]) -> OnData:
     """Measures answers, and stores them."""
     from tunewright.evaluate import Oddities, evaluate, store_answers
+    from tunewright.metrics import place
 
     held, recipe = laid.held, laid.recipe
     evaluation = evaluate(
         {answers.system: answers},
         answer_kind=held.kind,
         seed=recipe.seed,
-        metrics=metric_configs(asked.metrics) or recipe.evaluate.metrics,
+        metrics=place(metric_configs(asked.metrics) or recipe.evaluate.metrics, job.workspace.cache),
         samples=recipe.evaluate.bootstrap_samples,
         leaked=leaked,
         clusters=recipe.evaluate.clusters,
@@ -148,8 +149,11 @@ def metric_configs(names: Sequence[str]) -> list[PluginConfig]:
 
     Raises:
         UnknownNameError: If there is no such metric.
+        InputError: If one cannot do without settings.
     """
-    return [METRICS.config(name)() for name in dict.fromkeys(names)]
+    from tunewright.metrics import configs_of
+
+    return configs_of(names)
 
 
 def system_of(target: Target) -> str:

@@ -95,13 +95,19 @@ class OutputsMeasured:
 
 
 def measure_outputs(
-    asked: OutputsAsked, *, workspace: str | Path | Workspace | None = None, listener: Listener = ignore
+    asked: OutputsAsked,
+    *,
+    workspace: str | Path | Workspace | None = None,
+    processes: int = 1,
+    listener: Listener = ignore,
 ) -> OutputsMeasured:
     """Measures stored answers, a few thousand in memory at a time.
 
     Args:
         asked: Which, and by what.
-        workspace: Where answers are stored; looked at only where `asked.where` is no file.
+        workspace: Where answers are stored, and models; looked at only where `asked.where` is no file, or a metric
+            needs a model.
+        processes: Processes that share the work, as `metrics.measure_pieces` takes them.
         listener: Hears of the progress as a stage "measure outputs", counted in answers.
 
     Raises:
@@ -109,9 +115,11 @@ def measure_outputs(
     """
     from tunewright.evaluate import Oddities
     from tunewright.evaluate.outputs import first_pieces
-    from tunewright.metrics import default_metrics, measure_pieces
+    from tunewright.metrics import default_metrics, measure_pieces, place
 
     configs = metric_configs(asked.metrics)
+    if any(hasattr(config, "at") for config in configs):
+        configs = place(configs, (workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)).cache)
     source = open_source(asked, workspace)
     if not source.has_references and not (configs and all(map(_needs_none, configs))):
         raise InputError(
@@ -135,7 +143,7 @@ def measure_outputs(
         wanted = configs or default_metrics(kind)
         if about["not_covered"]:
             wanted = [config for config in wanted if config.plugin == _FIELD_METRIC]
-        measures = measure_pieces(pieces, wanted, heard=partial(_told, listener))
+        measures = measure_pieces(pieces, wanted, processes=processes, heard=partial(_told, listener))
         if not measures:
             named = ", ".join(config.plugin for config in wanted) or "none that fits"
             raise InputError(f"Nothing can be measured by the metrics asked for ({named})", where=asked.where)

@@ -12,14 +12,15 @@ of them after the other:
     measures(config, observed) -> list[Measure]   # of all pieces, joined
 
 It is finite for whatever a model may answer, does not depend on the order of the answers nor on how they are cut, and
-refuses an empty list. A metric that costs much says the `names(config)` of its measures beforehand.
+refuses an empty list. One that looks at the given answers alone says `NEEDS_REFERENCE = False`; one that costs much
+says the `names(config)` of its measures beforehand.
 """
 
 from tunewright.metrics._about import About, about
 from tunewright.metrics._answer import Answer
 from tunewright.metrics._defaults import default_metrics
 from tunewright.metrics._measure import Measure, Sums, join
-from tunewright.metrics._pieces import Observed, measure_names, measure_pieces, place
+from tunewright.metrics._pieces import Observed, configs_of, measure_names, measure_pieces, place
 
 __all__ = [
     "About",
@@ -28,6 +29,7 @@ __all__ = [
     "Observed",
     "Sums",
     "about",
+    "configs_of",
     "default_metrics",
     "join",
     "measure_names",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -127,11 +127,23 @@ def f1(counts: Counts, zero_division: int) -> Floats:
     return _divide(2 * counts.right, counts.given + counts.wanted, zero_division)
 
 
-def _tabulate(observed: Observed) -> tuple[Floats, Sums, _Tally, Mapping[int, str]]:
+_Table = tuple[Floats, Sums, "_Tally", Mapping[int, str]]
+
+
+def _tabulate(observed: Observed) -> _Table:
     """Whether each answer is right; its kind (a label, and what was given for it); what counts kinds; labels' names.
 
-    Whatever is no label shares one number behind the labels.
+    Whatever is no label shares one number behind the labels. The last table is kept: precision, recall and F1 of the
+    same answers share one, and so the same resamples, which are drawn once.
     """
+    arrays = (observed.arrays[_REFERENCE], observed.arrays[_PREDICTION])
+    if not (_last and all(map(np.array_equal, _last[0], arrays))):
+        _last[:] = [arrays, _make_table(observed)]
+    table: _Table = _last[1]
+    return table
+
+
+def _make_table(observed: Observed) -> _Table:
     wanted, given = observed.arrays[_REFERENCE], observed.arrays[_PREDICTION]
     labels, reference = np.unique(wanted, return_inverse=True)
     place = np.minimum(np.searchsorted(labels, given), len(labels) - 1)
@@ -142,6 +154,9 @@ def _tabulate(observed: Observed) -> tuple[Floats, Sums, _Tally, Mapping[int, st
     sums = Sums(codes=codes.astype(np.int32), cells=len(met))
     names = {label: observed.names[int(mark)] for label, mark in enumerate(labels)}
     return (wanted == given).astype(np.float64), sums, _Tally(pairs, len(labels)), names
+
+
+_last: list[Any] = []
 
 
 class _Tally:

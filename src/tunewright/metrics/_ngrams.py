@@ -177,7 +177,8 @@ def _runs(lists: Ragged, order: int, bits: int) -> Ints:
             run = run[:end] << (bits * width) | part[reached:]
             reached += width
         if 2 * width > order:
-            return run[place] | pair << (bits * order)
+            runs: Ints = run[place] | pair << (bits * order)
+            return runs
         part = part[:-width] << (bits * width) | part[width:]
         width *= 2
 

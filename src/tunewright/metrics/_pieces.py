@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from tunewright.base.errors import InputError
 from tunewright.base.plugins import METRICS, PluginConfig
@@ -102,6 +103,26 @@ def measure_pieces(
             measures[measure.name] = measure
         held.clear()  # the joined arrays are a copy: both of every metric at once would double the memory
     return measures
+
+
+def configs_of(names: Sequence[str]) -> list[PluginConfig]:
+    """Metrics by their names, each once, with their default settings.
+
+    Raises:
+        UnknownNameError: If there is no such metric.
+        InputError: If one cannot do without settings.
+    """
+    found = []
+    for name in dict.fromkeys(names):
+        try:
+            found.append(METRICS.config(name)())
+        except ValidationError as error:
+            raise InputError(
+                error.errors()[0]["msg"].removeprefix("Value error, "),
+                where=name,
+                hint="Settings go into a recipe, under evaluate.metrics.",
+            ) from error
+    return found
 
 
 def place(configs: Sequence[PluginConfig], cache: Path) -> list[PluginConfig]:

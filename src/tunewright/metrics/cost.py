@@ -18,6 +18,7 @@ from tunewright.metrics._answer import Answer
 from tunewright.metrics._measure import Floats, Measure
 from tunewright.metrics._numbers import read_numbers
 
+NEEDS_REFERENCE = False
 ABOUT = {
     "cost_per_1000": About(
         "Cost of 1,000 answers",

@@ -11,6 +11,7 @@ from tunewright.metrics._answer import Answer, require_answers
 from tunewright.metrics._measure import Measure, share
 from tunewright.metrics._records import parse_json
 
+NEEDS_REFERENCE = False
 ABOUT = {"json_valid": About("Valid JSON", "the answer can be read as JSON")}
 
 

@@ -15,6 +15,7 @@ from tunewright.metrics._answer import Answer
 from tunewright.metrics._measure import Measure
 from tunewright.metrics._numbers import read_numbers
 
+NEEDS_REFERENCE = False
 ABOUT = {
     f"latency_p{part}": About(title, meaning, best=None, is_share=False, less_is_better=True)
     for part, title, meaning in (

@@ -27,6 +27,7 @@ from tunewright.metrics._about import About
 from tunewright.metrics._answer import Answer, require_answers
 from tunewright.metrics._measure import Measure, share
 
+NEEDS_REFERENCE = False
 ABOUT = {"markdown_valid": About("Valid Markdown", "the answer is Markdown with nothing left open or broken")}
 
 Check = Literal["fences", "tables", "headings", "emphasis", "links"]

@@ -26,6 +26,7 @@ from tunewright.metrics._answer import Answer, name_ids, require_answers
 from tunewright.metrics._measure import Measure
 from tunewright.metrics._sandbox import Ran, network_of, run_program
 
+NEEDS_REFERENCE = False
 ABOUT = {
     "pass_at_*": About("Passes its tests, of *", "at least one of * drawn answers is a program that passes its tests")
 }

@@ -21,6 +21,7 @@ from tunewright.metrics._measure import Measure, share
 from tunewright.metrics._records import parse_json
 from tunewright.recipe.schema import DataPath
 
+NEEDS_REFERENCE = False
 ABOUT = {"schema_valid": About("Keeps to the schema", "the answer is JSON that keeps to the given schema")}
 
 

@@ -18,6 +18,7 @@ from tunewright.metrics._measure import Measure, share
 
 _MERGE = "tag:yaml.org,2002:merge"
 
+NEEDS_REFERENCE = False
 ABOUT = {"yaml_valid": About("Valid YAML", "the answer can be read as YAML")}
 
 
