@@ -124,6 +124,18 @@ def test_models_that_share_nothing_are_scored_row_by_row() -> None:
         assert found.greedy.tolist() == greedy.tolist()
 
 
+def test_long_candidates_are_read_as_rows(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunewright.generate.candidates._WIDEST", 3)
+    monkeypatch.setattr("tunewright.generate.candidates._TOKENS", 4)  # and questions one or two at a time
+    prompts = [[3, 4, 5], [3, 4, 6], [3, 5, 5, 5], [3, 9]]
+    candidates = [[[4, 5, 6, 7, 8], [4]], [[4, 5], [6]], [[4, 5], [6]], [[9, 8, 7, 6, 5, 4]]]
+    expected = one_by_one(tiny_model(), prompts, candidates)
+    for found, (logp, greedy) in zip(score_each(model, prompts, candidates, greedy=True), expected, strict=True):
+        np.testing.assert_allclose(found.logp, logp, atol=1e-3, rtol=1e-5)
+        assert found.greedy is not None
+        assert found.greedy.tolist() == greedy.tolist()
+
+
 def test_encoder_decoders_are_scored_behind_their_sources() -> None:
     model = tiny_t5()
     layout.adopt(model)

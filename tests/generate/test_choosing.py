@@ -31,7 +31,7 @@ def model() -> Any:
     return made
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rows, rows, st.data())
 def test_the_winner_is_the_best_of_all(model: Any, prompts: Rows, candidates: Rows, data: st.DataObject) -> None:
     own = [candidates] * len(prompts)

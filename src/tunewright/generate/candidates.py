@@ -5,6 +5,7 @@ What questions begin with is read once, each question once, and the tree of its 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ from tunewright.generate.trees import Tokens, Tree, cut_tree, grow_tree
 
 NODE_BUDGET = 2048
 _QUESTIONS = 64  # read side by side
+_TOKENS = 8192  # of questions side by side, beyond what all of them share: their keys and values are kept meanwhile
+_WIDEST = 1024  # places of a bin: attention inside one follows the square, and long candidates are better read as rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,12 +70,13 @@ def score_each(
             than of the other.
     """
     trees = trees_of(prompts, candidates)
-    if not shares_prefixes(model):
-        return _score_rows(model, prompts, candidates, node_budget, listener)
     found = [Scored(np.zeros(len(own)), np.zeros(len(own), dtype=bool) if greedy else None) for own in candidates]
+    in_rows = [row for row, tree in enumerate(trees) if not shares_prefixes(model) or tree.places[2] > _WIDEST]
+    _score_rows(model, prompts, candidates, in_rows, found, node_budget, listener)
     parts = {id(tree): cut_tree(tree, node_budget) for tree in trees}
-    done = 0
-    for rows, pasts in batches(model, prompts, _QUESTIONS):
+    done, rest = len(in_rows), sorted(set(range(len(prompts))) - set(in_rows))
+    for places, pasts in batches(model, [prompts[row] for row in rest], _QUESTIONS):
+        rows = [rest[place] for place in places]
         items = [(place, part) for place, row in enumerate(rows) for part in parts[id(trees[row])]]
         for chosen in _micro_batches(items, node_budget):
             for place, part, logp_E, hit_E in _score_trees(model, pasts, chosen, greedy):
@@ -101,14 +105,16 @@ def trees_of(prompts: Sequence[Tokens], candidates: Sequence[Sequence[Tokens]]) 
 
 
 def batches(model: Any, prompts: Sequence[Tokens], size: int) -> Iterator[tuple[list[int], Pasts]]:
-    """Reads prompts, some at a time: the rows of a batch, and what reading them leaves."""
+    """Reads prompts, so many at a time at most: the rows of a batch, and what reading them leaves."""
     if not prompts:
         return
     reader = Reader(model, prompts)
     # Prompts of like length and beginning side by side share most and pad least.
     order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row]), list(prompts[row])))
-    for start in range(0, len(order), size):
-        rows = order[start : start + size]
+    while order:
+        tokens = np.cumsum([len(prompts[row]) - reader.shared for row in order[:size]])
+        count = max(1, int(np.searchsorted(tokens, _TOKENS, side="right")))
+        rows, order = order[:count], order[count:]
         yield rows, reader.read([prompts[row] for row in rows])
 
 
@@ -171,11 +177,15 @@ def edge_logp(
     logp_E = np.empty(len(order))
     logp_E[order] = logp_e.double().cpu().numpy()
     if np.isnan(logp_E).any():
-        raise ModelError(
-            "The model gives log-probabilities that are not numbers",
-            hint="It has diverged: train again with a lower train.learning_rate.",
-        )
+        raise _not_numbers()
     return logp_E, None if best_M is None else best_M.cpu().numpy()
+
+
+def _not_numbers() -> ModelError:
+    return ModelError(
+        "The model gives log-probabilities that are not numbers",
+        hint="It has diverged: train again with a lower train.learning_rate.",
+    )
 
 
 def _behind(pasts: Pasts, trees: Sequence[Tree]) -> Nodes:
@@ -203,25 +213,29 @@ def _score_rows(
     model: Any,
     prompts: Sequence[Tokens],
     candidates: Sequence[Sequence[Tokens]],
+    rows: Sequence[int],
+    found: Sequence[Scored],
     node_budget: int,
     listener: events.Listener,
-) -> list[Scored]:
-    """The same for models that share no prefixes, and for encoder-decoders, as the forest of whole rows."""
-    pairs = [(row, place) for row, own in enumerate(candidates) for place in range(len(own))]
+) -> None:
+    """Scores some of the questions as the forest of whole rows, through the model's own backend."""
+    pairs = [(row, place) for row in rows for place in range(len(candidates[row]))]
     paths = []
     for number, (row, place) in enumerate(pairs):
         prompt, answer = prompts[row], candidates[row][place]
         weights = np.r_[np.zeros(len(prompt)), np.ones(len(answer))].astype(np.float32)
         paths.append(Path(np.array([*prompt, *answer], dtype=np.int32), weights, group=number, row=number))
-    greedy_of = [np.zeros(len(own), dtype=bool) for own in candidates]
-    found = [Scored(np.zeros(len(own)), each) for own, each in zip(candidates, greedy_of, strict=True)]
     done = 0
-    for piece in cut(grow(model, paths), node_budget):
+    for piece in cut(grow(model, paths), node_budget) if paths else ():
         scores = score(model, piece)
         hits = np.logical_and.reduceat(scores.hit.cpu().numpy()[piece.path_edge], piece.path_start[:-1])
-        for path, logp, greedy in zip(piece.paths, path_logp(scores, piece).tolist(), hits.tolist(), strict=True):
+        for path, logp, hit in zip(piece.paths, path_logp(scores, piece).tolist(), hits.tolist(), strict=True):
             row, place = pairs[path.row]
-            found[row].logp[place], greedy_of[row][place] = logp, greedy
+            greedy = found[row].greedy
+            found[row].logp[place] = logp
+            if greedy is not None:
+                greedy[place] = hit
         done += len(piece.paths)
         listener(events.Stage("score", "progress", done, len(paths), "candidates"))
-    return found
+    if any(math.isnan(value) for row in rows for value in found[row].logp):
+        raise _not_numbers()

@@ -85,23 +85,25 @@ class Reader:
     Args:
         model: Adopted, of a backend that shares prefixes.
         prompts: All that will be read, one token each at least.
+
+    `shared` is the number of tokens that all of them begin with, and that are not read again.
     """
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]]) -> None:
         self._model, self._device = model, next(model.parameters()).device
         self._virtual = virtual_count(model)
         # The last token of a prompt stays out of the trunk, so that every question has something of its own.
-        self._shared = min(_common(prompts[0], prompt) for prompt in prompts)
-        self._shared = min(self._shared, min(len(prompt) for prompt in prompts) - 1)
+        self.shared = min(_common(prompts[0], prompt) for prompt in prompts)
+        self.shared = min(self.shared, min(len(prompt) for prompt in prompts) - 1)
         self._trunk: _Kept | None = None
-        if self._shared:
-            kept, _ = self._record(build([_path(prompts[0][: self._shared])]), {})
+        if self.shared:
+            kept, _ = self._record(build([_path(prompts[0][: self.shared])]), {})
             self._trunk = kept
 
     def read(self, prompts: Sequence[Sequence[int]]) -> Pasts:
         """Some of the prompts."""
-        forest = build([_path(prompt[self._shared :], row) for row, prompt in enumerate(prompts)])
-        before = self._virtual + self._shared
+        forest = build([_path(prompt[self.shared :], row) for row, prompt in enumerate(prompts)])
+        before = self._virtual + self.shared
         kept, hidden_ND = self._record(forest, self._trunk or {})
         line_of_row = {
             path.row: forest.ancestors(int(forest.source[forest.path_edge[start]]))
@@ -124,7 +126,7 @@ class Reader:
 
     def _record(self, forest: Forest, trunk: _Kept) -> tuple[_Kept, Tensor]:
         """Keys and values of what stands before a forest and of its nodes, (G, P + N, D); the nodes' states, (N, D)."""
-        before = self._virtual + (self._shared if trunk else 0)
+        before = self._virtual + (self.shared if trunk else 0)
         inner = BACKENDS.call(layouts.backend_of(self._model), "build", plant(forest, before), self._device)
         recorder = Recorder(inner)
         token_N, depth_N = (layouts.to_tensor(array, self._device) for array in (forest.token, forest.depth))
