@@ -272,14 +272,18 @@ def test_assets_are_there_and_pages_ask_for_nothing_from_outside(desks: Desks) -
     assert "<style" not in client.get("/").text
 
 
-def test_a_full_disk_is_told(desks: Desks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told_and_leaves_nothing_behind(desks: Desks, monkeypatch: pytest.MonkeyPatch) -> None:
     client = _enter(desks, "anna")
-    fields = _fields(client.get("/"))
+    data = {**_fields(client.get("/")), "choice": "left"}
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tunewright.base.lines.os.fsync", full)
-    answer = client.post("/answer", data={**fields, "choice": "left"}, headers=OWN)
+    with monkeypatch.context() as patch:
+        patch.setattr("tunewright.base.lines.os.fsync", full)
+        answer = client.post("/answer", data=data, headers=OWN)
     assert answer.status_code == 500
     assert "Your answer was not kept" in answer.text
+    assert read_given(desks.session, "anna") == []
+    client.post("/answer", data={**data, "choice": "right"}, headers=OWN)
+    assert [each.choice for each in read_given(desks.session, "anna")] == ["right"]

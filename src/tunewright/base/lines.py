@@ -6,12 +6,14 @@ written is cut off when the file is opened.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import io
 import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from tunewright.base.errors import DataError
 from tunewright.base.files import disk_guard
@@ -29,7 +31,7 @@ class Lines(Generic[T]):
         torn_bytes: Length of the half-written line that was cut off when it was opened.
     """
 
-    def __init__(self, path: Path, file: IO[bytes], values: list[T], ends: list[int], torn: int) -> None:
+    def __init__(self, path: Path, file: io.FileIO, values: list[T], ends: list[int], torn: int) -> None:
         self.path, self.values, self.torn_bytes = path, values, torn
         self._file, self._ends = file, ends
 
@@ -48,7 +50,8 @@ class Lines(Generic[T]):
         try:
             with disk_guard(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                file = path.open("a+b")
+                # Without a buffer: what a full disk refused must not be written later, behind the next line's back.
+                file = path.open("a+b", buffering=0)
         except OSError as error:
             raise DataError(f"This file cannot be written ({error.strerror})", where=str(path)) from error
         try:
@@ -57,7 +60,8 @@ class Lines(Generic[T]):
             file.close()
             raise taken from None
         try:
-            values, ends, torn = _read(file, path, parse)
+            file.seek(0)
+            values, ends, torn = _read(file.read(), path, parse)
         except BaseException:
             file.close()
             raise
@@ -84,11 +88,20 @@ class Lines(Generic[T]):
             written: The same as a JSON object.
         """
         line = json.dumps(written, ensure_ascii=False).encode() + b"\n"
-        with disk_guard(self.path):
-            self._file.write(line)
-            self._sync()
+        try:
+            with disk_guard(self.path):
+                left = memoryview(line)
+                while left:
+                    left = left[self._file.write(left) :]
+                os.fsync(self._file.fileno())
+        except BaseException:
+            with contextlib.suppress(
+                OSError
+            ):  # the first error is the one to tell; a rest is cut off at the next start
+                self._file.truncate(self._end)
+            raise
+        self._ends.append(self._end + len(line))
         self.values.append(value)
-        self._ends.append((self._ends[-1] if self._ends else 0) + len(line))
 
     def take_back(self) -> T | None:
         """Takes the last line off the file; None where there is none."""
@@ -96,13 +109,14 @@ class Lines(Generic[T]):
             return None
         self._ends.pop()
         with disk_guard(self.path):
-            self._file.truncate(self._ends[-1] if self._ends else 0)
-            self._sync()
+            self._file.truncate(self._end)
+            os.fsync(self._file.fileno())
         return self.values.pop()
 
-    def _sync(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
+    @property
+    def _end(self) -> int:
+        """Where the last whole line ends."""
+        return self._ends[-1] if self._ends else 0
 
 
 def read_lines(path: Path, parse: Parse[T]) -> list[T]:
@@ -112,19 +126,17 @@ def read_lines(path: Path, parse: Parse[T]) -> list[T]:
         DataError: If it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return _read(file, path, parse)[0]
+        return _read(path.read_bytes(), path, parse)[0]
     except OSError as error:
         raise DataError(f"This file cannot be read ({error.strerror})", where=str(path)) from error
 
 
-def _read(file: IO[bytes], path: Path, parse: Parse[T]) -> tuple[list[T], list[int], int]:
+def _read(content: bytes, path: Path, parse: Parse[T]) -> tuple[list[T], list[int], int]:
     """The values, where each line ends, and how many bytes of an unfinished line follow."""
-    file.seek(0)
     values: list[T] = []
     ends: list[int] = []
     at = 0
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(io.BytesIO(content), 1):
         if not line.endswith(b"\n"):
             return values, ends, len(line)
         at += len(line)

@@ -54,11 +54,13 @@ def attach(workspace: Workspace, run: Run, findings: Sequence[Finding], *, evide
         evidence: Hash of the artifact that they stand on: it becomes a parent of the new report.
 
     Raises:
-        WorkspaceError: If the run was not measured.
+        WorkspaceError: If the run was not measured, or is still at work.
     """
     stages = run.manifest.get("stages", {})
     if "evaluate" not in stages:
         raise WorkspaceError(f"The run {run.id} was not measured, and has nothing to attach findings to")
+    if run.status == "running":
+        raise WorkspaceError(f"The run {run.id} is being worked on", hint="Attach findings once it has ended.")
     evaluation = stages["evaluate"]["evaluation"]
     known = evaluation.get("findings", {})
     evaluation = {**evaluation, "findings": {**known, **{finding.name: finding.as_json() for finding in findings}}}

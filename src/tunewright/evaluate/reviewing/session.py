@@ -138,6 +138,8 @@ def begin(folder: Path, material: Material, settings: Settings, about: Mapping[s
     identity = hash_value({"settings": settled, "systems": material.systems, "rows": rows})[:_ID_LENGTH]
     path = folder / identity / _FILE
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o700)  # its secret, and what people said, are for this user alone
         write_json(
             path,
             {
