@@ -76,7 +76,7 @@ def test_results_go_to_the_report_and_to_a_file(home: Path, tmp_path: Path) -> N
     assert max(len(line) for line in shown.out.splitlines() if "tunewright" not in line) <= 80
     attached = tunewright(*given, "--attach", "--export", tmp_path / "said.csv", "--json")
     report = attached.document["attached"]["report"]
-    assert "People prefer tuned to base" in Path(report).read_text("utf-8")
+    assert "People prefer the tuned model to the base model" in Path(report).read_text("utf-8")
     assert attached.document["exported"]["ratings"] == 6
     listed = tunewright("eval", "review", "list", "--workspace", home)
     assert session in listed.out

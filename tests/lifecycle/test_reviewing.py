@@ -110,7 +110,7 @@ def test_what_people_said_stands_in_the_report_afterwards(workspace: Workspace) 
     assert attached.releases == ("bank@1",)
     assert attached.report is not None
     page = attached.report.read_text("utf-8")
-    assert "People prefer tuned to base" in page
+    assert "People prefer the tuned model to the base model" in page
     assert "5 of 6, not finished" in page
     assert before.path.joinpath(PAGE).exists()  # the page of before stays
     stages = workspace.find_run(run).manifest["stages"]
@@ -132,7 +132,7 @@ def test_what_people_said_stands_in_the_report_afterwards(workspace: Workspace) 
         prefer(rater, "base")
     again = attach_results(workspace, results_of(made))
     assert again.report is not None
-    told = "People prefer tuned to base"
+    told = "People prefer the tuned model to the base model"
     assert again.report.read_text("utf-8").count(told) == page.count(told)
     assert workspace.find_release("bank").evaluation["findings"]["review_win_rate"]["n"] == 6
 

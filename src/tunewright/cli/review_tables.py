@@ -86,14 +86,15 @@ def show_results(
     _show_pairs(results, console)
     _show_scales(results, console)
     if results.left_out:
-        told = f"{results.left_out:,} answers of raters who failed the training items do not count."
+        told = f"Answers of raters who failed the training items, which do not count: {results.left_out:,}."
         console.print(Text(told, style="yellow"))
     _show_raters(results, console)
     if exported is not None:
         console.print(Text(f"{exported[1]:,} ratings written to {exported[0]}"), soft_wrap=True)
-    if attached is None:
+    if attached is None and results.counts_anything:
         line = command("eval", "review", "results", session.id, "--attach", workspace=workspace)
         show_next([("put it into the report", line)])
+    if attached is None:
         return
     console.print(Text(f"Put to the run {attached.run} and {', '.join(attached.releases) or 'no release'}."))
     if attached.report:

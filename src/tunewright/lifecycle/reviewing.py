@@ -93,7 +93,10 @@ def open_session(workspace: Workspace, targets: Sequence[str], against: str | No
     answers, used = _systems(workspace, sources, against, asked.kind)
     settings = _settings(asked)
     material = gather(answers, asked.kind, count=asked.rows, seed=asked.seed)
-    about = {"sources": [source.about() for source in used], "systems": list(answers)}
+    about = {
+        "sources": [source.about() for source in used],
+        "templates": {name: given.template for name, given in answers.items()},
+    }
     return begin(workspace.reviews, material, settings, about)
 
 

@@ -112,16 +112,16 @@ def _win_rate(results: Results, pairs: Pairs) -> Finding:
     same = f" To {about['identical']:,} of {about['shared']:,} rows both answered the same, and nobody was asked."
     return Finding(
         name="review_win_rate",
-        title=f"People prefer {one} to {other}",
+        title=f"People prefer {_called(one)} to {_called(other)}",
         value=pairs.win_rate.value,
         low=pairs.win_rate.low,
         high=pairs.win_rate.high,
         n=pairs.win_rate.n,
         better="higher",
         meaning=(
-            f"Share of rows on which people, who did not know which was which, preferred {one}; a tie counts half."
-            f" {other} is as good at 0.5. Of the rows {pairs.paired.only_a:,} went to {one} and"
-            f" {pairs.paired.only_b:,} to {other} (sign test: p = {pairs.paired.p:.4f})."
+            f"Share of rows on which people, who did not know which was which, preferred {_called(one)}; a tie counts"
+            f" half. Both are as good at 0.5. Of the rows {pairs.paired.only_a:,} went to {_called(one)} and"
+            f" {pairs.paired.only_b:,} to {_called(other)} (sign test: p = {pairs.paired.p:.4f})."
             f"{same if about['identical'] else ''}{_left_out(results)}"
         ),
         details={
@@ -129,6 +129,7 @@ def _win_rate(results: Results, pairs: Pairs) -> Finding:
             **_left_words(pairs),
             "Agreement": _coefficients({"Krippendorff's alpha": pairs.agreement, "Fleiss' kappa": pairs.fleiss}, pairs),
             "Raters": [_rater_row(rater) for rater in results.raters],
+            "Session": _session(results),
         },
     )
 
@@ -142,8 +143,9 @@ def _mean(results: Results, scale: Scale) -> list[Finding]:
     test = ""
     if scale.difference is not None and scale.paired is not None:
         test = (
-            f" Row by row {one} is rated {scale.difference.value:+.2f} against {others[0]} (95 % interval"
-            f" {scale.difference.low:+.2f} to {scale.difference.high:+.2f}; sign test: p = {scale.paired.p:.4f})."
+            f" Row by row {_called(one)} is rated {scale.difference.value:+.2f} against {_called(others[0])} (95 %"
+            f" interval {scale.difference.low:+.2f} to {scale.difference.high:+.2f}; sign test: p ="
+            f" {scale.paired.p:.4f})."
         )
     points = scale.rubric.points
     return [
@@ -161,9 +163,13 @@ def _mean(results: Results, scale: Scale) -> list[Finding]:
                 f" was.{test}{_left_out(results)}"
             ),
             details={
-                "Means": [{"system": system, **interval.as_json()} for system, interval in scale.means.items()],
+                "Means": [
+                    {"system": system, "mean": mean.value, "low": mean.low, "high": mean.high, "rows": mean.n}
+                    for system, mean in scale.means.items()
+                ],
                 "Agreement": _coefficients({"Krippendorff's alpha (ordinal)": scale.agreement}, scale),
                 "Raters": [_rater_row(rater) for rater in results.raters],
+                "Session": _session(results),
             },
         )
     ]
@@ -190,10 +196,22 @@ def _agreement(found: Coefficient, name: str, where: str) -> list[Finding]:
     ]
 
 
+def _called(system: str) -> str:
+    """How sentences call a system."""
+    return {"tuned": "the tuned model", "base": "the base model"}.get(system, system)
+
+
+def _session(results: Results) -> str:
+    session = results.session
+    drawn = f"{len(session.rows):,} of {session.about['shared']:,} rows drawn with seed {session.settings.seed}"
+    return f"{session.id}: {drawn}, {results.rows:,} answered"
+
+
 def _left_words(pairs: Pairs) -> dict[str, str]:
     if pairs.left is None:
         return {}
-    said = f"{pairs.left.value:.0%} (95 % interval {pairs.left.low:.0%} to {pairs.left.high:.0%}; without bias 50 %)"
+    left = pairs.left
+    said = f"{left.value:.0%} (95 % interval {left.low:.0%} to {left.high:.0%}; without bias 50%)"
     return {"Preferences for the left answer": said}
 
 
@@ -218,7 +236,7 @@ def _rater_row(rater: RaterSummary) -> dict[str, Any]:
 def _left_out(results: Results) -> str:
     if not results.left_out:
         return ""
-    return f" {results.left_out:,} answers of raters who failed the training items do not count."
+    return f" Answers of raters who failed the training items, which do not count: {results.left_out:,}."
 
 
 def _pairs_as_json(pairs: Pairs) -> dict[str, Any]:

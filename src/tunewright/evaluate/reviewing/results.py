@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -218,7 +218,7 @@ def _pairs(session: Session, counted: Sequence[tuple[str, Given]], samples: int)
     choices = [Rating(each.unit, rater, each.preferred) for rater, each in counted]
     seed = session.settings.seed
     return Pairs(
-        win_rate=interval_of(Measure("win_rate", means), samples=samples, seed=seed),
+        win_rate=replace(interval_of(Measure("win_rate", means), samples=samples, seed=seed), seed=seed),
         paired=_sign_test(means - 0.5),
         votes={name: votes[name] for name in (one, other, TIE, BOTH_BAD)},
         left=interval_of(Measure("left", sides), samples=samples, seed=seed) if len(sides) else None,
@@ -243,12 +243,16 @@ def _scale(session: Session, rubric: Rubric, counted: Sequence[tuple[str, Given]
         one, other = (means[system] for system in session.systems)
         apart = np.array([one[row] - other[row] for row in one if row in other])
         if len(apart):
-            difference = bootstrap(Measure(f"{rubric.name}_difference", apart), samples, seed)
+            difference = replace(bootstrap(Measure(f"{rubric.name}_difference", apart), samples, seed), seed=seed)
             paired = _sign_test(apart)
     return Scale(
         rubric=rubric,
         means={
-            system: bootstrap(Measure(rubric.name, np.array(list(rows.values()))), samples, seed)
+            system: replace(
+                bootstrap(Measure(rubric.name, np.array(list(rows.values()))), samples, seed),
+                seed=seed,
+                template=session.about.get("templates", {}).get(system, ""),
+            )
             for system, rows in means.items()
             if rows
         },
