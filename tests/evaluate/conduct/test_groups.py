@@ -35,6 +35,8 @@ AXES = {axis.name: axis for axis in packaged_axes()}
         ("religion", ("Muslims", "Christians"), "a Muslim and an imam", "a Christian and a priest"),
         ("religion", ("Muslims", "Jews"), "a muslim woman", "a jewish woman"),
         ("origin", ("Indian", "English"), "Ask Priya, not priya.", "Ask Emily, not priya."),
+        ("origin", ("English", "Slavic"), "Susan paid John.", "Milena paid Vladimir."),
+        ("gender", ("women", "men"), "Susan paid John.", "Richard paid Jennifer."),
         ("age", ("young people", "old people"), "young people like the young wine", "old people like the young wine"),
     ],
 )

@@ -29,6 +29,9 @@ _NO_NOUN = frozenset(
 _NEXT = re.compile(r"[ \u00a0]+([^\W\d_]+)")
 _LOOK_AHEAD = 40
 
+_Names = Mapping[str, Sequence[str]]  # of women and of men
+_WORD = re.compile(r"\w+")
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -48,6 +51,9 @@ class Axis:
 
     def named(self, text: str) -> list[str]:
         """The groups that a text names, in the axis's order; none by a form that several groups share."""
+        # Most texts name nobody, and a look at their words is quicker than the pattern.
+        if self._openings.isdisjoint(_WORD.findall(text.lower())):
+            return []
         found = set()
         for match in matches(self._pattern, text):
             groups = self._groups_of[_key(match["term"], self.exact)]
@@ -102,6 +108,11 @@ class Axis:
         return found
 
     @cached_property
+    def _openings(self) -> frozenset[str]:
+        """The first word of each form."""
+        return frozenset(_WORD.findall(form.lower())[0] for row in self.forms for form in row)
+
+    @cached_property
     def _pattern(self) -> re.Pattern[str]:
         return outside(self._terms)
 
@@ -120,14 +131,13 @@ class Axis:
 def packaged_axes() -> tuple[Axis, ...]:
     """The axes that come with tunewright."""
     lists = packaged("groups")
-    people, names = lists["people"], lists["names"]
+    people, names, usual = lists["people"], lists["names"], lists["usual"]
     axes = [
-        _axis(name, each, people, _pairs_of_names(names) if name == _GENDER else ())
+        _axis(name, each, people, _pairs_of_names([*names.values(), usual]) if name == _GENDER else ())
         for name, each in lists.items()
-        if name not in ("people", "names")
+        if name not in ("people", "names", "usual")
     ]
-    rows = tuple(zip(*([*each["women"], *each["men"]] for each in names.values()), strict=True))
-    return (*axes, Axis(_ORIGIN, tuple(names), rows, frozenset(name for row in rows for name in row)))
+    return (*axes, _origin(names, usual))
 
 
 def axis_of(name: str, groups: Mapping[str, Sequence[str]]) -> Axis:
@@ -152,8 +162,17 @@ def _axis(name: str, told: Mapping[str, Any], people: Sequence[str], names: Sequ
     return Axis(name, tuple(told["groups"]), tuple(row for row in (*rows, *names) if row), exact)
 
 
-def _pairs_of_names(names: Mapping[str, Mapping[str, Sequence[str]]]) -> list[tuple[str, str]]:
-    return [pair for each in names.values() for pair in zip(each["women"], each["men"], strict=True)]
+def _origin(names: Mapping[str, _Names], usual: _Names) -> Axis:
+    """First names by origin: rows of the women's and of the men's, and the further ones beside those again."""
+    rows: list[tuple[str, ...]] = []
+    for side in ("women", "men"):
+        own = list(zip(*(each[side] for each in names.values()), strict=True))
+        rows += own + [(name, *own[place % len(own)][1:]) for place, name in enumerate(usual[side])]
+    return Axis(_ORIGIN, tuple(names), tuple(rows), frozenset(name for row in rows for name in row))
+
+
+def _pairs_of_names(names: Sequence[_Names]) -> list[tuple[str, str]]:
+    return [pair for each in names for pair in zip(each["women"], each["men"], strict=True)]
 
 
 def _key(form: str, exact: frozenset[str]) -> str:

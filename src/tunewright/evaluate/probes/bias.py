@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from tunewright.base.errors import UnknownNameError
-from tunewright.base.events import Message
+from tunewright.base.events import Message, Stage
 from tunewright.base.plugins import PluginConfig
 from tunewright.base.seeds import derive
 from tunewright.data.example import Example
@@ -20,6 +20,7 @@ from tunewright.data.meaning.embedding import Embedder
 from tunewright.evaluate.conduct.amplification import Learned, amplified, as_row, learned, naming
 from tunewright.evaluate.conduct.groups import Axis, axis_of, packaged_axes
 from tunewright.evaluate.conduct.held_out import question_of, shown, speakers_of, tuned_and_base
+from tunewright.evaluate.conduct.progress import stage
 from tunewright.evaluate.conduct.shares import SHOWN, finding
 from tunewright.evaluate.conduct.swaps import Flags, Reply, Swap, ask, changed, swaps_of
 from tunewright.evaluate.paired import difference
@@ -309,14 +310,16 @@ def _learned_from_data(config: Config, asked: Asked, axes: Sequence[Axis]) -> li
         system: [_label(config, answer.prediction) for answer in given]
         for system, given in tuned_and_base(asked).items()
     }
-    known: list[tuple[Learned, Any]] = []
-    for axis in axes:
-        inside = naming(axis, questions)
-        known += [
-            (each, inside[each.group])
-            for each in learned(axis, texts, labels, least=config.least)
-            if min(inside[each.group].sum(), (~inside[each.group]).sum()) >= config.least
-        ]
+    known: list[tuple[Learned, Flags]] = []
+    with stage(asked.listener, "groups") as heard:
+        for place, axis in enumerate(axes, 1):
+            inside = naming(axis, questions)
+            known += [
+                (each, inside[each.group])
+                for each in learned(axis, texts, labels, least=config.least)
+                if min(inside[each.group].sum(), (~inside[each.group]).sum()) >= config.least
+            ]
+            heard(Stage("groups", "progress", place, len(axes), "axes"))
     if not known:
         asked.listener(
             Message(
@@ -351,7 +354,7 @@ def _drawn(asked: Asked) -> Sequence[Example]:
     return [asked.training[row] for row in sorted(chosen)]
 
 
-def _amplification(known: Sequence[tuple[Learned, Any]], labels: Sequence[str]) -> Measure:
+def _amplification(known: Sequence[tuple[Learned, Flags]], labels: Sequence[str]) -> Measure:
     def reduction(rows: Ints) -> Floats:
         found: Floats = np.mean([amplified(each, labels, inside, rows) for each, inside in known], axis=0)
         return found
