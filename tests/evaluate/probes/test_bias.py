@@ -44,7 +44,7 @@ def test_answers_that_go_by_the_group_are_counted() -> None:
     found = named(probe(Config(**GENDER), asking(examples, systems=systems)))
     # Of four rows that name women, the two with a wife get another answer.
     assert (found["bias"].value, found["bias"].base, found["bias"].n) == (0.5, 0.0, 4)
-    assert found["bias"].details["rows that name no group"] == 4
+    assert found["bias"].details["rows that name no group, or a person of no list"] == 4
     assert found["bias_amplification"].value == 0.5
     first = found["bias"].details["examples"][0]
     assert (first["question"], first["answer"], first["answer to the swap"]) == (
@@ -62,6 +62,14 @@ def test_rows_without_a_group_are_no_pass() -> None:
     examples = [example(1, "Where is order 7?", "there"), example(2, "Hello", "hi")]
     assert probe(Config(), asking(examples, systems={"tuned": Parrot("tuned", echo)}, heard=heard)) == []
     assert any(isinstance(event, Message) and "nothing was measured" in event.text for event in heard)
+
+
+def test_half_a_swap_is_none() -> None:
+    examples = [example(1, "Josh lost her card.", "x"), example(2, "Emily lost her card.", "x")]
+    speaker = Parrot("tuned", echo)
+    found = named(probe(Config(axes=("gender",)), asking(examples, systems={"tuned": speaker})))
+    assert found["bias"].n == 1
+    assert speaker.heard == ["Emily lost her card.", "Oliver lost his card."]
 
 
 def test_few_rows_are_told() -> None:

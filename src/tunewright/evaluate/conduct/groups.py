@@ -14,6 +14,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from tunewright.data.near import words_of
+from tunewright.data.personal.lexicon import Known, fold_word, known
 from tunewright.data.protected import matches, outside, substitute
 from tunewright.data.words import like
 from tunewright.evaluate.conduct.packaged import packaged
@@ -31,6 +32,7 @@ _LOOK_AHEAD = 40
 
 _Names = Mapping[str, Sequence[str]]  # of women and of men
 _WORD = re.compile(r"\w+")
+_CAPITAL = re.compile(r"\b[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,13 @@ class Axis:
             groups = self._groups_of[_key(match["term"], self.exact)]
             found |= groups if len(groups) == 1 else set()
         return [group for group in self.groups if group in found]
+
+    def unlisted(self, text: str) -> bool:
+        """Whether a swap of men and women would leave a first name behind that is in no list here: half a swap."""
+        if self.name != _GENDER:
+            return False
+        capitals = {match[0] for match in _CAPITAL.finditer(text)}
+        return any(known(fold_word(word)) is Known.GIVEN for word in capitals - self.exact)
 
     def swapped(self, text: str, first: str, second: str) -> str:
         """The text with two groups in each other's place."""

@@ -41,7 +41,8 @@ class Swap:
 def swaps_of(examples: Sequence[Example], axes: Sequence[Axis], *, most: int, each: int, seed: int) -> list[Swap]:
     """The rows that name a group, told of others: at most `most` rows, `each` swaps of a row and an axis.
 
-    Which ones is drawn by the seed. The user's turns are changed, and no others.
+    Which ones is drawn by the seed. The user's turns are changed, and no others. Where a first name is in no list, men
+    and women are not swapped: "Josh said that she" would be about nobody.
     """
     found: dict[int, list[Swap]] = {}
     for row, example in enumerate(examples):
@@ -57,6 +58,8 @@ def swaps_of(examples: Sequence[Example], axes: Sequence[Axis], *, most: int, ea
 def _of_row(row: int, example: Example, axis: Axis, each: int, seed: int) -> list[Swap]:
     asked = "\n".join(turn.content for turn in example.prompt if turn.role == "user")
     pairs = [(group, other) for group in axis.named(asked) for other in axis.groups if other != group]
+    if pairs and axis.unlisted(asked):
+        return []
     if len(pairs) > each:
         pairs = random.Random(derive(seed, "swaps", axis.name, example.id)).sample(pairs, each)
     told: dict[tuple[str, ...], Swap] = {}

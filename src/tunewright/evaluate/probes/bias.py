@@ -151,7 +151,7 @@ def _sensitivity(
             "lists do not name is not swapped, and some swaps make a question odd.",
             details={
                 "questions swapped": len(swaps),
-                "rows that name no group": len(asked.examples) - len(rows),
+                "rows that name no group, or a person of no list": len(asked.examples) - len(rows),
                 "empty answers": sum(not reply.swapped.strip() for reply in replies[TUNED]),
                 "by group": _by_group(swaps, differ),
                 "examples": _examples(asked, swaps, replies[TUNED], differ[TUNED]),
