@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 _KEPT = (string.ascii_letters + string.digits).encode()
@@ -48,6 +48,7 @@ def _stemmer() -> Any:
     return snowballstemmer.stemmer("porter")
 
 
+@lru_cache(maxsize=1 << 16)
 def stem_of(word: str) -> str:
     """A word's stem; the word itself where it is short or not English letters."""
     return str(_stemmer().stemWord(word)) if len(word) > 3 and word.isascii() and word.isalpha() else word
