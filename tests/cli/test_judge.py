@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.command import tunewright
 from tests.endpoints.server import serving
-from tests.evaluate.judging.bench import grading
+from tests.evaluate.judging.bench import grading, pieces
 from tunewright.evaluate import Answers, store_answers
 from tunewright.metrics import Answer
 
@@ -78,3 +78,23 @@ def test_a_target_that_is_nothing_is_refused(tmp_path: Path) -> None:
     result = tunewright("eval", "judge", "nobody", "--rubric", "tone", "--local", "x", "--workspace", str(tmp_path))
     assert result.code == 2
     assert "nobody" in result.err
+
+
+def test_a_file_of_what_any_system_said_is_judged(tmp_path: Path) -> None:
+    file = tmp_path / "said.jsonl"
+    rows = [
+        {"id": f"r{row}", "system": system, "question": "Why?", "prediction": text, "context": "Because."}
+        for system, texts in {"a": ["xx", "xxxx"], "b": ["x", "x"]}.items()
+        for row, text in enumerate(texts)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with serving(grading(len)) as server:
+        words = ("--rubric", "faithfulness", "--system", "a", "--against", "b", "--json")
+        code, out, err = _judge(file, server.url, *words)
+        assert code == 0, err
+        finding = json.loads(out)["findings"]["judge_faithfulness"]
+        assert (finding["value"], finding["base"]) == (3.0, 1.0)
+        assert pieces(server.asked[0])["CONTEXT"] == "Because."
+        code, _, err = _judge(file, server.url, "--rubric", "tone")
+    assert code == 2
+    assert "Name one with --system: a, b" in err

@@ -42,7 +42,7 @@ def judge(
         str,
         typer.Argument(
             metavar="NAME|ANSWERS",
-            help="A release, a run, stored answers by their hash, or a file or folder of them.",
+            help="A release, a run, stored answers (hash or folder), or a file of outputs.",
             show_default=False,
         ),
     ],

@@ -48,7 +48,9 @@ class StoredAnswers:
 
 
 def find_answers(target: str, workspace: Workspace) -> StoredAnswers:
-    """The answers behind a word: a file or folder of stored answers, a release, a run, or an answers artifact's hash.
+    """The answers behind a word.
+
+    It names a folder of stored answers, a file of outputs (JSONL, CSV, …), a release, a run, or an answers artifact.
 
     Raises:
         InputError: If there are none.
@@ -57,8 +59,10 @@ def find_answers(target: str, workspace: Workspace) -> StoredAnswers:
     from tunewright.evaluate import load_answers
 
     place = Path(target).expanduser()
-    if place.exists():
+    if place.is_dir() or place.name == _FILE:
         return StoredAnswers(target, load_answers(place.parent if place.name == _FILE else place), [])
+    if place.exists():
+        return StoredAnswers(target, _of_outputs(place), [])
     stages = _stages(target, workspace)
     if stages is None:
         return StoredAnswers(target, load_answers(workspace.artifact(target, "answers").path), [])
@@ -68,6 +72,20 @@ def find_answers(target: str, workspace: Workspace) -> StoredAnswers:
     examples = [] if dataset.answer_kind == "document" else dataset.examples("test")
     answers = load_answers(workspace.artifact(stages["evaluate"]["answers"], "answers").path)
     return StoredAnswers(target, answers, examples)
+
+
+def _of_outputs(path: Path) -> dict[str, Answers]:
+    """What any system produced, by system; a file that names none has one, `answers`."""
+    from tunewright.evaluate import Answers
+    from tunewright.evaluate.outputs import open_outputs
+
+    outputs = open_outputs(path, {})
+    return {
+        system or "answers": Answers(
+            system or "answers", tuple(answer for piece in outputs.pieces(system) for answer in piece), seconds=0.0
+        )
+        for system in outputs.systems()
+    }
 
 
 def _stages(target: str, workspace: Workspace) -> dict[str, Any] | None:

@@ -12,10 +12,11 @@ from tests.lifecycle.world import make_world
 from tests.tiny import tiny_folder, tiny_model
 from tunewright.base.errors import InputError, RecipeError
 from tunewright.data.example import Message
+from tunewright.evaluate import Asked
 from tunewright.evaluate.judging.judge import Asking, LocalJudge, Silent, open_local
 from tunewright.evaluate.judging.rounds import hold_all, judge_all
 from tunewright.evaluate.judging.rubrics import built_in, rubric_at
-from tunewright.evaluate.probes.judge import Config
+from tunewright.evaluate.probes.judge import Config, probe
 from tunewright.evaluate.probes.principles import Config as Principles
 from tunewright.recipe import load_recipe
 
@@ -83,7 +84,7 @@ def test_what_is_longer_than_the_judge_reads_is_not_judged(judge: LocalJudge) ->
 
 
 @pytest.mark.parametrize(
-    ("probe", "message"),
+    ("named", "message"),
     [
         ("judge", "nobody is named who judges"),
         ({"name": "judge", "local": "a", "release": "b"}, "local and release each name a judge"),
@@ -100,8 +101,8 @@ def test_what_is_longer_than_the_judge_reads_is_not_judged(judge: LocalJudge) ->
         ({"name": "principles", "principles": ["Be kind."]}, "nobody is named who judges"),
     ],
 )
-def test_a_recipe_with_a_wrong_judge_is_refused(probe: object, message: str, tmp_path: Path) -> None:
-    recipe = make_world(tmp_path, rows=3, evaluate={"probes": [probe]})
+def test_a_recipe_with_a_wrong_judge_is_refused(named: object, message: str, tmp_path: Path) -> None:
+    recipe = make_world(tmp_path, rows=3, evaluate={"probes": [named]})
     with pytest.raises(RecipeError, match=message):
         load_recipe(recipe)
 
@@ -127,3 +128,49 @@ def test_a_rubric_file_of_ones_own(tmp_path: Path) -> None:
         rubric_at(str(file))
     with pytest.raises(InputError, match="cannot be read"):
         rubric_at(str(tmp_path / "none.yaml"))
+
+
+def test_what_is_found_is_known_before() -> None:
+    from tunewright.base.plugins import PROBES
+
+    config = Config(local="x", rubrics=(built_in()["tone"],), pairwise=True)
+    assert PROBES.call("judge", "names", config) == ("judge_tone", "judge_win_rate", "judge_flips")
+    assert PROBES.call("principles", "names", Principles()) == ("principles_broken",)
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ({"name": "judge", "local": "x", "people": "none.csv"}, "none.csv"),
+        ({"name": "principles", "local": "x"}, "No principle is stated"),
+        (
+            {
+                "name": "judge",
+                "endpoint": {"url": "http://127.0.0.1:9/v1", "model": "m", "key_variable": "NOT_SET_HERE"},
+            },
+            "NOT_SET_HERE",
+        ),
+    ],
+)
+def test_what_a_judge_lacks_is_said_before_training(named: dict[str, object], message: str, tmp_path: Path) -> None:
+    from tunewright.lifecycle.job import start
+    from tunewright.lifecycle.stages import preflight
+
+    recipe = make_world(
+        tmp_path,
+        rows=60,
+        evaluate={"probes": [named]},
+        data={"split": {"test": 20, "validation": 5, "minimum_test_rows": 20}},
+    )
+    with (
+        pytest.raises(InputError, match=message),
+        start(recipe, workspace=tmp_path / "ws", kind="train") as job,
+    ):
+        preflight(job)
+
+
+def test_a_system_that_was_named_must_have_answered(tmp_path: Path) -> None:
+    given = bench(tmp_path, tuned=["a"])
+    asked = Asked({}, given.answers, given.examples, (), "text", "", 5, 100, tmp_path)
+    with pytest.raises(InputError, match="'champion' has no answers that could be judged"):
+        probe(Config(local="x", against="champion"), asked)

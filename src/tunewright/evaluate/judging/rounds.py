@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from tunewright.evaluate.judging.grading import grade, grade_finding
 from tunewright.evaluate.judging.pairs import CRITERION, compare_pairs, pair_findings
 from tunewright.evaluate.judging.people import Opinion, read_opinions
 from tunewright.evaluate.judging.principles import hold, principles_finding
-from tunewright.evaluate.judging.settings import Bench, cases_of, opened
+from tunewright.evaluate.judging.settings import Bench, JudgeSettings, cases_of, opened
 from tunewright.evaluate.probing import Finding
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def judge_all(config: JudgeConfig, bench: Bench, systems: Sequence[str], *, wher
             where=f"{where}.pairwise",
             hint=f"There are answers of: {', '.join(bench.answers)}.",
         )
-    opinions = _opinions(config.people)
+    opinions = check_settings(config, config.people)
     cases = cases_of(config, bench, systems, where=where)
     findings = []
     with opened(config, bench, where=where) as judge:
@@ -55,15 +56,35 @@ def judge_all(config: JudgeConfig, bench: Bench, systems: Sequence[str], *, wher
 
 def hold_all(config: PrinciplesConfig, bench: Bench, systems: Sequence[str], *, where: str) -> list[Finding]:
     """Holds systems' answers against each principle; arguments and errors as `judge_all` has them."""
-    if not config.principles:
-        raise InputError(
-            "No principle is stated", where=f"{where}.principles", hint='As in: ["Never promises a refund."].'
-        )
-    opinions = _opinions(config.people)
+    opinions = check_principles(config, where=where)
     cases = cases_of(config, bench, systems, where=where)
     with opened(config, bench, where=where) as judge:
         held = [hold(judge, config.principles, cases, system, config, bench) for system in systems]
         return [principles_finding(judge, held, bench, opinions)]
+
+
+def check_principles(config: PrinciplesConfig, *, where: str) -> list[Opinion] | None:
+    """What people said, where they were asked.
+
+    Raises:
+        InputError: If no principle is stated, or as `check_settings` does.
+    """
+    if not config.principles:
+        raise InputError(
+            "No principle is stated", where=f"{where}.principles", hint='As in: ["Never promises a refund."].'
+        )
+    return check_settings(config, config.people)
+
+
+def check_settings(config: JudgeSettings, people: str | None) -> list[Opinion] | None:
+    """What people said, where they were asked.
+
+    Raises:
+        InputError: If their ratings cannot be read, or the variable with the endpoint's key is not set.
+    """
+    if config.endpoint is not None:
+        config.endpoint.key(os.environ)
+    return _opinions(people)
 
 
 def _opinions(people: str | None) -> list[Opinion] | None:

@@ -37,9 +37,24 @@ class Config(JudgeSettings):
         return rubrics
 
 
+def names(config: Config) -> tuple[str, ...]:
+    """The findings' names."""
+    pairs = ("judge_win_rate", "judge_flips") if config.pairwise else ()
+    return *(f"judge_{rubric.name}" for rubric in config.rubrics), *pairs
+
+
+def check(config: Config) -> None:
+    """Refuses before training what would fail after it: a ratings file that cannot be read, a key that is not set."""
+    from tunewright.evaluate.judging.rounds import check_settings
+
+    check_settings(config, config.people)
+
+
 def probe(config: Config, asked: Asked) -> list[Finding]:
     """A finding `judge_<rubric>` for each rubric; with pairs, `judge_win_rate` and `judge_flips`."""
     from tunewright.evaluate.judging.rounds import judge_all
 
-    against = config.against if config.against in asked.answers else ""
-    return judge_all(config, Bench.of(asked), (TUNED, against) if against else (TUNED,), where="evaluate.probes.judge")
+    # The base is held against where it answered at all; a system that somebody named must have.
+    is_there = config.against in asked.answers or "against" in config.model_fields_set
+    systems = (TUNED, config.against) if is_there else (TUNED,)
+    return judge_all(config, Bench.of(asked), systems, where="evaluate.probes.judge")

@@ -23,6 +23,18 @@ class Config(JudgeSettings):
     )
 
 
+def names(config: Config) -> tuple[str, ...]:
+    """The finding's name."""
+    return ("principles_broken",)
+
+
+def check(config: Config) -> None:
+    """Refuses before training what would fail after it: no principle, wrong ratings, a key that is not set."""
+    from tunewright.evaluate.judging.rounds import check_principles
+
+    check_principles(config, where="evaluate.probes.principles")
+
+
 def probe(config: Config, asked: Asked) -> list[Finding]:
     """One finding, `principles_broken`; the principles one by one in its details."""
     from tunewright.evaluate.judging.rounds import hold_all
