@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tunewright.cli.next_steps import command, show_next
 from tunewright.lifecycle.report import gate as gate_words
-from tunewright.lifecycle.report import slices, words
+from tunewright.lifecycle.report import slices, sure, words
 
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
@@ -69,7 +69,8 @@ def show_scores(
     console.print(scores_table(evaluation))
     for line in comparison_lines(evaluation):
         console.print(Text(line))
-    for line in [*challenger_lines(evaluation), *finding_lines(evaluation), *slices.lines(evaluation)]:
+    told = [sure.lines, challenger_lines, finding_lines, slices.lines]
+    for line in (line for lines in told for line in lines(evaluation)):
         console.print(Text(line))
     for verdict in verdicts:
         console.print(_verdict_line(verdict))
@@ -102,7 +103,7 @@ def comparison_lines(evaluation: Mapping[str, Any]) -> list[str]:
     return [
         f"{words.metric_name(test['metric'])}: {words.rows(test['only_a'])} only the tuned model has right, "
         f"{words.count(test['only_b'])} only {_in_sentence(test['b'])} has "
-        f"(exact McNemar test, p {_p(test['p'])})."
+        f"(exact McNemar test, p {sure.p(test['p'])}, corrected {sure.p(test.get('p_corrected', test['p']))})."
         for test in evaluation["comparisons"]
     ]
 
@@ -235,11 +236,6 @@ def _gate_line(ruling: Mapping[str, Any]) -> Text:
 
 def _in_sentence(system: str) -> str:
     return _IN_SENTENCES.get(system, system)
-
-
-def _p(p: float) -> str:
-    shown = words.p_value(p)
-    return shown if shown.startswith("<") else f"= {shown}"
 
 
 def _as_options(overrides: Sequence[str]) -> list[str]:

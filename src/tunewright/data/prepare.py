@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import polars as pl
 
-from tunewright.base.errors import DataError
+from tunewright.base.errors import DataError, did_you_mean
 from tunewright.base.events import Listener, Stage, ignore
 from tunewright.base.seeds import derive
 from tunewright.data.answers import AnswerKind, answer_kind, count_labels, strata
@@ -237,7 +237,9 @@ def _read(data: Data, format: Format, listener: Listener, looked: Sequence[str] 
     for source in sources["train"]:
         check_columns(source, by, hint="data.split.by names it.")
     for source in sources[held]:
-        check_columns(source, looked, hint="evaluate.slices or evaluate.clusters names it.")
+        for name in looked:
+            meant = did_you_mean(name, NO_COLUMNS)
+            check_columns(source, [name], hint=f"{meant}evaluate.slices or evaluate.clusters names it.")
     names = short_names(files)
     further: dict[Part, tuple[str, ...]] = {"train": (*carried, *by)}
     further[held] = (*further.get(held, carried), *looked)

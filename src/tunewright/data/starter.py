@@ -245,6 +245,8 @@ def _title(head: Head, place: str) -> list[str]:
         "goal: Say in a sentence what the model is for.",
         "# success: # what counts as success, once you know what to ask for",
         '#   exact_match: ">= 0.9"',
+        "# gate: # what decides release: missed, there is none (docs/evaluation.md)",
+        "#   vs_base: significant",
         "",
         "# base: smollm2-135m-instruct # another catalogue name, hub id, folder or GGUF file",
         "data:",

@@ -13,7 +13,7 @@ from tunewright.store import Run, Workspace
 
 _RECORD = "continued_from"
 # Beside settings under `train` that two such runs need not share: what is done once the adapter is there.
-_FREE = ("goal", "evaluate", "success")
+_FREE = ("goal", "evaluate", "success", "gate")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ def preflight(job: Job) -> Preflight:
     from tunewright.data.preflight import preflight as look
     from tunewright.lifecycle.champion import check_champion
     from tunewright.lifecycle.foresight import check_context, check_evaluation, check_family, check_fits
+    from tunewright.lifecycle.slicing import check_slices
 
     def work() -> tuple[Preflight, dict[str, Any]]:
         dataset = prepare(job)
@@ -54,6 +55,7 @@ def preflight(job: Job) -> Preflight:
         with quiet():
             check_context(job)
             check_evaluation(job.recipe, dataset)
+            check_slices(job, dataset)
             check_champion(job, dataset)
             check_fits(job)
             found = look(dataset, token_tables(job), job.chat(), job.recipe)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from tunewright.lifecycle.report import answers, charts, findings, gate, material, scores, slices, words
+from tunewright.lifecycle.report import answers, charts, findings, gate, material, scores, slices, sure, words
 from tunewright.lifecycle.report.facts import ReportFacts
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def render_report(facts: ReportFacts) -> str:
         "intervals": _intervals(facts),
         "table": scores.table(facts.evaluation),
         "comparisons": scores.comparison_rows(facts.evaluation),
+        "sure": sure.sentences(facts.evaluation),
         "fields": _fields(facts),
         "confusions": _confusions(facts),
         "slices": slices.section(facts.evaluation),

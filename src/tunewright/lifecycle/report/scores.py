@@ -104,6 +104,7 @@ def comparison_rows(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "only_a": only_a,
                 "only_b": only_b,
                 "p": words.p_value(p),
+                "corrected": words.p_value(each.get("p_corrected", p)),
                 "sentence": _paired_sentence((a, b), (only_a, only_b), p),
             }
         )
