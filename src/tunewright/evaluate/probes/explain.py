@@ -28,6 +28,11 @@ class Config(PluginConfig):
     shown: int = Field(3, ge=1, le=20, description="Training rows to name on either side.")
 
 
+def names(config: Config) -> tuple[str, ...]:
+    """What its findings are called."""
+    return ("explanation_gap",)
+
+
 def probe(config: Config, asked: Asked) -> list[Finding]:
     """The worst completeness gap of the explained answers, with the explanations as details.
 
