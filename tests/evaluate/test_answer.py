@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ from tunewright.data.example import Example, Message
 from tunewright.evaluate.answer import Answers, answer_examples, choose_shots
 from tunewright.evaluate.evaluate import evaluate
 from tunewright.forest.layout import adopt
+from tunewright.generate import Generation
 from tunewright.models.chat import ChatFormat
 
 SHOT = example("shot", "Locked out", "login")
@@ -114,15 +116,16 @@ def test_answers_and_likelihoods_equal_the_plain_computation(
 
 def test_cut_answers_and_tokens_are_counted(model: Any, base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said = [
-        SimpleNamespace(tokens=[70, 71], stopped=True, reference_logprob=-1.0, further=()),
-        SimpleNamespace(tokens=[], stopped=True, reference_logprob=-1.0, further=()),
+        Generation(tokens, stopped, [], reference_logprob=-1.0, seconds=0.5 + len(tokens))
+        for tokens, stopped in (([70, 71], True), ([], True), ([70] * 6, False))
     ]
-    said.append(SimpleNamespace(tokens=[70] * 6, stopped=False, reference_logprob=-1.0, further=()))
     monkeypatch.setattr("tunewright.generate.generate", lambda *args, **kwargs: said)
     found = ask(model, base)
     assert (found.cut, found.tokens) == (1, 8)
     assert [answer.stopped for answer in found.answers] == [True, True, False]
     assert found.answers[1].prediction == ""
+    assert [answer.written for answer in found.answers] == [2, 0, 6]
+    assert [answer.seconds for answer in found.answers] == [2.5, 0.5, 6.5]
     assert found.seconds >= 0
 
 
@@ -131,7 +134,12 @@ def test_dropout_is_off_while_answering_and_back_on_after(base: Any) -> None:
     adopt(model)
     still = ask(model, base)
     model.train()
-    assert ask(model, base).answers == still.answers
+    again = ask(model, base)
+    assert [replace(answer, seconds=None) for answer in again.answers] == [
+        replace(answer, seconds=None) for answer in still.answers
+    ]
+    # Each takes a part of the whole time.
+    assert all(0 < (answer.seconds or 0) <= again.seconds for answer in again.answers)
     assert model.training
     with pytest.raises(InputError):
         answer_examples(model, base, [], max_new_tokens=4, batch_size=2)

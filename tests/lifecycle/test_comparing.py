@@ -11,7 +11,7 @@ import pytest
 from tests.cli.command import tunewright
 from tests.tiny import tiny_folder
 from tunewright.base.errors import InputError, UnknownNameError
-from tunewright.lifecycle.comparing import compare_words
+from tunewright.lifecycle.comparing import compare
 from tunewright.lifecycle.held_data import Asked
 from tunewright.lifecycle.report.comparison import render_comparison, verdict
 from tunewright.store import Workspace
@@ -52,7 +52,7 @@ def test_a_verdict_in_one_sentence() -> None:
 
 def test_files_are_compared_row_by_row(tmp_path: Path, workspace: Workspace) -> None:
     old, new = answers(tmp_path / "old.jsonl", 30), answers(tmp_path / "new.jsonl", 45)
-    found = compare_words([str(old), str(new)], slices=["place"], workspace=workspace)
+    found = compare([str(old), str(new)], slices=["place"], workspace=workspace)
     assert found.found.metric == "accuracy"
     (difference,) = found.found.on("accuracy")
     assert (difference.a, difference.b) == ("new.jsonl", "old.jsonl")
@@ -75,7 +75,7 @@ def test_files_are_compared_row_by_row(tmp_path: Path, workspace: Workspace) -> 
 
 def test_equal_answers_show_no_difference(tmp_path: Path, workspace: Workspace) -> None:
     one, other = answers(tmp_path / "one.jsonl", 30), answers(tmp_path / "other.jsonl", 30)
-    found = compare_words([str(one), str(other)], workspace=workspace)
+    found = compare([str(one), str(other)], workspace=workspace)
     assert found.found.on("accuracy")[0].p == 1.0
     assert found.verdict[0].startswith("No difference between one.jsonl and other.jsonl can be seen on accuracy")
     assert "with 60 rows less than" in found.verdict[0]
@@ -83,21 +83,21 @@ def test_equal_answers_show_no_difference(tmp_path: Path, workspace: Workspace) 
 
 def test_rows_that_not_all_answered_are_left_out_and_counted(tmp_path: Path, workspace: Workspace) -> None:
     old, new = answers(tmp_path / "old.jsonl", 30), answers(tmp_path / "new.jsonl", 45, first=10)
-    found = compare_words([str(old), str(new)], workspace=workspace)
+    found = compare([str(old), str(new)], workspace=workspace)
     assert found.found.left_out == {"old.jsonl": 10}
     assert found.found.evaluation.n == 50
     assert "10 rows that old.jsonl answered, and not all others did, are left out." in found.page.read_text("utf-8")
     strange = tmp_path / "strange.jsonl"
     strange.write_text('{"id": "z", "prediction": "a", "reference": "a"}\n')
     with pytest.raises(InputError, match="no row in common"):
-        compare_words([str(old), str(strange)], workspace=workspace)
+        compare([str(old), str(strange)], workspace=workspace)
 
 
 def test_other_right_answers_are_other_rows(tmp_path: Path, workspace: Workspace) -> None:
     old, new = answers(tmp_path / "old.jsonl", 30), tmp_path / "new.jsonl"
     new.write_text(old.read_text().replace('"reference": "b"', '"reference": "c"'))
     with pytest.raises(InputError, match="did not answer the rows of"):
-        compare_words([str(old), str(new)], workspace=workspace)
+        compare([str(old), str(new)], workspace=workspace)
 
 
 def test_one_file_of_several_systems(tmp_path: Path, workspace: Workspace) -> None:
@@ -108,15 +108,15 @@ def test_one_file_of_several_systems(tmp_path: Path, workspace: Workspace) -> No
     ]
     path = tmp_path / "all.jsonl"
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    found = compare_words([str(path)], workspace=workspace)
+    found = compare([str(path)], workspace=workspace)
     assert found.found.systems == ("small", "large", "huge")
     assert len(found.verdict) == 2  # each against the first
-    pair = compare_words([f"{path}:huge", f"{path}:large"], workspace=workspace)
+    pair = compare([f"{path}:huge", f"{path}:large"], workspace=workspace)
     assert pair.found.systems == ("huge", "large")
     with pytest.raises(UnknownNameError, match="Did you mean 'large'"):
-        compare_words([f"{path}:larg", f"{path}:small"], workspace=workspace)
+        compare([f"{path}:larg", f"{path}:small"], workspace=workspace)
     with pytest.raises(InputError, match="several systems: small, large, huge"):
-        compare_words([str(path), str(path)], workspace=workspace)
+        compare([str(path), str(path)], workspace=workspace)
 
 
 def test_models_are_asked_and_compared_with_answers_that_are_there(tmp_path: Path, workspace: Workspace) -> None:
@@ -124,7 +124,7 @@ def test_models_are_asked_and_compared_with_answers_that_are_there(tmp_path: Pat
     rows = "".join(f"a {n},{'xy'[n % 2]}\n" for n in range(12))
     (tmp_path / "rows.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
     asked = Asked(str(tmp_path / "rows.csv"), candidates="labels")
-    found = compare_words(names, asked, workspace=workspace)
+    found = compare(names, asked, workspace=workspace)
     assert found.found.systems == ("first", "second")
     assert found.found.evaluation.n == 12
     facts = found.sides["second"]
@@ -134,7 +134,7 @@ def test_models_are_asked_and_compared_with_answers_that_are_there(tmp_path: Pat
     assert sorted(parent.hash for parent in lineage.parents) == sorted(
         {side["answers"] for side in found.sides.values()}
     )
-    again = compare_words([facts["answers"], *names[:1]], asked, workspace=workspace)
+    again = compare([facts["answers"], *names[:1]], asked, workspace=workspace)
     assert [found.found.evaluation.systems[n].metrics["accuracy"].value for n in ("second", "first")] == [
         scores.metrics["accuracy"].value for scores in again.found.evaluation.systems.values()
     ]

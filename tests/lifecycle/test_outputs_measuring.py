@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sacrebleu
+from rouge_score import rouge_scorer
 
 from tests.cli.command import tunewright
 from tunewright.base.errors import DataError, InputError, UnknownNameError, WorkspaceError
@@ -98,6 +100,9 @@ def test_answers_without_references(tmp_path: Path) -> None:
     path = lines(tmp_path / "rows.jsonl", [{"id": 1, "prediction": "{}"}])
     with pytest.raises(InputError, match="nothing to hold the given ones against"):
         measured(path)
+    assert measured(path, "json_valid").evaluation["outputs"]["json_valid"]["value"] == 1.0
+    with pytest.raises(InputError, match=r"'pass_at_k' needs settings: .*runs_code"):
+        measured(path, "pass_at_k")
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +164,22 @@ def test_the_command_line_prints_scores_with_intervals(tmp_path: Path) -> None:
     assert table.code == 0
     assert "1 of 6 answers are empty" in table.out
     assert max(map(len, table.out.splitlines())) <= 80
+
+
+def test_texts_are_scored_by_the_usual_metrics() -> None:
+    outcome = tunewright("eval", "--outputs", SHOWN, "--metrics", "bleu,rouge,chrf", "--json")
+    assert outcome.code == 0, outcome.err
+    scores = outcome.document["evaluation"]["outputs"]
+    said = [json.loads(line) for line in SHOWN.read_text(encoding="utf-8").splitlines()]
+    predictions, references = [row["prediction"] for row in said], [[row["reference"] for row in said]]
+    assert scores["bleu"]["value"] == pytest.approx(sacrebleu.corpus_bleu(predictions, references).score)
+    assert scores["chrf"]["value"] == pytest.approx(sacrebleu.corpus_chrf(predictions, references).score)
+    rouge = rouge_scorer.RougeScorer(["rougeL"])
+    wanted = [rouge.score(row["reference"], row["prediction"])["rougeL"].fmeasure for row in said]
+    assert scores["rougeL"]["value"] == pytest.approx(sum(wanted) / len(wanted))
+    for name in ("bleu", "chrf", "rougeL"):
+        assert scores[name]["low"] <= scores[name]["value"] <= scores[name]["high"]
+        assert scores[name]["n"] == 6
 
 
 def test_wrong_references_exit_with_two(tmp_path: Path) -> None:

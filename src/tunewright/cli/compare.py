@@ -61,7 +61,7 @@ def compare(
     that it measured. Exits 0 whoever is better.
     """
     from tunewright.cli.progress import progress
-    from tunewright.lifecycle.comparing import compare_words
+    from tunewright.lifecycle.comparing import compare as compare_words
     from tunewright.lifecycle.held_data import Asked
 
     asked = None

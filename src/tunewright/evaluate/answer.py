@@ -137,6 +137,7 @@ def _answer(
         **asked_of(example),
         read=len(prompt),
         written=len(generation.tokens),
+        seconds=generation.seconds,
         samples=tuple(base.chat.decode(further.tokens) for further in generation.further),
     )
 

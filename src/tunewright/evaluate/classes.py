@@ -15,6 +15,7 @@ from tunewright.base.errors import InputError
 from tunewright.data.example import Example
 from tunewright.evaluate.answer import Answers, asked_of, template_hash
 from tunewright.metrics import Answer
+from tunewright.metrics._answer import name_ids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,11 +123,16 @@ def answer_classes(
     started = time.perf_counter()
     predicted = predict_classes(model, format, [example.prompt for example in examples], limit=limit, listener=listener)
     number = {name: place for place, name in enumerate(format.classes)}
+    references = [e.answer.split() if format.head == "tag" else [e.answer.strip()] for e in examples]
+    unknown = dict.fromkeys(name for names in references for name in names if name not in number)
+    if unknown:
+        text = f"The head knows no class {name_ids(list(unknown))}: such rows count as wrong, and none is scored."
+        listener(events.Message(text, "warning"))
     answers = []
-    for example, found in zip(examples, predicted, strict=True):
-        wanted = example.answer.split() if format.head == "tag" else [example.answer.strip()]
-        read = [name for name, given in zip(wanted, found.classes, strict=True) if given is not None]
-        nats = -sum(float(logp[number[name]]) for name, logp in zip(read, found.logp, strict=True))
+    for example, wanted, found in zip(examples, references, predicted, strict=True):
+        # Of a class that the head lacks there is no likelihood, and a mean over the other rows would be another one.
+        read = [] if unknown else [name for name, given in zip(wanted, found.classes, strict=True) if given is not None]
+        nats = -sum(float(logp[number[name]]) for name, logp in zip(read, found.logp, strict=bool(read)))
         answers.append(
             Answer(
                 id=example.id,

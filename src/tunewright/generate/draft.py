@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,6 +63,11 @@ class Draft:
         self._logprobs: list[float] = []
         self._stopped = False
         self._text: str | None = None
+        self._began = self._ended = math.nan
+
+    def begin(self) -> None:
+        """Notes that its prompt begins to be read."""
+        self._began = time.perf_counter()
 
     @cached_property
     def _random(self) -> random.Random:
@@ -77,6 +84,7 @@ class Draft:
         """Notes its next token and that token's log-probability; whether it goes on."""
         rules = self._rules
         self._logprobs.append(logp)
+        self._ended = time.perf_counter()
         if token in rules.stop_ids:
             self._stopped = True
             return False
@@ -99,7 +107,15 @@ class Draft:
 
     def result(self, reference_logprob: float, further: Sequence[Generation] = ()) -> Generation:
         """The answer as it stands."""
-        return Generation(self.tokens, self._stopped, self._logprobs, reference_logprob, self._text, tuple(further))
+        return Generation(
+            self.tokens,
+            self._stopped,
+            self._logprobs,
+            reference_logprob,
+            self._text,
+            tuple(further),
+            self._ended - self._began,
+        )
 
 
 @dataclass(frozen=True)
@@ -117,6 +133,11 @@ class Asked:
     prompt: Sequence[int]
     reference: Sequence[int] | None
     drafts: list[Draft]
+
+    def begin(self) -> None:
+        """Notes that it begins to be read."""
+        for draft in self.drafts:
+            draft.begin()
 
     def path(self, start: int = 0) -> Path:
         """A path that scores the reference behind the prompt; without one, whichever token, so that the prompt is read.

@@ -84,6 +84,8 @@ def _answered(model: Any, asked: list[Asked], rules: Rules, batch_size: int) -> 
     side_by_side = max(1, batch_size // rules.samples)
     for start in range(0, len(order), side_by_side):
         members = order[start : start + side_by_side]
+        for one in members:
+            one.begin()
         logps = way(model, members, rules)
         yield from zip(members, logps or [math.nan] * len(members), strict=True)
 

@@ -115,6 +115,7 @@ class Family:
             found.append(self._waiting.popleft())
             nodes += len(found[-1].prompt) - self._begin + len(found[-1].reference or ())
             free -= self._rules.samples
+            found[-1].begin()
         return found
 
     def _go_on(self, new: list[Asked]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,8 @@ class Generation:
         reference_logprob: The reference's log-probability, where one was given; else not a number.
         text: What stands in front of the stop text that ended it; None where none did.
         further: Further answers to the same prompt, where several were drawn.
+        seconds: Time from when its prompt began to be read until it ended. Answers that are written side by side wait
+            for one another, so this is what one of many takes, and not what it would take alone.
     """
 
     tokens: list[int]
@@ -26,6 +28,7 @@ class Generation:
     reference_logprob: float = math.nan
     text: str | None = None
     further: tuple[Generation, ...] = ()
+    seconds: float = field(default=math.nan, compare=False)
 
     @property
     def logprob(self) -> float:

@@ -89,7 +89,7 @@ def document(found: Versus, sides: dict[str, dict[str, Any]], verdict: Sequence[
     }
 
 
-def compare_words(
+def compare(
     words: Sequence[str],
     asked: Asked | None = None,
     *,
@@ -118,7 +118,7 @@ def compare_words(
         InputError: If a word names nothing, or the systems have no row in common.
     """
     from tunewright.evaluate.slices import Slicing
-    from tunewright.evaluate.versus import compare
+    from tunewright.evaluate.versus import compare as compare_answers
     from tunewright.metrics import place as at_cache
 
     configs = metric_configs(metrics)
@@ -132,7 +132,7 @@ def compare_words(
         kind = kind_of_source([answer.reference for answer in sides[0].answers.answers])
     training = next((side.training for side in reversed(sides) if side.training), ())
     with quiet():
-        found = compare(
+        found = compare_answers(
             {side.name: side.answers for side in sides},
             answer_kind=kind,  # type: ignore[arg-type]
             seed=seed,

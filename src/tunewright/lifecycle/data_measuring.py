@@ -13,7 +13,7 @@ from tunewright.base.files import write_json
 from tunewright.base.plugins import PluginConfig
 from tunewright.base.quiet import quiet
 from tunewright.lifecycle.answering import BASE, TUNED
-from tunewright.lifecycle.held_data import Asked, Laid, lay_out
+from tunewright.lifecycle.held_data import Asked, Laid, candidates_asked, lay_out
 from tunewright.lifecycle.job import Job, StageDone, start, within
 from tunewright.lifecycle.slicing import slicing_of
 from tunewright.lifecycle.targets import Target, find_target
@@ -96,7 +96,7 @@ def measure_on(
     target = find_target(word, place, overrides=asked.overrides, base=base)
     with quiet():
         laid = lay_out(target, asked, place, listener=listener)
-    among = find_candidates(asked.candidates, laid, target, place)
+    among = find_candidates(candidates_asked(asked, laid.recipe), laid, target, place)
     leaked = _leaked(target, laid, place, listener)
     with start(laid.recipe, workspace=place, listener=listener, kind="eval", stage_done=stage_done) as job:
 
@@ -195,6 +195,8 @@ def ask(job: Job, target: Target, laid: Laid, *, system: str, candidates: Sequen
     told["listener"] = within(job.tell, {"generate": f"answer {system}", "choose": f"answer {system}"})
     job.tell(Stage(f"answer {system}", "started", 0, len(examples), "answers"))
     if isinstance(chat, ClassFormat):
+        if candidates:
+            raise InputError("A head of classes chooses by itself", where=target.label, hint="Leave --candidates out.")
         given = answer_classes(model, chat, examples, limit=files.context_length, **told)
     elif candidates:
         given = answer_with_candidates(model, base, examples, candidates, **told)
@@ -219,8 +221,9 @@ def _check_lengths(lengths: Sequence[int], limit: int, laid: Laid, context: int)
     )
 
 
-def find_candidates(given: str, laid: Laid, target: Target, workspace: Workspace) -> tuple[str, ...]:
-    """The answers to choose among, sorted: all labels of the data and of the training rows, or those of a file.
+def find_candidates(given: str | tuple[str, ...], laid: Laid, target: Target, workspace: Workspace) -> tuple[str, ...]:
+    """The answers to choose among, sorted: all labels of the data and of the training rows, those of a file, or those
+    that are given.
 
     Raises:
         InputError: If the answers are no labels, or there are fewer than two candidates.
@@ -236,6 +239,8 @@ def find_candidates(given: str, laid: Laid, target: Target, workspace: Workspace
             )
         learned = target.learned(workspace)
         found = {*(example.answer.strip() for example in laid.held.examples), *(learned.labels if learned else ())}
+    elif isinstance(given, tuple):
+        found = set(given)
     else:
         found = set(read_candidates(given))
     if len(found) < 2:

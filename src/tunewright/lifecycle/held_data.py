@@ -75,6 +75,12 @@ class Laid:
     rows: int
 
 
+def candidates_asked(asked: Asked, recipe: Recipe) -> str | tuple[str, ...]:
+    """What answers are chosen among: as the user says it, else as the recipe does; empty where they are written."""
+    wanted = recipe.evaluate.candidates
+    return asked.candidates or ("" if wanted == "none" else wanted)
+
+
 def lay_out(target: Target, asked: Asked, workspace: Workspace, *, listener: Listener = ignore) -> Laid:
     """Reads the rows of a file as a target reads rows.
 
@@ -115,7 +121,7 @@ def lay_out(target: Target, asked: Asked, workspace: Workspace, *, listener: Lis
         listener(Message(f"Not cleaned by {', '.join(held.skipped)}: the file lacks the columns.", "warning"))
     made = rendering(_template(recipe), target.format or recipe.data.format)
     if target.recipe is None and held.kind == "label":
-        told = instruction(held.examples, recipe, listed=not asked.candidates)
+        told = instruction(held.examples, recipe, listed=not candidates_asked(asked, recipe))
         held = replace(held, examples=tuple(_instructed(example, told) for example in held.examples))
         made["instruction"] = told
     rows = len(held.examples)

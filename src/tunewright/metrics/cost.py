@@ -31,6 +31,8 @@ ABOUT = {
 
 _HINT = "Give it for every answer, or for none."
 
+NEEDS_REFERENCE = False  # it looks at the given answers alone
+
 
 class Config(PluginConfig):
     """Settings of the cost."""
