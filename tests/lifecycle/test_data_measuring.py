@@ -165,7 +165,7 @@ def test_rows_without_an_answer_are_counted_and_not_asked(world: Path, workspace
         ("none.yaml", {}, RecipeError, "does not exist"),
         ("colours", {"text": "txt"}, DataError, "Did you mean 'text'"),
         ("colours", {"metrics": ("acuracy",)}, UnknownNameError, "Did you mean 'accuracy'"),
-        ("colours", {"overrides": ("train.epochs=2",)}, RecipeError, "Only fields of evaluate and success"),
+        ("colours", {"overrides": ("train.epochs=2",)}, RecipeError, "Only fields of evaluate, success"),
     ],
 )
 def test_wrong_input(

@@ -101,7 +101,7 @@ def test_answers_without_references(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to hold the given ones against"):
         measured(path)
     assert measured(path, "json_valid").evaluation["outputs"]["json_valid"]["value"] == 1.0
-    with pytest.raises(InputError, match=r"'pass_at_k' needs settings: .*runs_code"):
+    with pytest.raises(InputError, match="runs_code"):
         measured(path, "pass_at_k")
 
 
