@@ -24,6 +24,7 @@ from tunewright.models.class_format import ClassFormat
 if TYPE_CHECKING:
     from tunewright.models.base import Base
 
+_BATCH_SIZE = 64  # what is answered does not depend on it
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 
 
@@ -35,7 +36,7 @@ class TunewrightLM(TemplateLM):  # type: ignore[misc]  # the harness is not type
         release: Name of a release, `name` or `name@version`; or
         base: a base model, as recipes name it.
         workspace: Folder of the workspace; else found as everywhere.
-        batch_size: Answers decoded side by side.
+        batch_size: Answers decoded side by side; 1, which the harness says where nobody does, and auto: 64.
         max_length: Most tokens read; else what the model was made for.
         seed: Of what is drawn.
         others: What the harness tells every model type; the device is the model's own.
@@ -49,7 +50,7 @@ class TunewrightLM(TemplateLM):  # type: ignore[misc]  # the harness is not type
         release: str = "",
         base: str = "",
         workspace: str | None = None,
-        batch_size: int | str = 64,
+        batch_size: int | str = 1,
         max_length: int | None = None,
         seed: int = 0,
         **others: Any,
@@ -65,7 +66,8 @@ class TunewrightLM(TemplateLM):  # type: ignore[misc]  # the harness is not type
         if layout.backend_of(self._model) == "seq2seq":
             raise _writes_nothing(release or base)
         self.tokenizer = self._base.tokenizer
-        self._batch_size = 64 if str(batch_size).startswith("auto") else int(batch_size)
+        unsaid = str(batch_size) == "1" or str(batch_size).startswith("auto")
+        self._batch_size = _BATCH_SIZE if unsaid else int(batch_size)
         self._longest = int(max_length or self._base.files.context_length)
         self._seed = int(seed)
 
