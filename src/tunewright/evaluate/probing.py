@@ -100,21 +100,13 @@ def run_probes(configs: Sequence[PluginConfig], asked: Asked) -> list[Finding]:
     """What the probes find, in their order; tells of each as a stage "probe".
 
     Raises:
-        InputError: If two findings share a name, or one stands on no case or is no finite number, or a
-            probe did not name it beforehand.
+        InputError: If two findings share a name, or one stands on no case or is no finite number.
     """
     findings: dict[str, Finding] = {}
     for place, config in enumerate(configs):
         asked.listener(events.Stage("probe", "progress", place, len(configs), f"probes ({config.plugin})"))
         found: list[Finding] = PROBES.call(config.plugin, "probe", config, asked)
-        known = PROBES.call(config.plugin, "names", config) if PROBES.has(config.plugin, "names") else None
         for finding in found:
-            if known is not None and finding.name not in known:
-                raise InputError(
-                    f"The probe gave '{finding.name}', and names only {', '.join(known)}",
-                    where=f"evaluate.probes.{config.plugin}",
-                    hint="Let its function `names` say all that it may find.",
-                )
             if finding.name in findings:
                 raise InputError(f"Two findings are called '{finding.name}'", where=f"evaluate.probes.{config.plugin}")
             if finding.n < 1:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tunewright.base.errors import RecipeError, did_you_mean
-from tunewright.base.plugins import PROBES
 from tunewright.lifecycle.answering import BAG_OF_WORDS, CLASSIFIED, FEW_SHOT, systems, test_rows
 from tunewright.lifecycle.choosing import settle_memory, settle_method
 from tunewright.lifecycle.gating import check_gate_names
@@ -98,9 +97,6 @@ def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
                 hint=f"{did_you_mean(metric, measured)}Measured: {', '.join(measured)}.",
             )
     check_gate_names(recipe, dataset, measured)
-    for probe in recipe.evaluate.probes:
-        if PROBES.has(probe.plugin, "check"):
-            PROBES.call(probe.plugin, "check", probe)
     _check_best(recipe, dataset, measured)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -43,7 +44,7 @@ def names(config: Config) -> tuple[str, ...]:
     return *(f"judge_{rubric.name}" for rubric in config.rubrics), *pairs
 
 
-def check(config: Config) -> None:
+def check(config: Config, cache: Path) -> None:
     """Refuses before training what would fail after it: a ratings file that cannot be read, a key that is not set."""
     from tunewright.evaluate.judging.rounds import check_settings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -28,7 +29,7 @@ def names(config: Config) -> tuple[str, ...]:
     return ("principles_broken",)
 
 
-def check(config: Config) -> None:
+def check(config: Config, cache: Path) -> None:
     """Refuses before training what would fail after it: no principle, wrong ratings, a key that is not set."""
     from tunewright.evaluate.judging.rounds import check_principles
 
