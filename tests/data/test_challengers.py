@@ -13,6 +13,7 @@ from tunewright.base.errors import DataError, RecipeError
 from tunewright.base.events import Event, Message
 from tunewright.data.dataset import Dataset
 from tunewright.data.prepare import prepare
+from tunewright.lifecycle.undoing import undo
 from tunewright.recipe import load_recipe
 from tunewright.store import Workspace
 
@@ -89,6 +90,15 @@ def test_a_later_run_of_the_workspace_is_told_and_drops_them(tmp_path: Path, wor
     edits = pl.read_parquet(dataset.path / "edits.parquet").filter(pl.col("step") == "challenger")
     assert edits.height == 3
     assert set(edits["reason"]) == {"is in a challenger set of this workspace"}
+    with pytest.raises(DataError, match="which no run of it learns from"):
+        undo(dataset.hash, workspace=workspace.root, step="challenger", recipe=tmp_path / "later" / "recipe.yaml")
+
+
+def test_edits_can_still_be_taken_back(tmp_path: Path, workspace: Workspace) -> None:
+    dataset = _prepare(tmp_path, workspace, challenger="own.csv", more=[("red  lamp of theirs", "red")])
+    undone = undo(dataset.hash, workspace=workspace.root, step="whitespace", recipe=tmp_path / "recipe.yaml")
+    assert undone.dataset.manifest["splits"]["challenger"] == 3
+    assert undone.dataset.hash != dataset.hash
 
 
 def test_another_workspace_knows_nothing_of_them(tmp_path: Path, workspace: Workspace) -> None:

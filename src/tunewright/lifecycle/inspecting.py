@@ -165,7 +165,8 @@ def _looker(
                 listener(event)
 
         # A leak is for another inspection to tell; it must not keep this one from looking.
-        data = recipe.data.model_copy(update={"leakage": "report"} if recipe.data.leakage == "refuse" else {})
+        told = {"leakage": "report", "challenger": ()} if recipe.data.leakage != "drop" else {}
+        data = recipe.data.model_copy(update=told)
         asked = recipe.model_copy(update={"data": data})
         with find_rows(asked, workspace, models_cache(workspace), hear, dataset=dataset) as found:
             if found.dataset is None or found.chat is None:

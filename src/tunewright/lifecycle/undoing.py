@@ -17,7 +17,7 @@ from tunewright.base.errors import DataError, WorkspaceError
 from tunewright.base.events import Listener, ignore
 from tunewright.base.files import hash_file
 from tunewright.data.augmenting import STEP as AUGMENT
-from tunewright.data.dataset import PARTS, Dataset
+from tunewright.data.dataset import CHALLENGER, PARTS, Dataset
 from tunewright.data.ledger import chosen_edits, known_steps, read_ledger
 from tunewright.data.readers import find_files
 from tunewright.lifecycle.datasets import find_dataset
@@ -131,13 +131,21 @@ def _matching(parent: Dataset, step: str, row: str, field: str) -> dict[str, int
             where=str(parent.path),
             hint="Set data.leakage to 'report' to keep them, and to see both scores.",
         )
+    if step == CHALLENGER:
+        raise DataError(
+            "These rows are in a challenger set of the workspace, which no run of it learns from",
+            where=str(parent.path),
+            hint="Prepare them in another workspace if they are to be learned after all.",
+        )
     if step == AUGMENT:
         raise DataError(
             "These rows were added by data.augment, and not by a step",
             where=str(parent.path),
             hint="Take data.augment out of the recipe, or change it, and prepare again.",
         )
-    edits = chosen_edits(parent, step=step, row=row, field=field).filter(~pl.col("step").is_in([_LEAKAGE, AUGMENT]))
+    edits = chosen_edits(parent, step=step, row=row, field=field).filter(
+        ~pl.col("step").is_in([_LEAKAGE, CHALLENGER, AUGMENT])
+    )
     counted = edits.group_by("step").agg(pl.len()).collect(engine="streaming")
     found = dict(counted.iter_rows())
     if not found:
@@ -167,7 +175,7 @@ def _with(recipe: Recipe, fields: dict[str, Any]) -> dict[str, Any]:
 
 def _check_same(parent: Dataset, recipe: Recipe) -> None:
     """Raises a `DataError` if a recipe would not make the dataset again, as far as can be seen without reading rows."""
-    sources = [(part, source) for part in PARTS for source in getattr(recipe.data, part)]
+    sources = [(part, source) for part in (*PARTS, CHALLENGER) for source in getattr(recipe.data, part)]
     if not any(source.is_elsewhere for _, source in sources):
         files = dict.fromkeys((part, file) for part, source in sources for file in find_files(source))
         _check_files(parent, [{"part": part, "sha256": hash_file(file)} for part, file in files])
