@@ -22,6 +22,13 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "ws"
 
 
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unchanged") / "ws"
+    measured(Workspace.open(folder))
+    return folder
+
+
 def _review(home: Path, typed: str, *more: str | Path) -> Outcome:
     return tunewright("eval", "review", "bank", "--terminal", "--workspace", home, *more, stdin=typed)
 
@@ -138,11 +145,11 @@ def test_the_page_is_served_until_ctrl_c(home: Path, tmp_path: Path) -> None:
         (["bank", "--training", "absent.jsonl"], "cannot be read"),
     ],
 )
-def test_wrong_input_exits_two(home: Path, given: list[str], said: str) -> None:
-    outcome = tunewright("eval", "review", *given, "--workspace", home)
+def test_wrong_input_exits_two(unchanged: Path, given: list[str], said: str) -> None:
+    outcome = tunewright("eval", "review", *given, "--workspace", unchanged)
     assert outcome.code == 2
     assert said in " ".join(outcome.err.split())
-    assert not (home / "reviews").exists()
+    assert not (unchanged / "reviews").exists()
 
 
 def test_a_port_that_is_taken_is_said(home: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.evaluate.reviewing.made import answers
-from tests.lifecycle.report_samples import support_desk
 from tunewright.evaluate import store_answers
+from tunewright.lifecycle.report import ReportFacts
 from tunewright.lifecycle.reporting import write_pages
 from tunewright.store import Workspace
 
@@ -17,7 +17,10 @@ def measured(workspace: Workspace, name: str = "bank", *, systems: tuple[str, ..
     """A run with stored answers, a release and a report, as a pipeline leaves them; gives its id."""
     run = workspace.start_run(name, "run", {"seed": 3})
     given = {system: answers({"tuned": "zebra-champion"}.get(system, system), rows) for system in systems}
-    facts = support_desk()
+    score = {"value": 0.5, "low": 0.3, "high": 0.7, "n": rows}
+    evaluation: dict[str, Any] = {"n": rows, "seed": 3, "answer_kind": "label", "comparisons": []}
+    evaluation |= {system: {"accuracy": score, "cut": score, "seconds": 1.0} for system in systems}
+    facts = ReportFacts(name, evaluation=evaluation)
     stored = workspace.put(
         "answers",
         lambda folder: store_answers(given, folder),
@@ -25,7 +28,6 @@ def measured(workspace: Workspace, name: str = "bank", *, systems: tuple[str, ..
         producer=run.id,
     )
     page = workspace.put("report", lambda folder: write_pages(folder, facts), manifest={"name": name}, producer=run.id)
-    evaluation = dict(facts.evaluation)
     stages = {
         "evaluate": {"answers": stored.hash, "evaluation": evaluation, "verdicts": [], "seconds": 1.0},
         "report": {"report": page.hash, "seconds": 1.0},

@@ -25,7 +25,7 @@ OWN = {"origin": HOME}
 
 @pytest.fixture
 def desks(tmp_path: Path) -> Iterator[Desks]:
-    with _open(session(tmp_path, rows=8, count=8, controls=2, training=PRACTICE), "anna", "ben") as made:
+    with _open(session(tmp_path, rows=6, count=6, controls=2, training=PRACTICE), "anna", "ben") as made:
         yield made
 
 
@@ -79,9 +79,9 @@ def test_a_session_from_the_link_to_the_end(desks: Desks) -> None:
     assert "It answers." in feedback.text
     assert "Not quite" in _say(client, "left").text
     assert "That is too few" in client.get("/feedback").text  # one of two
-    for number in range(1, 11):
+    for number in range(1, 9):
         page = client.get("/")
-        assert f"{number} of 10" in page.text
+        assert f"{number} of 8" in page.text
         _say(client, ("left", "right", "tie", "both_bad")[number % 4], comment="<i>so</i>" if number == 3 else "")
     assert "That was all" in client.get("/").text
     given = read_given(desks.session, "anna")
@@ -90,7 +90,7 @@ def test_a_session_from_the_link_to_the_end(desks: Desks) -> None:
     assert "Take my last answer back" in client.get("/").text
     code = _hidden(client.get("/").text, "code")
     assert "was taken back" in client.post("/undo", data={"code": code}, headers=OWN).text
-    assert len(read_given(desks.session, "anna")) == 11
+    assert len(read_given(desks.session, "anna")) == 9
 
 
 class _Everything(HTMLParser):
@@ -232,8 +232,8 @@ def test_scales_are_rated(tmp_path: Path) -> None:
 
 
 def test_many_raters_at_once_lose_nothing(tmp_path: Path) -> None:
-    names = [f"rater{number}" for number in range(6)]
-    made = session(tmp_path, rows=6, count=6)
+    names = [f"rater{number}" for number in range(4)]
+    made = session(tmp_path, rows=4, count=4)
     with _open(made, *names) as desks:
         app = review_app(desks)
 
@@ -247,9 +247,9 @@ def test_many_raters_at_once_lose_nothing(tmp_path: Path) -> None:
             return len(read_given(made, name))
 
         with ThreadPoolExecutor(len(names)) as pool:
-            assert list(pool.map(work, names)) == [6] * 6
+            assert list(pool.map(work, names)) == [4] * 4
     for name in names:
-        assert len({each.key for each in read_given(made, name)}) == 6
+        assert len({each.key for each in read_given(made, name)}) == 4
 
 
 @pytest.mark.parametrize(
