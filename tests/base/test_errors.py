@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 
 import pytest
 
 from tunewright.base import errors
-from tunewright.base.errors import MissingExtraError, TunewrightError, UnknownNameError, collect, did_you_mean
+from tunewright.base.errors import (
+    DataError,
+    MissingExtraError,
+    TrainingDivergedError,
+    TunewrightError,
+    UnknownNameError,
+    collect,
+    did_you_mean,
+)
 
 EVERY = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TunewrightError)]
 
@@ -51,3 +60,18 @@ def test_many_faults_are_shown_in_part_and_counted_in_full() -> None:
     assert collect(faults[:20]).splitlines()[-1] == "  line 20"
     assert collect(faults).splitlines()[-2:] == ["  line 20", "  … and 10 more"]
     assert collect(faults[:20], total=1234).splitlines()[-1] == "  … and 1,214 more"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DataError("'content' is empty", where="chat.jsonl:417", hint="Fill it in."),
+        MissingExtraError("duckdb", extra="sql", needed_for="Reading a database"),
+        UnknownNameError("metric", "blue", ["bleu"]),
+        TrainingDivergedError("NaN", learning_rate=0.1, has_checkpoint=True),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_cross_from_one_process_to_another(error: TunewrightError) -> None:
+    other = pickle.loads(pickle.dumps(error))
+    assert (type(other), str(other), vars(other)) == (type(error), str(error), vars(error))

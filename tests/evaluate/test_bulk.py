@@ -50,14 +50,14 @@ MADE = {
 
 @pytest.mark.parametrize("name", MADE)
 def test_bulk_agrees_with_rows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    measure = MADE[name](3000)
+    measure = MADE[name](1000)
     by_rows = bootstrap(measure, 3000, 1)
     monkeypatch.setattr("tunewright.evaluate.statistics.EACH_ROW_UP_TO", 10)
     in_bulk = bootstrap(measure, 3000, 1)
     assert in_bulk.value == by_rows.value
     width = by_rows.high - by_rows.low
-    assert in_bulk.low == pytest.approx(by_rows.low, abs=0.06 * width)
-    assert in_bulk.high == pytest.approx(by_rows.high, abs=0.06 * width)
+    assert in_bulk.low == pytest.approx(by_rows.low, abs=0.08 * width)
+    assert in_bulk.high == pytest.approx(by_rows.high, abs=0.08 * width)
     assert width > 0
 
 
