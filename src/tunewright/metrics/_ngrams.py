@@ -142,23 +142,24 @@ def _count(given: Ragged, wanted: Ragged, order: int, kinds: int) -> Ints:
     n, bits = len(given.lengths), kinds.bit_length()
     runs = np.concatenate([_runs(given, order, bits) << 1, _runs(wanted, order, bits) << 1 | 1])
     runs.sort()
+    until = np.concatenate([[0], np.cumsum(runs & 1)])  # how many of theirs stand in front of each
     pairs = np.concatenate([[0], np.cumsum(given.lengths + wanted.lengths)])
     # Where a run differs from the one before: shorter runs differ only where longer ones do, so edges become fewer.
-    unlike = np.concatenate([[runs[0] | 1], runs[1:] ^ runs[:-1]]) >> 1
-    edges = np.flatnonzero(unlike)
-    unlike, run, theirs = unlike[edges], runs[edges], (np.cumsum(runs & 1) - (runs & 1))[edges]
-    last, all_theirs = (1 << bits) - 1, int(wanted.lengths.sum())
+    unlike = np.concatenate([runs[:1], runs[1:] ^ runs[:-1]]) >> 1
+    unlike[0] = 1 << (_WORD_BITS - 1)  # the first one begins a run of every length
+    edges = np.flatnonzero(unlike != 0)
+    last = (1 << bits) - 1
     found = np.zeros((n, order), dtype=np.int64)
     for length in range(order, 0, -1):
         behind = bits * (order - length)
-        kept = unlike >= 1 << behind
-        kept[0] = True
-        edges, unlike, run, theirs = edges[kept], unlike[kept], run[kept], theirs[kept]
-        wanted_times = np.diff(theirs, append=all_theirs)
-        shared = np.minimum(np.diff(edges, append=len(runs)) - wanted_times, wanted_times)
-        shared[(run >> (1 + behind)) & last == 0] = 0  # runs over the end of their text
-        until = np.concatenate([[0], np.cumsum(shared)])
-        found[:, length - 1] = np.diff(until[np.searchsorted(edges, pairs)])
+        edges = edges[np.flatnonzero(unlike[edges] >= 1 << behind)]
+        ends = np.append(edges, len(runs))
+        theirs = until[ends]
+        wanted_times = theirs[1:] - theirs[:-1]
+        shared = np.minimum(ends[1:] - edges - wanted_times, wanted_times)
+        shared *= (runs[edges] & (last << (1 + behind))) != 0  # else it runs over the end of its text
+        counted = np.concatenate([[0], np.cumsum(shared)])
+        found[:, length - 1] = np.diff(counted[np.searchsorted(edges, pairs)])
     return found
 
 
