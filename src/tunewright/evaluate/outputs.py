@@ -229,8 +229,9 @@ def _answer(row: Row, number: int, columns: Mapping[str, str], faults: _Missing,
     right = _texts(value.get("reference"), listed=_plain(columns.get("reference", "")) in SYNONYMS["references"])
     if wants_reference and "reference" in columns and not right:
         faults.no_reference.append(row_id)
-    mine = set(columns.values())
-    others = {name: text for name, cell in cells.items() if name not in mine and (text := as_text(cell)) is not None}
+    others = {
+        name: text for name, cell in cells.items() if name not in faults.mine and (text := as_text(cell)) is not None
+    }
     numbers: dict[str, Any] = {name: _number(value[name], name, row_id, faults) for name in _FLOATS if name in columns}
     counts = {name: _number(value[name], name, row_id, faults) for name in _INTS if name in columns}
     whole: dict[str, Any] = {name: None if count is None else int(count) for name, count in counts.items()}
@@ -278,6 +279,8 @@ def _stopped(value: Mapping[str, Any]) -> bool:
     if isinstance(value.get("finish"), str):
         return str(value["finish"]).lower() not in _CUT
     told = value.get("stopped")
+    if told is None:
+        return True
     return told if isinstance(told, bool) else str(told).strip().lower() not in ("false", "0", "no")
 
 
@@ -304,6 +307,9 @@ class _Missing:
     no_id: list[str] = field(default_factory=list)
     no_reference: list[str] = field(default_factory=list)
     no_number: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.mine = frozenset(self.columns.values())
 
     def check(self) -> None:
         if self.no_id:

@@ -31,8 +31,6 @@ ABOUT = {
 
 _HINT = "Give it for every answer, or for none."
 
-NEEDS_REFERENCE = False  # it looks at the given answers alone
-
 
 class Config(PluginConfig):
     """Settings of the cost."""

@@ -14,8 +14,6 @@ from tunewright.metrics._records import parse_json
 NEEDS_REFERENCE = False
 ABOUT = {"json_valid": About("Valid JSON", "the answer can be read as JSON")}
 
-NEEDS_REFERENCE = False  # it looks at the given answers alone
-
 
 class Config(PluginConfig):
     """JSON validity has no settings."""

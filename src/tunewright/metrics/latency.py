@@ -24,8 +24,6 @@ ABOUT = {
     )
 }
 
-NEEDS_REFERENCE = False  # it looks at the given answers alone
-
 
 class Config(PluginConfig):
     """The latency has no settings."""

@@ -37,8 +37,6 @@ _CELL_BORDER = re.compile(r"(?<!\\)\|")
 _OPEN_LINK = re.compile(r"\]\([^)\s]*$")
 _LEFT_OVER = re.compile(r"\*\*(?=\S)|(?<=\S)\*\*")
 
-NEEDS_REFERENCE = False  # it looks at the given answers alone
-
 
 class Config(PluginConfig):
     """Settings of Markdown validity."""

@@ -34,8 +34,6 @@ ABOUT = {
 _FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*(\w*)[^\n]*\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _PYTHON = ("", "py", "python", "python3")
 
-NEEDS_REFERENCE = False  # it looks at the given answers alone
-
 
 class Config(PluginConfig):
     """Settings of pass@k."""

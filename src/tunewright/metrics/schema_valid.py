@@ -24,8 +24,6 @@ from tunewright.recipe.schema import DataPath
 NEEDS_REFERENCE = False
 ABOUT = {"schema_valid": About("Keeps to the schema", "the answer is JSON that keeps to the given schema")}
 
-NEEDS_REFERENCE = False  # it looks at the given answers alone
-
 
 class Config(PluginConfig):
     """Settings of the conformance to a schema."""

@@ -21,8 +21,6 @@ _MERGE = "tag:yaml.org,2002:merge"
 NEEDS_REFERENCE = False
 ABOUT = {"yaml_valid": About("Valid YAML", "the answer can be read as YAML")}
 
-NEEDS_REFERENCE = False  # it looks at the given answers alone
-
 
 class Config(PluginConfig):
     """Settings of YAML validity."""
