@@ -14,8 +14,9 @@ from tunewright.base.errors import DataError, InputError, RecipeError, UnknownNa
 from tunewright.base.events import Event, Message
 from tunewright.evaluate import load_answers
 from tunewright.lifecycle.data_measuring import OnData, measure_on
-from tunewright.lifecycle.held_data import Asked
+from tunewright.lifecycle.held_data import Asked, lay_out
 from tunewright.lifecycle.pipeline import RunResult
+from tunewright.lifecycle.targets import find_target
 
 
 @pytest.fixture(scope="module")
@@ -220,3 +221,14 @@ def test_candidates_that_cannot_be_chosen_among(world: Path, workspace: Any, tmp
     (tmp_path / "one.txt").write_text("red\n")
     with pytest.raises(InputError, match="to choose takes two"):
         measure_on("colours", held(world, candidates=str(tmp_path / "one.txt")), workspace=workspace)
+
+
+def test_a_guessed_recipe_has_room_for_the_longest_answer(world: Path, workspace: Any, tmp_path: Path) -> None:
+    long = "word " * 100
+    path = write(tmp_path / "free.csv", ["question", "answer"], [[f"What is {n}?", f"{long}{n}"] for n in range(4)])
+    base = find_target(str(world.parent / "base"), workspace)
+    laid = lay_out(base, Asked(str(path)), workspace)
+    assert (laid.held.kind, laid.recipe.evaluate.max_new_tokens) == ("text", 208)  # 501 letters, 2.5 to a token
+    assert laid.recipe.longest > 501 // 2
+    told = lay_out(base, Asked(str(path), overrides=("evaluate.max_new_tokens=9",)), workspace)
+    assert told.recipe.evaluate.max_new_tokens == 9

@@ -124,6 +124,8 @@ def lay_out(target: Target, asked: Asked, workspace: Workspace, *, listener: Lis
         told = instruction(held.examples, recipe, listed=not candidates_asked(asked, recipe))
         held = replace(held, examples=tuple(_instructed(example, told) for example in held.examples))
         made["instruction"] = told
+    if target.recipe is None:
+        recipe = _long_enough(recipe, held.examples)
     rows = len(held.examples)
     limit = asked.limit or recipe.evaluate.limit
     if limit is not None and limit < rows:
@@ -132,6 +134,22 @@ def lay_out(target: Target, asked: Asked, workspace: Workspace, *, listener: Lis
         ranks = [hash_value([seed, example.id]) for example in held.examples]
         held = with_limit(held, sorted(sorted(range(rows), key=ranks.__getitem__)[:limit]))
     return Laid(recipe, held, made, rows)
+
+
+def _long_enough(recipe: Recipe, examples: Sequence[Example]) -> Recipe:
+    """A guessed recipe with room for the longest row and the longest answer, where it was not told how much."""
+    from tunewright.data.starter import answer_tokens
+
+    whole = max(sum(len(turn.content) for turn in example.messages) for example in examples)
+    changes: dict[str, Any] = {}
+    if "max_new_tokens" not in recipe.evaluate.model_fields_set:
+        longest = answer_tokens(max(len(example.answer) for example in examples))
+        changes["evaluate"] = recipe.evaluate.model_copy(update={"max_new_tokens": longest})
+    if "max_length" not in recipe.data.model_fields_set:
+        # A token has two letters or more on average, in whatever language; the markers of the turns come on top.
+        tokens = max(recipe.data.max_length, whole // 2 + 128)
+        changes["data"] = recipe.data.model_copy(update={"max_length": tokens})
+    return recipe.model_copy(update=changes)
 
 
 def instruction(examples: Sequence[Example], recipe: Recipe, *, listed: bool) -> str:
