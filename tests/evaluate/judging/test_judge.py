@@ -154,19 +154,10 @@ def test_what_is_found_is_known_before() -> None:
 )
 def test_what_a_judge_lacks_is_said_before_training(named: dict[str, object], message: str, tmp_path: Path) -> None:
     from tunewright.lifecycle.job import start
-    from tunewright.lifecycle.stages import preflight
 
-    recipe = make_world(
-        tmp_path,
-        rows=60,
-        evaluate={"probes": [named]},
-        data={"split": {"test": 20, "validation": 5, "minimum_test_rows": 20}},
-    )
-    with (
-        pytest.raises(InputError, match=message),
-        start(recipe, workspace=tmp_path / "ws", kind="train") as job,
-    ):
-        preflight(job)
+    recipe = make_world(tmp_path, rows=60, evaluate={"probes": [named]})
+    with pytest.raises(InputError, match=message), start(recipe, workspace=tmp_path / "ws"):
+        pass
 
 
 def test_a_system_that_was_named_must_have_answered(tmp_path: Path) -> None:
