@@ -122,10 +122,13 @@ def candidates(
     crowded = np.zeros(len(alive), dtype=bool)
     for keys in bands:
         order = living[np.argsort(keys[living], kind="stable")]
-        same = keys[order][1:] == keys[order][:-1]
+        ordered = keys[order]
+        del keys
+        same = ordered[1:] == ordered[:-1]
         # Texts alone in their bucket pair with nobody.
-        order = order[(np.append(same, False) | np.append(False, same))[: len(order)]]
-        edges = np.flatnonzero(np.diff(keys[order])) + 1
+        paired = (np.append(same, False) | np.append(False, same))[: len(order)]
+        order, ordered = order[paired], ordered[paired]
+        edges = np.flatnonzero(np.diff(ordered)) + 1
         bounds = np.concatenate([[0], edges, [len(order)]])
         width = np.diff(bounds)
         place = np.arange(len(order)) - np.repeat(bounds[:-1], width)

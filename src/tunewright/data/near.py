@@ -167,16 +167,16 @@ class _Words:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w+b")
-        self._sizes: list[Integers] = [np.zeros(1, dtype=np.int64)]
+        self._sizes: list[npt.NDArray[np.uint32]] = [np.zeros(1, dtype=np.uint32)]
 
     def add(self, words: Sequence[str]) -> None:
         coded = [text.encode("utf-8", "surrogatepass") for text in words]
-        self._sizes.append(np.array([len(text) for text in coded], dtype=np.int64))
+        self._sizes.append(np.array([len(text) for text in coded], dtype=np.uint32))
         self._file.write(b"".join(coded))
 
     def flush(self) -> None:
         self._file.flush()
-        self._ends = np.cumsum(np.concatenate(self._sizes))
+        self._ends = np.cumsum(np.concatenate(self._sizes), dtype=np.int64)
 
     def take(self, numbers: Integers) -> list[str]:
         """The texts of these numbers."""

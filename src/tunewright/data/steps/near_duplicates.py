@@ -80,7 +80,9 @@ def survey(pieces: Iterable[pl.DataFrame], config: Config) -> Known:
             index.add(texts.fill_null("").to_list(), _groups(piece, config))
             merits.append(_merits(piece, config.columns))
             places.add(piece.select(*_place()))
-        near = index.near(config.threshold, _ranks(np.concatenate(merits)))
+        ranks = _ranks(np.concatenate(merits))
+        merits.clear()
+        near = index.near(config.threshold, ranks)
     goes, better = np.flatnonzero(near.kept_by >= 0), near.kept_by[near.kept_by >= 0]
     keeps = np.zeros(len(near.kept_by), dtype=bool)
     keeps[better] = True
