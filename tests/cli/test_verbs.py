@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.command import Outcome, tunewright
 from tests.lifecycle.world import make_world
+from tunewright.data.example import Message
 
 VERBS = [
     ["demo"],
@@ -146,6 +147,25 @@ def test_eval_measures_a_release_with_other_questions(place: tuple[str, str], fi
     refused = tunewright("eval", "colours", "--set", "train.epochs=9", *place)
     assert refused.code == 2
     assert "train.epochs" in refused.err
+
+
+def test_parity_of_a_run_stands_in_its_report_and_is_checked_again(
+    place: tuple[str, str], finished: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding = finished.document["evaluation"]["findings"]["parity"]
+    assert (finding["value"], finding["n"]) == (1, 3)
+    outcome = tunewright("eval", "parity", "colours", "--rows", "2", *place, "--json")
+    assert outcome.code == 0, outcome.err
+    assert (outcome.document["passed"], outcome.document["rows"]) == (True, 2)
+    assert set(outcome.document["ways"]) >= {"evaluation", "served", "plain transformers", "merged, reloaded"}
+    shown = tunewright("eval", "parity", "colours", "--rows", "1", *place)
+    assert "Prompts and tokens are the same on each way." in shown.out
+    assert max(map(len, shown.out.splitlines())) <= 80
+    # Another request than the one that was measured.
+    monkeypatch.setattr("tunewright.lifecycle.talk.request", lambda *_: [Message("user", "green ?")])
+    failed = tunewright("eval", "parity", "colours", "--rows", "1", *place)
+    assert failed.code == 1
+    assert "the prompt differs at its token number" in failed.err
 
 
 def test_eval_of_a_recipe_is_its_latest_run(world: Path, place: tuple[str, str], finished: Outcome) -> None:

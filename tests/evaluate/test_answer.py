@@ -116,7 +116,7 @@ def test_answers_and_likelihoods_equal_the_plain_computation(
 
 def test_cut_answers_and_tokens_are_counted(model: Any, base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said = [
-        Generation(tokens, stopped, [], reference_logprob=-1.0, seconds=0.5 + len(tokens))
+        Generation(tokens, stopped, [], reference_logprobs=[-1.0], seconds=0.5 + len(tokens))
         for tokens, stopped in (([70, 71], True), ([], True), ([70] * 6, False))
     ]
     monkeypatch.setattr("tunewright.generate.generate", lambda *args, **kwargs: said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tunewright.cli import explain, gold, judge, reviewing, tasks
+from tunewright.cli import explain, gold, judge, parity, reviewing, tasks
 from tunewright.cli.groups import own_verb
 from tunewright.cli.measuring import measure
 from tunewright.cli.outputs import outputs
@@ -41,4 +41,5 @@ def register(app: typer.Typer) -> None:
     gold.register(group)
     tasks.register(group)
     reviewing.register(group)
+    parity.register(group)
     app.add_typer(group, name="eval")

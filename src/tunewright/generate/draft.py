@@ -105,13 +105,13 @@ class Draft:
             self._text, self._stopped = text[: min(places)], True
         return bool(places)
 
-    def result(self, reference_logprob: float, further: Sequence[Generation] = ()) -> Generation:
+    def result(self, reference_logprobs: list[float] | None, further: Sequence[Generation] = ()) -> Generation:
         """The answer as it stands."""
         return Generation(
             self.tokens,
             self._stopped,
             self._logprobs,
-            reference_logprob,
+            reference_logprobs,
             self._text,
             tuple(further),
             self._ended - self._began,
@@ -151,7 +151,7 @@ class Asked:
         return Path(np.array([*prompt, *answer], dtype=np.int32), weights, group=self.row, row=self.row)
 
 
-def results(drafts: Sequence[Draft], reference_logprob: float) -> Generation:
+def results(drafts: Sequence[Draft], reference_logprobs: list[float] | None) -> Generation:
     """A prompt's answers as one: the first, and the others as its `further` ones."""
     first, *others = drafts
-    return first.result(reference_logprob, [other.result(reference_logprob) for other in others])
+    return first.result(reference_logprobs, [other.result(reference_logprobs) for other in others])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -15,9 +15,14 @@ from tunewright.forest.seq2seq import is_encoder_decoder
 from tunewright.generate.draft import Asked, Decode, OnToken, Rules, results
 from tunewright.generate.family import Family, families
 from tunewright.generate.generation import Generation
+from tunewright.generate.references import reference_logprobs
 from tunewright.generate.rows import decode_rows
 from tunewright.generate.seq2seq import decode_sources
+from tunewright.models.folding import folded
 from tunewright.recipe.sampling import Sampling
+
+# Tokens of prompts from which it pays to add an adapter into its base's weights for the call.
+_MANY_TOKENS = 512
 
 
 @torch.no_grad()
@@ -67,14 +72,17 @@ def generate(
         for row, prompt in enumerate(prompts)
     ]
     found: dict[int, Generation] = {}
-    for one, reference_logprob in _answered(model, asked, rules, batch_size):
-        found[one.row] = results(one.drafts, reference_logprob)
-        listener(events.Stage("generate", "progress", len(found), len(prompts), "answers"))
+    with folded(model) if sum(map(len, prompts)) >= _MANY_TOKENS else nullcontext():
+        for one, logprobs in _answered(model, asked, rules, batch_size):
+            found[one.row] = results(one.drafts, logprobs)
+            listener(events.Stage("generate", "progress", len(found), len(prompts), "answers"))
     return [found[row] for row in range(len(prompts))]
 
 
-def _answered(model: Any, asked: list[Asked], rules: Rules, batch_size: int) -> Iterator[tuple[Asked, float]]:
-    """Each prompt as it is answered, its drafts written, and its reference's log-probability."""
+def _answered(
+    model: Any, asked: list[Asked], rules: Rules, batch_size: int
+) -> Iterator[tuple[Asked, list[float] | None]]:
+    """Each prompt as it is answered, its drafts written, and its reference's log-probabilities."""
     if layouts.shares(model) and not is_encoder_decoder(model):
         for members in families(asked):
             yield from Family(model, members, rules, batch_size).run()
@@ -86,8 +94,9 @@ def _answered(model: Any, asked: list[Asked], rules: Rules, batch_size: int) -> 
         members = order[start : start + side_by_side]
         for one in members:
             one.begin()
-        logps = way(model, members, rules)
-        yield from zip(members, logps or [math.nan] * len(members), strict=True)
+        way(model, members, rules)
+        given = members[0].reference is not None
+        yield from zip(members, reference_logprobs(model, members) if given else [None] * len(members), strict=True)
 
 
 def _check(prompts: Sequence[Sequence[int]], references: Sequence[Sequence[int]] | None, rules: Rules) -> None:

@@ -9,7 +9,6 @@ token is the most probable one it is the answer's too, and is not computed again
 from __future__ import annotations
 
 import itertools
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,10 +22,10 @@ from tunewright.forest import Forest, build
 from tunewright.forest import layout as layouts
 from tunewright.forest.edges import EdgeScores, edge_scores
 from tunewright.forest.forest import plant
-from tunewright.forest.score import path_logp
 from tunewright.forest.virtual import virtual_count
 from tunewright.generate.cache import Blocks, Both, Recorder
 from tunewright.generate.draft import Asked, Draft, Rules
+from tunewright.generate.references import by_row
 from tunewright.generate.sampling import choose
 
 # Nodes of new rows in one pass: wider products are no quicker, and only take memory.
@@ -48,11 +47,12 @@ def families(asked: Sequence[Asked]) -> list[list[Asked]]:
 
 def _split(order: list[Asked]) -> list[list[Asked]]:
     common = [_common(one.prompt, other.prompt) for one, other in itertools.pairwise(order)]
-    cuts = [place + 1 for place, length in enumerate(common) if length == min(common)]
+    least = min(common, default=0)
+    cuts = [place + 1 for place, length in enumerate(common) if length == least]
     pieces = [order[start:end] for start, end in itertools.pairwise([0, *cuts, len(order)])]
     found, rest = list[list[Asked]](), list[Asked]()
     for piece in pieces:
-        if len(piece) >= _MANY and _common(piece[0].prompt, piece[-1].prompt) - min(common, default=0) > _MUCH:
+        if len(piece) >= _MANY and _common(piece[0].prompt, piece[-1].prompt) - least > _MUCH:
             found += _split(piece)
         else:
             rest += piece
@@ -92,17 +92,17 @@ class Family:
         self._writing: list[Draft] = []  # in the order of their blocks
         self._newest: list[int] = []  # their last tokens, which are not read yet
         self._unfinished = {one.row: (one, len(one.drafts)) for one in asked}
-        self._reference_logprob = {one.row: math.nan for one in asked}
+        self._reference_logprobs: dict[int, list[float]] = {}
 
-    def run(self) -> Iterator[tuple[Asked, float]]:
-        """Answers all prompts; each as its answers end, with its reference's log-probability in nats."""
+    def run(self) -> Iterator[tuple[Asked, list[float] | None]]:
+        """Answers all prompts; each as its answers end, with its reference's log-probabilities in nats."""
         while self._waiting or self._writing:
             for row in self._go_on(self._next_rows()):
                 one, left = self._unfinished.pop(row)
                 if left > 1:
                     self._unfinished[row] = one, left - 1
                 else:
-                    yield one, self._reference_logprob[row]
+                    yield one, self._reference_logprobs.get(row)
 
     def _next_rows(self) -> list[Asked]:
         """The waiting prompts that the next pass reads."""
@@ -185,8 +185,7 @@ class Family:
         followed: dict[int, list[tuple[int, float]]] = {}
         if new and new[0].reference is not None:
             scores = edge_scores(hidden_ND, self._head, forest)
-            for path, logp in zip(forest.paths, path_logp(scores, forest).tolist(), strict=True):
-                self._reference_logprob[path.row] = logp
+            self._reference_logprobs |= by_row(forest, scores)
             if self._rules.sampling.greedy:
                 followed = _followed(forest, scores, self._rules.stop_ids)
         last = _last_nodes(forest, followed)

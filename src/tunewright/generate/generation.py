@@ -15,7 +15,7 @@ class Generation:
         stopped: Whether a stop token or a stop text ended it; False where it was cut at the limit.
         logprobs: Log-probability of each of its tokens under the model, the stop token's last, in nats; whatever was
             drawn from, it is the model's own, neither tempered nor cut.
-        reference_logprob: The reference's log-probability, where one was given; else not a number.
+        reference_logprobs: The same of each of the reference's tokens; None where no reference was given.
         text: What stands in front of the stop text that ended it; None where none did.
         further: Further answers to the same prompt, where several were drawn.
         seconds: Time from when its prompt began to be read until it ended. Answers that are written side by side wait
@@ -25,7 +25,7 @@ class Generation:
     tokens: list[int]
     stopped: bool
     logprobs: list[float]
-    reference_logprob: float = math.nan
+    reference_logprobs: list[float] | None = None
     text: str | None = None
     further: tuple[Generation, ...] = ()
     seconds: float = field(default=math.nan, compare=False)
@@ -34,3 +34,8 @@ class Generation:
     def logprob(self) -> float:
         """Sum of its tokens' log-probabilities, the stop token's included, in nats."""
         return math.fsum(self.logprobs)
+
+    @property
+    def reference_logprob(self) -> float:
+        """Sum of the reference's log-probabilities, in nats; without a reference not a number."""
+        return math.nan if self.reference_logprobs is None else math.fsum(self.reference_logprobs)

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from tunewright.forest import layout as layouts
-from tunewright.forest import score_paths
 from tunewright.forest.virtual import row_inputs
 from tunewright.generate.draft import Asked, Draft, Rules
 from tunewright.generate.sampling import choose
@@ -24,8 +23,8 @@ from tunewright.generate.sampling import choose
 _CACHES = ("past_key_values", "cache_params", "state")
 
 
-def decode_rows(model: Any, asked: Sequence[Asked], rules: Rules) -> list[float]:
-    """Writes the answers to prompts; the log-probabilities of their references, empty without references."""
+def decode_rows(model: Any, asked: Sequence[Asked], rules: Rules) -> None:
+    """Writes the answers to prompts."""
 
     def length(one: Asked) -> int:
         return len(one.prompt)
@@ -33,10 +32,6 @@ def decode_rows(model: Any, asked: Sequence[Asked], rules: Rules) -> list[float]
     for _, members in groupby(sorted(asked, key=length), length):
         rows = [(draft, one.prompt) for one in members for draft in one.drafts]
         _Rows(model, [prompt for _, prompt in rows], [draft for draft, _ in rows], rules).write()
-    if asked[0].reference is None:
-        return []
-    scores: list[float] = score_paths(model, [one.path() for one in asked]).tolist()
-    return scores
 
 
 class _Rows:

@@ -9,17 +9,15 @@ import numpy as np
 import torch
 
 from tunewright.base.errors import DataError
-from tunewright.forest import build
 from tunewright.forest import layout as layouts
-from tunewright.forest.score import path_logp, score
 from tunewright.forest.seq2seq import ReadSources, read_sources, start_token, state_scale
 from tunewright.generate.draft import Asked, Rules
 from tunewright.generate.sampling import choose
 from tunewright.models.text_format import ANSWER_START
 
 
-def decode_sources(model: Any, asked: Sequence[Asked], rules: Rules) -> list[float]:
-    """Writes the answers to sources; the log-probabilities of their references, empty without references.
+def decode_sources(model: Any, asked: Sequence[Asked], rules: Rules) -> None:
+    """Writes the answers to sources.
 
     Args:
         model: An encoder-decoder, perhaps with an adapter, in evaluation mode.
@@ -54,15 +52,6 @@ def decode_sources(model: Any, asked: Sequence[Asked], rules: Rules) -> list[flo
             kept = torch.tensor(alive, dtype=torch.long, device=token_B.device)
             drafts, read = [drafts[place] for place in alive], read.choose(kept)
             cache.batch_select_indices(kept)
-    return [] if asked[0].reference is None else _reference_logps(model, asked)
-
-
-def _reference_logps(model: Any, asked: Sequence[Asked]) -> list[float]:
-    """Log-probability of each reference behind its prompt, in nats."""
-    forest = build([one.path() for one in asked])
-    scores = path_logp(score(model, forest), forest)
-    found = {path.row: float(logp) for path, logp in zip(forest.paths, scores, strict=True)}
-    return [found[one.row] for one in asked]
 
 
 def _read(base: Any, rows: Sequence[Asked]) -> ReadSources:

@@ -53,6 +53,7 @@ def evaluate(job: Job) -> Measured:
     from tunewright.evaluate import check_success
     from tunewright.evaluate import evaluate as measure
     from tunewright.lifecycle.answering import answer_all
+    from tunewright.lifecycle.parity import parity_of_run
     from tunewright.lifecycle.probing import probe_all
     from tunewright.metrics import place
 
@@ -75,11 +76,13 @@ def evaluate(job: Job) -> Measured:
         challenged, apart = challenge(job, dataset, adapter.stored.path)
         evaluation = replace(evaluation, challenger=apart)
         with quiet():
-            evaluation = replace(evaluation, findings=tuple(probe_all(job, dataset, answers, adapter.stored.path)))
+            found = probe_all(job, dataset, answers, adapter.stored.path)
+            parity = parity_of_run(job, dataset, adapter.stored.path)
+        evaluation = replace(evaluation, findings=(*found, *([parity.finding()] if parity else [])))
         verdicts = [
             {"metric": v.metric, "condition": v.condition, "value": v.value, "passed": v.passed}
             for v in check_success(job.recipe.success, evaluation)
-        ]
+        ] + (parity.verdicts() if parity else [])
         gate = rule(job, evaluation, adapter.stored.hash)
         scores = evaluation.as_json()
         write_json(job.run.folder / "evaluation.json", scores)

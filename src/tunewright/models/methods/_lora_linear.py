@@ -17,7 +17,13 @@ from torch.nn import functional
 class LoraLinear(Linear):
     """PEFT's own layer, with a shorter way for the plain case: one active adapter, no dropout, no variant."""
 
+    #: The base's own weights, while the update is added into them (`models.folding`); None otherwise.
+    _unfolded: Tensor | None = None
+
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if self._unfolded is not None:
+            plain: Tensor = self.base_layer(x)
+            return plain
         name = self._plain_adapter(x) if not args and not kwargs else None
         if name is None:
             return super().forward(x, *args, **kwargs)
@@ -27,6 +33,24 @@ class LoraLinear(Linear):
             x.reshape(-1, x.shape[-1]), base.weight, base.bias, down, up, scale
         )
         return out.view(*x.shape[:-1], -1)
+
+    def fold(self) -> None:
+        """Adds the update into the base's weights, where an update with nothing else is all there is to add."""
+        base: Any = self.base_layer
+        name = self._plain_adapter(base.weight[:0])
+        if name is None or self._unfolded is not None:
+            return
+        self._unfolded = base.weight.data
+        down: Any = self.lora_A[name].weight
+        up: Any = self.lora_B[name].weight
+        base.weight.data = torch.addmm(base.weight.data, up, down, alpha=self.scaling[name])
+
+    def unfold(self) -> None:
+        """Puts the base's own weights back."""
+        base: Any = self.base_layer
+        if self._unfolded is not None:
+            base.weight.data = self._unfolded
+            self._unfolded = None
 
     def _plain_adapter(self, x: Tensor) -> str | None:
         """The one adapter to be added, if that is all there is to do."""
