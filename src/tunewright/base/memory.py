@@ -19,7 +19,7 @@ def return_freed_pages() -> None:
 
 
 def give_back() -> None:
-    """Frees what only cycles of references still hold, and gives freed blocks back; for between two large pieces of work.
+    """Frees what only cycles of references still hold, and gives freed blocks back; for between large pieces of work.
 
     Python looks for such cycles by the number of objects, not by their size, and the system's allocator (glibc's, where
     it is that) keeps the blocks below ones that are still used.
