@@ -1,5 +1,6 @@
 # make demo     the whole loop on the embedded model, from nothing
-# make test     the tests, from nothing
+# make test     the tests, from nothing, but for the longest few
+# make test-long  those
 # make check    style, types, floors and tests: what a change must pass
 # make setup    the environment alone, in .venv
 # make models   the two embedded models alone
@@ -14,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check setup models lint clean
+.PHONY: demo test test-long check setup models lint clean
 .DEFAULT_GOAL := check
 
 setup: $(INSTALLED)
@@ -27,7 +28,11 @@ demo: models
 
 # One thread of arithmetic for each process, so that they do not fight over the cores.
 test: models
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not long"
+
+# The few that take longest: runs killed at production size, the compiler, several processes at once.
+test-long: models
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m long
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

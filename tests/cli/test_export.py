@@ -58,7 +58,7 @@ def test_wrong_input_exits_with_2_and_writes_nothing(tmp_path: Path) -> None:
     for arguments, told in (
         (["--format", "alpacca"], "Did you mean 'alpaca'"),
         (["--format", "preference"], "do not fit the format 'preference'"),
-        (["--part", "tran"], "is no part of a dataset"),
+        (["--part", "tran"], "is no part of this dataset"),
     ):
         done = tunewright("data", "export", recipe, *arguments, "-o", out, "--workspace", workspace)
         assert done.code == 2

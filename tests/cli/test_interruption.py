@@ -105,6 +105,7 @@ def test_the_system_may_end_a_run_as_tidily(world: Path, tmp_path: Path) -> None
     assert "Traceback" not in err
 
 
+@pytest.mark.long
 def test_two_runs_in_one_workspace_at_once(world: Path, tmp_path: Path) -> None:
     settings = ("--set", "train.epochs=0.5", "--set", "evaluate.systems=[base]", "--json")
     workspace = ("--workspace", tmp_path / "ws")

@@ -103,6 +103,7 @@ def test_a_killed_process_ends_the_run_and_resuming_gives_what_one_process_gives
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ctrl_c_reaches_all_processes_and_keeps_a_checkpoint(world: Path, tmp_path: Path) -> None:
     place = tmp_path / "ws"
     process = spawn("train", world, "--workspace", place, "--set", "train.processes=2", cwd=tmp_path)

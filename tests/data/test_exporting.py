@@ -239,7 +239,7 @@ def test_a_stored_part_is_streamed(tmp_path: Path) -> None:
     first = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
     assert first["completion"] == first["prompt"].replace("question", "answer")
     assert [event.status for event in events] == ["started", "progress", "progress", "finished"]
-    with pytest.raises(DataError, match="is no part of a dataset"):
+    with pytest.raises(DataError, match="is no part of this dataset"):
         export(dataset, tmp_path / "out.jsonl", "chat", part="tset")  # type: ignore[arg-type]
 
 

@@ -44,6 +44,7 @@ def test_quickstart(world: Path, tmp_path: Path) -> None:
     assert Path(re.search(r"Report: (.+)", printed)[1]).exists()  # type: ignore[index]
 
 
+@pytest.mark.long
 def test_stages_one_at_a_time_and_again(world: Path, tmp_path: Path) -> None:
     printed = script("stages.py", world, cwd=tmp_path)
     assert "released as colours@1" in printed

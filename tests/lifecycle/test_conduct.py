@@ -54,10 +54,11 @@ def test_a_run_says_what_was_forgotten_and_what_was_made_up(tmp_path: Path) -> N
         "over_refusal",
         "refusal_of_harm",
         "toxicity",
+        "parity",
     ]
     # The adapter was switched off for the base: after training the two are not the same.
     assert found["forgetting_chat"]["value"] > 1e-4
-    assert all(finding["base"] is not None for finding in found.values())
+    assert all(finding["base"] is not None for name, finding in found.items() if name != "parity")
     rulings = {ruling["what"]: ruling for ruling in result.gate}
     assert not rulings["forgetting_chat"]["passed"]
     assert rulings["forgetting_chat"]["by"] == -found["forgetting_chat"]["value"]

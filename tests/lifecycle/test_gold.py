@@ -74,7 +74,7 @@ def cases(tmp_path: Path) -> Path:
 
 def test_the_recipes_judge_is_asked_about_tuned_and_base(result: RunResult, judge: Server) -> None:
     findings = result.evaluation["findings"]
-    assert list(findings) == ["judge_clarity", "judge_win_rate", "judge_flips"]
+    assert list(findings) == ["judge_clarity", "judge_win_rate", "judge_flips", "parity"]
     assert (findings["judge_clarity"]["value"], findings["judge_clarity"]["base"]) == (4.0, 4.0)
     assert findings["judge_win_rate"]["value"] == 0.5
     assert {pieces(body)["REFERENCE ANSWER"] for body in judge.asked} <= {"red", "green", "blue"}

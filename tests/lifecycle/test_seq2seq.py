@@ -95,6 +95,7 @@ def test_earlier_answers_are_only_read_and_that_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_step_is_planned_and_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNEWRIGHT_CACHE", str(tmp_path / "cache"))
     found = plan(make_t5_world(tmp_path), measured=True)

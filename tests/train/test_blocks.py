@@ -46,6 +46,7 @@ def assert_same(model: Any, compiled: CompiledBlocks, expected: torch.Tensor) ->
 
 @needs_compiler
 @pytest.mark.slow
+@pytest.mark.long
 def test_gradient_is_the_same_through_the_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     model = attached("lora", {"rank": 4}, again=False)

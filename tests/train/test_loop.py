@@ -87,6 +87,7 @@ def test_micro_batches_do_not_change_the_first_steps_loss_and_gradient(root: Pat
     assert small.progress.train[0] == pytest.approx(large.progress.train[0], rel=1e-5)
 
 
+@pytest.mark.long
 def test_killed_and_resumed_gives_the_same_bytes(root: Path, tmp_path: Path) -> None:
     def work(folder: Path, mode: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", WORKER, str(root), str(folder), mode]
