@@ -15,7 +15,6 @@ import polars as pl
 
 from tunewright.base.errors import DataError, did_you_mean
 from tunewright.base.events import Listener, Stage, ignore
-from tunewright.base.memory import give_back
 from tunewright.base.seeds import derive
 from tunewright.data.answers import AnswerKind, answer_kind, count_labels, strata
 from tunewright.data.augmentations._protocol import Kit
@@ -116,7 +115,6 @@ def prepare(
     content |= {"challenger_dropped": barred.height} if barred.height else {}
 
     def write(folder: Path) -> None:
-        give_back()
         for part, chosen in parts.items():
             shown = leaks[part].ids if part in leaks and recipe.data.leakage == "report" else frozenset()
             # What is learned needs no further cells; what is measured is looked at by them.
