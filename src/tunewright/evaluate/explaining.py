@@ -14,6 +14,8 @@ from tunewright.base import events
 from tunewright.base.errors import InputError
 from tunewright.base.seeds import derive
 from tunewright.data.example import Example
+from tunewright.evaluate.conduct.held_out import question_of
+from tunewright.evaluate.conduct.held_out import shown as shortened
 
 if TYPE_CHECKING:
     from tunewright.evaluate.attribution import Attribution
@@ -199,7 +201,7 @@ def details_of(found: Sequence[Explanation]) -> dict[str, Any]:
     """Explanations as a page shows them: for each answer its words with their weights, and a table of rows."""
     details: dict[str, Any] = {}
     for number, each in enumerate(found, start=1):
-        details[f"{number}. {_cut(each.question)} → {_cut(each.answer)}"] = [
+        details[f"{number}. {shortened(each.question, _LONGEST_SHOWN)} → {shortened(each.answer, _LONGEST_SHOWN)}"] = [
             {"text": word.text, "weight": word.weight} for word in each.words
         ]
         details[f"{number}. Training rows behind it"] = [
@@ -213,14 +215,9 @@ def _line(row: Taught, side: str) -> dict[str, Any]:
         "row": row.place,
         "speaks": side,
         "similarity": round(row.similarity, 3),
-        "question": _cut(row.question),
-        "answer": _cut(row.answer),
+        "question": shortened(row.question, _LONGEST_SHOWN),
+        "answer": shortened(row.answer, _LONGEST_SHOWN),
     }
-
-
-def _cut(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _LONGEST_SHOWN else flat[: _LONGEST_SHOWN - 1] + "…"
 
 
 def _neutral(tokenizer: Any) -> int:
@@ -244,5 +241,5 @@ def _path(tokens: Sequence[int], weights: Sequence[float], row: int) -> Path:
 
 def _taught(training: Sequence[Example], row: int, similarity: float) -> Taught:
     example = training[row]
-    question = next((turn.content for turn in reversed(example.prompt) if turn.role == "user"), "")
-    return Taught(example.id, f"{example.source}:{example.line}", question, example.answer, similarity)
+    place = f"{example.source}:{example.line}"
+    return Taught(example.id, place, question_of(example), example.answer, similarity)

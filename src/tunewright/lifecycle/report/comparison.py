@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tunewright.lifecycle.report import slices, words
-from tunewright.lifecycle.report.page import templates
+from tunewright.lifecycle.report.page import fill
 
 if TYPE_CHECKING:
     from tunewright.evaluate.versus import Versus
@@ -61,9 +61,7 @@ def render_comparison(document: Mapping[str, Any], *, created: datetime | None =
         "notes": notes(document),
         "slices": slices.section(evaluation),
     }
-    page = templates().get_template("comparison.html.j2").render(view).strip() + "\n"
-    # Half a surrogate pair cannot be saved as UTF-8: it is shown by its number.
-    return page.encode("utf-8", "backslashreplace").decode("utf-8")
+    return fill("comparison.html.j2", view)
 
 
 def score_lines(evaluation: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tunewright.lifecycle.report import findings
-from tunewright.lifecycle.report.page import templates
+from tunewright.lifecycle.report.page import fill
 
 if TYPE_CHECKING:
     from tunewright.evaluate.explaining import Explanation
@@ -32,6 +32,4 @@ def render_explanations(name: str, found: Sequence[Explanation]) -> str:
         f"largest gap {worst:.4f}",
         "shown": findings.parts_of(details_of(found)),
     }
-    page = templates().get_template("explanation.html.j2").render(view).strip() + "\n"
-    # Half a surrogate pair, which a model may well write, cannot be saved as UTF-8: it is shown by its number.
-    return page.encode("utf-8", "backslashreplace").decode("utf-8")
+    return fill("explanation.html.j2", view)

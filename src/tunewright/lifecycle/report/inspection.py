@@ -11,7 +11,7 @@ from tunewright.data.quality.inspection import Case, Inspection, Verdict, counte
 from tunewright.data.quality.report import Report
 from tunewright.lifecycle.report import words
 from tunewright.lifecycle.report.inspection_charts import caption, draw
-from tunewright.lifecycle.report.page import templates
+from tunewright.lifecycle.report.page import fill
 
 _WIDE_PX = 996
 _NARROW_PX = 358
@@ -44,9 +44,7 @@ def render_inspection(report: Report, *, created: datetime | None = None) -> str
             for lacks, names in report.lacking
         ],
     }
-    page = templates().get_template("inspection.html.j2").render(view).strip() + "\n"
-    # Half a surrogate pair cannot be saved as UTF-8: it is shown by its number.
-    return page.encode("utf-8", "backslashreplace").decode("utf-8")
+    return fill("inspection.html.j2", view)
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:

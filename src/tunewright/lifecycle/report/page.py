@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
@@ -68,7 +69,12 @@ def render_report(facts: ReportFacts) -> str:
         slices=bool(view["slices"]),
         findings=bool(view["findings"]),
     )
-    page = templates().get_template("page.html.j2").render(view).strip() + "\n"
+    return fill("page.html.j2", view)
+
+
+def fill(template: str, view: Mapping[str, Any]) -> str:
+    """A whole page from one of the templates beside this file; every text that goes into it is escaped."""
+    page = templates().get_template(template).render(view).strip() + "\n"
     # Half a surrogate pair, which a model may well write, cannot be saved as UTF-8: it is shown by its number.
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
