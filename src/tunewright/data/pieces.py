@@ -15,7 +15,8 @@ import polars as pl
 from tunewright.base.files import disk_guard
 
 PIECE_ROWS = 50_000
-HELD_BYTES = 1 << 25  # what rows may take before they go to disk
+HELD_BYTES = 1 << 24  # what rows may take before they go to disk
+GROUP_ROWS = 16_384  # in a written file's row group, which stands in memory three times while it is compressed
 _LEAST_BYTES = 1 << 23  # smaller frames are put together first, so that there are few files
 
 
@@ -179,10 +180,10 @@ def write_parquet(frames: Iterable[pl.DataFrame], path: Path, *, schema: Mapping
     with pq.ParquetWriter(path, arrow, compression="zstd") as writer:
         for frame in frames:
             waiting.append(frame)
-            while sum(each.height for each in waiting) >= PIECE_ROWS:
+            while sum(each.height for each in waiting) >= GROUP_ROWS:
                 rows = pl.concat(waiting)
-                writer.write_table(rows.head(PIECE_ROWS).to_arrow().cast(arrow), row_group_size=PIECE_ROWS)
-                waiting = [rows.slice(PIECE_ROWS)]
+                writer.write_table(rows.head(GROUP_ROWS).to_arrow().cast(arrow), row_group_size=GROUP_ROWS)
+                waiting = [rows.slice(GROUP_ROWS)]
         rows = pl.concat(waiting)
         if rows.height:
-            writer.write_table(rows.to_arrow().cast(arrow), row_group_size=PIECE_ROWS)
+            writer.write_table(rows.to_arrow().cast(arrow), row_group_size=GROUP_ROWS)
