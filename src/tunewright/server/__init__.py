@@ -1,0 +1,1 @@
+"""OpenAI's fine-tuning and inference API, answered by this machine."""

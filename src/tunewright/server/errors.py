@@ -1,0 +1,106 @@
+"""Errors as OpenAI's API says them: `{"error": {"message", "type", "param", "code"}}`, all four keys present."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from tunewright.base.errors import DiskFullError, InputError, TunewrightError, UnknownNameError
+
+INVALID, NOT_FOUND, SERVER = "invalid_request_error", "not_found_error", "server_error"
+_TYPES = {401: "authentication_error", 403: "permission_error", 404: NOT_FOUND, 429: "rate_limit_error"}
+
+
+class ApiError(Exception):
+    """A request that is refused.
+
+    Args:
+        status: The HTTP status.
+        message: What is wrong and what to do, in whole sentences.
+        param: The field of the request that is wrong; None where no single one is.
+        code: What programs tell it by; None where the type says enough.
+        headers: Such as Retry-After.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.param, self.code = status, message, param, code
+        self.headers = headers or {}
+
+
+def not_found(what: str, name: str, *, param: str | None = None, code: str | None = None) -> ApiError:
+    """The error for an object that is not there: "No such file object: file-x"."""
+    return ApiError(404, f"No such {what}: {name}", param=param, code=code)
+
+
+def body(status: int, message: str, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+    """An error's body."""
+    kind = _TYPES.get(status, SERVER if status >= 500 else INVALID)
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Lets an app answer every fault in OpenAI's form."""
+    app.add_exception_handler(ApiError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(TunewrightError, _ours)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    said = body(error.status, error.message, param=error.param, code=error.code)
+    return JSONResponse(said, error.status, error.headers)
+
+
+def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first, *others = error.errors()
+    if first["type"] == "json_invalid":
+        return JSONResponse(body(400, f"The body is not valid JSON: {first['ctx']['error']}."), 400)
+    place = _place(first["loc"])
+    more = f" ({len(others)} further fields are wrong too.)" if others else ""
+    return JSONResponse(body(400, f"Invalid '{place}': {first['msg']}.{more}", param=place or None), 400)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """`messages[0].role` of ("body", "messages", 0, "role")."""
+    text = ""
+    for part in location[1:]:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = str(error.detail)
+    if error.status_code in (404, 405):
+        message = f"Invalid URL ({request.method} {request.url.path})"
+    return JSONResponse(body(error.status_code, message), error.status_code, dict(error.headers or {}))
+
+
+def _ours(_: Request, error: Exception) -> Response:
+    assert isinstance(error, TunewrightError)
+    status = 404 if isinstance(error, UnknownNameError) else 400 if isinstance(error, InputError) else 500
+    if isinstance(error, DiskFullError):
+        status = 507
+    return JSONResponse(body(status, str(error), param=error.where or None), status)
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    # What went wrong inside is for the log, not for whoever asks.
+    number = getattr(request.state, "request_id", "")
+    return JSONResponse(body(500, f"The server had an error while processing your request ({number})."), 500)
