@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import Depends, Request
 
+from tunewright.server.errors import ApiError
+from tunewright.server.limits import Limits
+from tunewright.server.watching import Watch
 from tunewright.store import Workspace
 
 Scope = Literal["read", "infer", "train", "admin"]
@@ -24,6 +27,14 @@ class Settings:
         max_upload_bytes: Largest file that is taken.
         max_body_bytes: Largest body of any other request.
         python_graders: Whether graders may run code.
+        keys: Whether every request must bring a key.
+        hosts: Which names a request may call this machine by, and whose pages it may come from; None: any. Without
+            keys this is what keeps a page in a browser from using the server through a name of its own.
+        requests_per_minute: Of one key; None: as many as come.
+        tokens_per_minute: Likewise, read and written.
+        max_requests: How many requests are answered at a time; what comes beyond is told to come again.
+        body_timeout_s: How long a body may make no progress; and how long it may take beyond `min_body_rate`.
+        min_body_rate: Bytes a second that a body must at least come with.
     """
 
     host: str = "127.0.0.1"
@@ -32,6 +43,21 @@ class Settings:
     max_upload_bytes: int = 512 << 20
     max_body_bytes: int = 32 << 20
     python_graders: bool = False
+    keys: bool = False
+    hosts: frozenset[str] | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_requests: int = 256
+    body_timeout_s: float = 30.0
+    min_body_rate: int = 4096
+
+
+class Worker(Protocol):
+    """A process beside the server."""
+
+    def state(self) -> str:
+        """ "running", or why it is not."""
+        ...
 
 
 @dataclass
@@ -42,11 +68,22 @@ class Server:
         workspace: Where everything is kept.
         fleet: Models in memory, which answer.
         settings: What its operator has decided.
+        watch: Measures answers: `here.watch.begin("chat", name)`.
+        worker: The process that works on jobs; None where it runs elsewhere.
+        is_ending: Whether it has been asked to end, and takes no new work.
     """
 
     workspace: Workspace
     fleet: Any
     settings: Settings = field(default_factory=Settings)
+    watch: Watch = field(default_factory=Watch)
+    worker: Worker | None = None
+    is_ending: bool = False
+    limits: Limits = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.limits = Limits(self.settings.requests_per_minute, self.settings.tokens_per_minute)
+        self.watch.listeners.append(lambda each: self.limits.charge(each.key, each.input_tokens + each.output_tokens))
 
 
 @dataclass(frozen=True)
@@ -57,11 +94,13 @@ class Caller:
         key: The key's id; empty where the server asks for none.
         project: Whose objects are seen and made.
         scopes: What the key may do.
+        organization: Whose the key is; empty: the server's own.
     """
 
     key: str = ""
     project: str = "default"
     scopes: frozenset[Scope] = frozenset({"read", "infer", "train", "admin"})
+    organization: str = ""
 
 
 def server_of(request: Request) -> Server:
@@ -71,18 +110,19 @@ def server_of(request: Request) -> Server:
 
 
 def require(scope: Scope) -> Callable[[Request], Caller]:
-    """A dependency: the caller, whose key must have a scope."""
+    """A dependency: the caller, whose key must have a scope; to infer, it must have tokens left too."""
 
     def caller(request: Request) -> Caller:
         found: Caller = request.state.caller
         if scope not in found.scopes and "admin" not in found.scopes:
-            from tunewright.server.errors import ApiError
-
             raise ApiError(
                 403,
-                f"This key may not do that: it lacks the scope '{scope}'.",
+                f"This key may not do that: it lacks the scope '{scope}'. A key that may is made with: tunewright keys"
+                f" create NAME --scope {scope}",
                 code="insufficient_scope",
             )
+        if scope == "infer":
+            server_of(request).limits.check_tokens(found.key)
         return found
 
     return caller

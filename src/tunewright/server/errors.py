@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from tunewright.base.errors import DiskFullError, InputError, TunewrightError, UnknownNameError
+from tunewright.server import logs
 
 INVALID, NOT_FOUND, SERVER = "invalid_request_error", "not_found_error", "server_error"
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: NOT_FOUND, 429: "rate_limit_error"}
@@ -52,12 +53,11 @@ def body(status: int, message: str, *, param: str | None = None, code: str | Non
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Lets an app answer every fault in OpenAI's form."""
+    """Lets an app answer every foreseen fault in OpenAI's form; the gateway answers the others."""
     app.add_exception_handler(ApiError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(TunewrightError, _ours)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _refused(_: Request, error: Exception) -> Response:
@@ -97,10 +97,6 @@ def _ours(_: Request, error: Exception) -> Response:
     status = 404 if isinstance(error, UnknownNameError) else 400 if isinstance(error, InputError) else 500
     if isinstance(error, DiskFullError):
         status = 507
+    if status == 500:
+        logs.unexpected(error)
     return JSONResponse(body(status, str(error), param=error.where or None), status)
-
-
-def _unexpected(request: Request, error: Exception) -> Response:
-    # What went wrong inside is for the log, not for whoever asks.
-    number = getattr(request.state, "request_id", "")
-    return JSONResponse(body(500, f"The server had an error while processing your request ({number})."), 500)
