@@ -7,12 +7,16 @@ TunewrightError                 exit 3: our fault, or a broken machine
 │   ├── ModelError              a base model, an adapter, a download
 │   ├── UnknownNameError        a name that is not registered ("did you mean")
 │   ├── MissingExtraError       an optional package that is not installed
+│   ├── NoSuchRecordError       a record or task that is not there
+│   ├── TooLargeError           more bytes than are taken
 │   └── WorkspaceError          the workspace, an artifact, a run, a release
+│       └── DatabaseAwayError   the database is not reached, or is locked: try again
 ├── DiskFullError               exit 2: no room left; what was finished is kept
 ├── EndpointError               exit 2: a model's endpoint is not reached, refuses, or is spent; answers are kept
 │   └── RequestRefusedError     this one request was refused; others may be answered
 ├── OutOfMemoryError            exit 2: the work does not fit in this machine's memory
 ├── TrainingDivergedError       exit 3: a loss or gradient that is not a number
+├── LeaseLostError              exit 3: a task has gone to another worker
 ├── RankLostError               exit 3: one of several processes that train together is gone
 └── GateFailedError             exit 1: it ran, and the answer is no
 """
@@ -94,6 +98,27 @@ class UnknownNameError(InputError):
         )
 
 
+class DatabaseAwayError(WorkspaceError):
+    """The workspace database cannot be reached, or another process keeps it locked; the same may work in a while."""
+
+
+class NoSuchRecordError(InputError):
+    """A record or a task that is not there, or is another project's.
+
+    Attributes:
+        kind: What it would be: file, job, batch.
+        id: The id that was asked for.
+    """
+
+    def __init__(self, kind: str, id: str) -> None:
+        self.kind, self.id = kind, id
+        super().__init__(f"No {kind} has the id '{id}'")
+
+
+class TooLargeError(InputError):
+    """What was sent has more bytes than are taken."""
+
+
 class DiskFullError(TunewrightError):
     """No room is left on the disk; finished work is kept."""
 
@@ -132,6 +157,10 @@ class TrainingDivergedError(TunewrightError):
     ) -> None:
         super().__init__(what, where=where, hint=hint)
         self.learning_rate, self.has_checkpoint, self.run = learning_rate, has_checkpoint, ""
+
+
+class LeaseLostError(TunewrightError):
+    """A task is no longer this worker's: whoever gets this stops, and writes nothing more."""
 
 
 class RankLostError(TunewrightError):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, insert, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 
@@ -85,6 +85,16 @@ def insert_once(connection: Connection, table: Table, values: Mapping[str, Any])
             raise
         return False
     return True
+
+
+def commit_in_order(connection: Connection, numbered: str) -> None:
+    """Lets the transactions that add to a numbered table end in the order of their numbers.
+
+    PostgreSQL gives numbers out before a transaction ends: a reader that goes on behind the highest number it has seen
+    would miss what ends later with a lower one. SQLite has one writer at a time anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"tunewright {numbered}"))))
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     TypeDecorator,
+    UniqueConstraint,
 )
 from sqlalchemy.engine import Dialect
 
@@ -140,4 +141,55 @@ releases = Table(
     ForeignKeyConstraint(
         ["dataset_kind", "dataset_hash"], ["artifacts.kind", "artifacts.hash"], name="releases_dataset"
     ),
+)
+
+# The server's objects: files, jobs, batches, evals. What is removed leaves its row without a body, so that a reader in
+# the middle of a listing can go on behind it.
+records = Table(
+    "records",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    Column("kind", String(64), nullable=False),
+    Column("id", String(256), nullable=False),
+    Column("parent", String(256), nullable=False),
+    Column("project", String(128), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("body", JSON(none_as_null=True)),
+    UniqueConstraint("kind", "id", name="records_id"),
+    Index("records_by_parent", "kind", "parent", "seq"),
+    Index("records_by_project", "kind", "project", "seq"),
+)
+
+# The queue. `claim` grows each time that a task changes hands, `beat` each time that its owner says that it lives.
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    Column("id", String(256), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("wanted", String(16), nullable=False),
+    Column("owner", String(256), nullable=False),
+    Column("claim", BigInteger, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("memory_bytes", BigInteger, nullable=False),
+    Column("priority", Integer, nullable=False),
+    UniqueConstraint("id", name="tasks_id"),
+    Index("tasks_by_state", "state", "priority", "seq"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("hash", String(64), nullable=False),
+    Column("ending", String(8), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("project", String(128), nullable=False),
+    Column("organization", String(128), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    UniqueConstraint("hash", name="keys_hash"),
 )

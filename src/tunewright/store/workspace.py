@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tunewright.base.errors import WorkspaceError
 from tunewright.base.files import disk_guard, write_text
-from tunewright.store import artifacts, lineage, releases, runs
+from tunewright.store import artifacts, lineage, queue, records, releases, runs
 from tunewright.store.artifacts import Fill, Stored
 from tunewright.store.database import Database, open_database
 from tunewright.store.lineage import Lineage
+from tunewright.store.queue import State, Task, Wish
+from tunewright.store.records import Change, Order, Page, Record
 from tunewright.store.releases import Release
 from tunewright.store.runs import Run, Status
 
@@ -198,6 +200,108 @@ class Workspace:
         """
         return releases.find(self.database, label)
 
+    def add_record(
+        self,
+        kind: str,
+        body: Mapping[str, Any],
+        *,
+        id: str,
+        parent: str = "",
+        project: str = "default",
+        created_at: int | None = None,
+    ) -> Record:
+        """Adds an object of the server's: a file, a job, a batch.
+
+        Args:
+            id: Unique among its kind; `records.new_id` makes one.
+            parent: The id of what it belongs to.
+            project: Whose it is.
+            created_at: Unix time in seconds; none: now.
+
+        Raises:
+            InputError: If there is one with this id, or a text in it cannot be stored or sent.
+        """
+        return records.add(self.database, kind, body, id=id, parent=parent, project=project, created_at=created_at)
+
+    def record(self, kind: str, id: str, *, project: str | None = None) -> Record:
+        """One record, of any project where none is given.
+
+        Raises:
+            NoSuchRecordError: If there is none, or it is another project's.
+        """
+        return records.find(self.database, kind, id, project)
+
+    def records(
+        self,
+        kind: str,
+        *,
+        parent: str | None = None,
+        project: str | None = None,
+        after: str | None = None,
+        limit: int = 20,
+        order: Order = "desc",
+        where: Mapping[str, str | None] | None = None,
+    ) -> Page:
+        """A page of records in the order in which they were added, or the newest first.
+
+        Args:
+            after: The id of the record that the page follows; it may have been removed meanwhile.
+            where: Fields of the body, `status` or `metadata.team`, and their texts; None: the field is null or absent.
+
+        Raises:
+            InputError: If no record has the id `after`.
+        """
+        return records.listed(
+            self.database, kind, parent=parent, project=project, after=after, limit=limit, order=order, where=where
+        )
+
+    def change_record(self, kind: str, id: str, change: Change) -> Record:
+        """Changes a record's body: `change` is given the present one and returns the next, in one transaction.
+
+        Raises:
+            NoSuchRecordError: If there is none.
+        """
+        return records.change(self.database, kind, id, change)
+
+    def remove_record(self, kind: str, id: str) -> None:
+        """Removes a record; those that belong to it stay.
+
+        Raises:
+            NoSuchRecordError: If there is none.
+        """
+        records.remove(self.database, kind, id)
+
+    def enqueue(self, kind: str, id: str, *, memory_bytes: int = 0, priority: int = 0) -> Task:
+        """Queues long work for a worker to claim.
+
+        A task that waits, runs or rests stays as it is; one that is done is queued again.
+        """
+        return queue.enqueue(self.database, kind, id, memory_bytes=memory_bytes, priority=priority)
+
+    def task(self, id: str) -> Task:
+        """A task of the queue.
+
+        Raises:
+            NoSuchRecordError: If there is none.
+        """
+        return queue.find(self.database, id)
+
+    def tasks(self, kinds: Collection[str] | None = None, *, states: Collection[State] | None = None) -> list[Task]:
+        """Tasks of these kinds and states, or all, in the order in which they are claimed."""
+        return queue.listed(self.database, kinds, states)
+
+    def ask(self, id: str, wish: Wish) -> Task:
+        """Asks for a task to be cancelled, paused or resumed.
+
+        A running one's owner sees it at its next `renew`. One that nobody works on is at once done, paused or queued,
+        and the task that is returned says so. After "cancel" nothing else counts.
+
+        Raises:
+            NoSuchRecordError: If there is no such task.
+            InputError: If it has ended.
+        """
+        return queue.ask(self.database, id, wish)
+
 
 def _locate(path: str | Path | None) -> Path:
     given = path or os.environ.get("TUNEWRIGHT_HOME")
@@ -235,7 +339,12 @@ def _not_writable(folder: Path) -> WorkspaceError:
 def _remove_leftovers(root: Path) -> None:
     """Removes temporary files and folders that killed processes left behind more than a day ago."""
     oldest = time.time() - LEFTOVER_AFTER_S
-    for leftover in [*root.glob(".*.part"), *root.glob("artifacts/*/.*.part"), *root.glob("runs/*/.*.part")]:
+    for leftover in [
+        *root.glob(".*.part"),
+        *root.glob("artifacts/*/.*.part"),
+        *root.glob("runs/*/.*.part"),
+        *root.glob("uploads/.*.part"),
+    ]:
         try:
             newest = max(entry.stat().st_mtime for entry in (leftover, *leftover.rglob("*")))
             if newest >= oldest:
