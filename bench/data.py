@@ -27,6 +27,7 @@ NEAR_ROWS = 1_000_000
 PLANTED_SHARE = 0.05
 THRESHOLD = 0.8
 FIVE_MILLION = 5_000_000
+FEW_ROWS = 3_000
 LINEAR_ROWS = (10_000, 100_000, 1_000_000)
 TOKENISED_ROWS = 10_000
 # Those that look at every row, and those that compare rows with one another.
@@ -173,30 +174,17 @@ def write_rows(path: Path, count: int) -> None:
 
 
 def prepared(folder: Path, rows: int) -> dict[str, Any]:
-    """The whole preparation of a CSV, and its largest memory."""
+    """The whole preparation of a CSV, and its largest memory; what is loaded at the first use has been used before."""
     from tunewright.data.prepare import prepare
-    from tunewright.recipe import recipe_from_mapping
     from tunewright.store.workspace import Workspace
 
-    write_rows(folder / "rows.csv", rows)
-    recipe = recipe_from_mapping(
-        {
-            "name": "rows",
-            "goal": "Measure.",
-            "base": "smollm2-135m-instruct",
-            "data": {
-                "train": str(folder / "rows.csv"),
-                "template": {"user": "{text}", "assistant": "{label}"},
-                "steps": [*STEPS[:2], {"name": "exact_duplicates", "conflicts": "keep_first"}, *STEPS[3:]],
-                "split": {"validation": 500, "test": 1000},
-                "max_unusable_share": 0.05,
-            },
-        }
-    )
     workspace = Workspace.open(folder / "workspace")
-    started, processor = time.monotonic(), time.process_time()
-    dataset = prepare(recipe, workspace)
-    seconds, processor = time.monotonic() - started, time.process_time() - processor
+    for name, count in (("few", FEW_ROWS), ("rows", rows)):
+        write_rows(folder / f"{name}.csv", count)
+        recipe = recipe_for(folder / f"{name}.csv")
+        started, processor = time.monotonic(), time.process_time()
+        dataset = prepare(recipe, workspace)
+        seconds, processor = time.monotonic() - started, time.process_time() - processor
     steps = {step["name"]: step["dropped"] for step in dataset.manifest["steps"]}
     return {
         "rows": rows,
@@ -207,6 +195,26 @@ def prepared(folder: Path, rows: int) -> dict[str, Any]:
         "kept": dataset.manifest["counts"]["kept"],
         "dropped": steps,
     }
+
+
+def recipe_for(rows: Path) -> Any:
+    """The recipe of a preparation."""
+    from tunewright.recipe import recipe_from_mapping
+
+    return recipe_from_mapping(
+        {
+            "name": "rows",
+            "goal": "Measure.",
+            "base": "smollm2-135m-instruct",
+            "data": {
+                "train": str(rows),
+                "template": {"user": "{text}", "assistant": "{label}"},
+                "steps": [*STEPS[:2], {"name": "exact_duplicates", "conflicts": "keep_first"}, *STEPS[3:]],
+                "split": {"validation": 500, "test": 1000},
+                "max_unusable_share": 0.05,
+            },
+        }
+    )
 
 
 def five_million(rows: int | None) -> dict[str, Any]:
