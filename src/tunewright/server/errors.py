@@ -9,11 +9,29 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from tunewright.base.errors import DiskFullError, InputError, TunewrightError, UnknownNameError
+from tunewright.base.errors import (
+    DatabaseAwayError,
+    DiskFullError,
+    InputError,
+    NoSuchRecordError,
+    TooLargeError,
+    TunewrightError,
+    UnknownNameError,
+)
 from tunewright.server import logs
 
 INVALID, NOT_FOUND, SERVER = "invalid_request_error", "not_found_error", "server_error"
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: NOT_FOUND, 429: "rate_limit_error"}
+
+# The first that fits counts.
+_STATUS: dict[type[TunewrightError], int] = {
+    UnknownNameError: 404,
+    NoSuchRecordError: 404,
+    TooLargeError: 413,
+    InputError: 400,
+    DiskFullError: 507,
+}
+_SOON = {"Retry-After": "2"}
 
 
 class ApiError(Exception):
@@ -94,9 +112,10 @@ def _http(request: Request, error: Exception) -> Response:
 
 def _ours(_: Request, error: Exception) -> Response:
     assert isinstance(error, TunewrightError)
-    status = 404 if isinstance(error, UnknownNameError) else 400 if isinstance(error, InputError) else 500
-    if isinstance(error, DiskFullError):
-        status = 507
+    if isinstance(error, DatabaseAwayError):
+        logs.warned("the database is away", error=str(error))
+        return JSONResponse(body(503, "The server's database does not answer. Please try again."), 503, _SOON)
+    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
     if status == 500:
         logs.unexpected(error)
     return JSONResponse(body(status, str(error), param=error.where or None), status)

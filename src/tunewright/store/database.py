@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +15,22 @@ from typing import Any
 
 import filelock
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, insert, inspect, select, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 
-from tunewright.base.errors import DiskFullError, TunewrightError, WorkspaceError
+from tunewright.base.errors import DatabaseAwayError, WorkspaceError
+from tunewright.store.database_faults import BUSY_TIMEOUT_S, clear_errors, explained
 
-BUSY_TIMEOUT_S = 30
 UPGRADE_TIMEOUT_S = 120
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_ALMOST_FULL_BYTES = 1 << 20
+# How long a database server may be away, as while it restarts, before those that need it are told.
+PATIENCE_S = 10.0
+_RETRY_EVERY_S = 0.25
+# A writer that stands still in its transaction, as on a machine that sleeps, holds up all others no longer than this.
+_IDLE_WRITER_S = 60
+_LOST_AFTER_S = 30
+# The number of the lock that PostgreSQL's writers take: "tunewrit" as a number of eight bytes.
+_WRITERS = int.from_bytes(b"tunewrit")
 
 
 @dataclass(frozen=True)
@@ -37,14 +43,56 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one consistent state."""
-        with clear_errors(self.place), self.engine.connect() as connection:
+        with clear_errors(self.place), _begun(self.engine, self.place, writes=False) as connection:
             yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction: whole on leaving, absent after an error. Writers wait for one another."""
-        with clear_errors(self.place), self.engine.execution_options(tunewright_writes=True).begin() as connection:
+        with clear_errors(self.place), _begun(self.engine, self.place, writes=True) as connection:
             yield connection
+            connection.commit()
+
+
+@contextlib.contextmanager
+def _begun(engine: Engine, place: str, *, writes: bool) -> Iterator[Connection]:
+    """A connection with a transaction begun on it; a server that is away for a moment is waited for."""
+    patient_until = time.monotonic() + PATIENCE_S
+    while True:
+        connection = None
+        try:
+            connection = engine.connect()
+            _begin(connection, writes=writes)
+            break
+        except DBAPIError as error:
+            if connection is not None:
+                connection.close()
+            # Nothing has been done on it yet, so trying again does nothing twice.
+            waits = engine.dialect.name != "sqlite" and isinstance(explained(error, place), DatabaseAwayError)
+            if not waits or time.monotonic() >= patient_until:
+                raise
+            time.sleep(_RETRY_EVERY_S)
+    with connection:
+        yield connection
+
+
+def _begin(connection: Connection, *, writes: bool) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.execution_options(tunewright_writes=writes)
+        connection.begin()
+    elif not writes:
+        connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        connection.begin()
+    else:
+        connection.begin()
+        _wait_for_writers(connection)
+
+
+def _wait_for_writers(connection: Connection) -> None:
+    # One writer at a time, as SQLite has it: what a transaction reads holds until it ends, and numbers that are given
+    # out become seen in their order, so that a reader who goes on behind the highest one misses nothing.
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_WRITERS)))
 
 
 def open_database(root: Path) -> Database:
@@ -58,8 +106,10 @@ def open_database(root: Path) -> Database:
     try:
         # The look at the revision is inside the lock too: SQLite cannot turn to WAL while another process reads.
         with lock, clear_errors(place):
-            if _revision(engine, place) != known_revisions()[-1]:
-                _upgrade(engine)
+            with _begun(engine, place, writes=False) as connection:
+                is_newest = _revision(connection, place) == known_revisions()[-1]
+            if not is_newest:
+                _upgrade(engine, place)
     except filelock.Timeout:
         raise WorkspaceError(
             "Another process is upgrading this workspace and does not end",
@@ -87,66 +137,12 @@ def insert_once(connection: Connection, table: Table, values: Mapping[str, Any])
     return True
 
 
-def commit_in_order(connection: Connection, numbered: str) -> None:
-    """Lets the transactions that add to a numbered table end in the order of their numbers.
-
-    PostgreSQL gives numbers out before a transaction ends: a reader that goes on behind the highest number it has seen
-    would miss what ends later with a lower one. SQLite has one writer at a time anyway.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"tunewright {numbered}"))))
-
-
-@contextlib.contextmanager
-def clear_errors(place: str) -> Iterator[None]:
-    """Turns the database's own faults into errors that say what to do. Broken constraints are bugs and pass."""
-    try:
-        yield
-    except IntegrityError:
-        raise
-    except DBAPIError as error:
-        raise _explained(error, place) from error
-
-
-def _explained(error: DBAPIError, place: str) -> TunewrightError:
-    origin = error.orig
-    code = getattr(origin, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(place)):
-        return DiskFullError(
-            "No space is left for the workspace database",
-            where=place,
-            hint="Free some space and start again; finished work and checkpoints are kept.",
-        )
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return WorkspaceError(
-            "The workspace database cannot be written",
-            where=place,
-            hint="Get write access to the file and its folder, or choose another workspace with --workspace.",
-        )
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return WorkspaceError(
-            f"Another process has kept the workspace database locked for {BUSY_TIMEOUT_S} s",
-            where=place,
-            hint="Wait for it, or end it, and start again.",
-        )
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return WorkspaceError(
-            f"The workspace database is damaged ({origin})",
-            where=place,
-            hint="Put back a copy of the file, or move it away to begin a new one; the artifacts' folders stay.",
-        )
-    return TunewrightError(f"The workspace database failed ({origin})", where=place)
-
-
-def _is_full(place: str) -> bool:
-    folder = Path(place).parent
-    return folder.is_dir() and shutil.disk_usage(folder).free < _ALMOST_FULL_BYTES
-
-
 def _engine(url_text: str) -> tuple[Engine, str]:
     try:
         url = make_url(url_text)
-        engine = create_engine(url)
+        if url.drivername in ("postgres", "postgresql"):
+            url = url.set(drivername="postgresql+psycopg")
+        engine = create_engine(url, **_options(url))
     except (ArgumentError, NoSuchModuleError) as error:
         raise WorkspaceError(
             f"This is not a database URL ({error})",
@@ -157,13 +153,39 @@ def _engine(url_text: str) -> tuple[Engine, str]:
         raise WorkspaceError(
             f"This database needs the package '{error.name}', which is not installed",
             where="$TUNEWRIGHT_DATABASE_URL",
-            hint=f"Install it with: pip install {error.name}.",
+            hint="Install it with: pip install "
+            + ("'tunewright[postgres]'." if error.name == "psycopg" else f"{error.name}."),
         ) from error
+    if url.drivername == "postgresql+psycopg":
+        event.listen(engine, "connect", _postgres_connected)
     if url.get_backend_name() != "sqlite":
         return engine, url.render_as_string(hide_password=True)
     event.listen(engine, "connect", _sqlite_connected)
     event.listen(engine, "begin", _sqlite_begin)
     return engine, str(url.database)
+
+
+def _options(url: URL) -> dict[str, Any]:
+    """How a database server's connections are made and kept; what the URL says itself counts."""
+    if url.drivername != "postgresql+psycopg":
+        return {}
+    arguments = {
+        "connect_timeout": _LOST_AFTER_S,
+        "keepalives_idle": _LOST_AFTER_S,
+        "tcp_user_timeout": _LOST_AFTER_S * 1000,
+    }
+    # Connections that a restart has cut are noticed before they are used, and made anew.
+    return {
+        "pool_pre_ping": True,
+        "connect_args": {name: value for name, value in arguments.items() if name not in url.query},
+    }
+
+
+def _postgres_connected(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {BUSY_TIMEOUT_S * 1000}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_WRITER_S * 1000}")
+    connection.commit()
 
 
 def _sqlite_connected(connection: Any, _record: Any) -> None:
@@ -179,12 +201,11 @@ def _sqlite_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _revision(engine: Engine, place: str) -> str | None:
+def _revision(connection: Connection, place: str) -> str | None:
     """The schema revision a database is at; none for an empty one."""
-    with engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if revision is not None and revision not in known_revisions():
         raise WorkspaceError(
             f"A newer tunewright made this workspace (schema {revision}; this one knows {known_revisions()[-1]})",
@@ -194,7 +215,7 @@ def _revision(engine: Engine, place: str) -> str | None:
     return revision
 
 
-def _upgrade(engine: Engine) -> None:
+def _upgrade(engine: Engine, place: str) -> None:
     # Alembic takes a third of a second to import, and only an upgrade needs it.
     from alembic import command
     from alembic.config import Config
@@ -205,6 +226,8 @@ def _upgrade(engine: Engine) -> None:
             raw.cursor().execute("PRAGMA journal_mode = WAL")
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    with engine.execution_options(tunewright_writes=True).begin() as connection:
+    # Another machine may be upgrading the same database: its transaction is waited for, and then nothing is left to do.
+    with _begun(engine, place, writes=True) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        connection.commit()

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from tunewright.base.errors import InputError, LeaseLostError, NoSuchRecordError
 from tunewright.store import tables
-from tunewright.store.database import Database, commit_in_order
+from tunewright.store.database import Database
 
 if TYPE_CHECKING:
     from tunewright.store.workspace import Workspace
@@ -62,8 +62,7 @@ def enqueue(database: Database, kind: str, id: str, *, memory_bytes: int, priori
     fresh = {"kind": kind, "state": "queued", "wanted": "", "attempts": 0}
     fresh |= {"memory_bytes": memory_bytes, "priority": priority}
     with database.write() as connection:
-        commit_in_order(connection, "tasks")
-        row = connection.execute(select(tasks).where(tasks.c.id == id).with_for_update()).first()
+        row = connection.execute(select(tasks).where(tasks.c.id == id)).first()
         if row is None:
             connection.execute(insert(tasks).values(id=id, owner="", claim=0, beat=0, **fresh))
         elif row.kind != kind:
@@ -93,7 +92,7 @@ def ask(database: Database, id: str, wish: Wish) -> Task:
     """Asks for a task's end or rest; see `Workspace.ask`."""
     tasks = tables.tasks
     with database.write() as connection:
-        row = connection.execute(select(tasks).where(tasks.c.id == id).with_for_update()).first()
+        row = connection.execute(select(tasks).where(tasks.c.id == id)).first()
         if row is None:
             raise NoSuchRecordError("task", id)
         if row.state == "done":
@@ -182,7 +181,7 @@ class Claims:
         """
         tasks = tables.tasks
         with self._database.write() as connection:
-            row = connection.execute(select(tasks).where(*self._still(task)).with_for_update()).first()
+            row = connection.execute(select(tasks).where(*self._still(task))).first()
             if row is None:
                 raise self._lost(task)
             rests = row.wanted == "pause"

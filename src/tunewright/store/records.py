@@ -18,7 +18,7 @@ from sqlalchemy.sql.selectable import FromClause
 
 from tunewright.base.errors import InputError, NoSuchRecordError
 from tunewright.store import tables
-from tunewright.store.database import Database, commit_in_order
+from tunewright.store.database import Database
 from tunewright.store.values import plain
 
 Order = Literal["asc", "desc"]
@@ -92,8 +92,7 @@ def add(
         _check_word(name, values[name])
     records = tables.records
     with database.write() as connection:
-        commit_in_order(connection, "records")
-        before = connection.execute(select(records).where(_is(kind, id)).with_for_update()).first()
+        before = connection.execute(select(records).where(_is(kind, id))).first()
         if before is not None and before.body is not None:
             raise InputError(f"A {kind} with the id '{id}' exists already", where="id")
         if before is not None:
@@ -154,7 +153,7 @@ def change(database: Database, kind: str, id: str, how: Change) -> Record:
     """Changes a record's body; see `Workspace.change_record`."""
     records = tables.records
     with database.write() as connection:
-        row = connection.execute(select(records).where(_is(kind, id)).with_for_update()).first()
+        row = connection.execute(select(records).where(_is(kind, id))).first()
         if row is None or row.body is None:
             raise NoSuchRecordError(kind, id)
         body = _sendable(how(dict(row.body)), kind)

@@ -17,7 +17,7 @@ import filelock
 from sqlalchemy import Row, Select, insert, select, update
 
 from tunewright.base import events as stream
-from tunewright.base.errors import TunewrightError, WorkspaceError, did_you_mean
+from tunewright.base.errors import DatabaseAwayError, TunewrightError, WorkspaceError, did_you_mean
 from tunewright.base.events import Event
 from tunewright.base.files import disk_guard
 from tunewright.store import tables
@@ -29,6 +29,7 @@ End = Literal["succeeded", "failed", "cancelled", "interrupted"]
 
 FLUSH_EVERY_S = 1.0
 FLUSH_AT_EVENTS = 256
+MOST_WAITING_EVENTS = 10_000
 # Long enough for another process's look at the lock to be over, short enough not to be felt.
 _LOCK_TIMEOUT_S = 0.5
 _ID_LETTERS = "abcdefghjkmnpqrstvwxyz0123456789"
@@ -155,7 +156,12 @@ class Run:
             )
             waited_s = time.monotonic() - self._flushed_at
             if not often or waited_s >= FLUSH_EVERY_S or len(self._pending) >= FLUSH_AT_EVENTS:
-                self._flush()
+                try:
+                    self._flush()
+                except DatabaseAwayError:
+                    # The work does not end because its database restarts: these go with the next ones.
+                    if len(self._pending) >= MOST_WAITING_EVENTS:
+                        raise
 
     def flush(self) -> None:
         """Writes the events that still wait."""

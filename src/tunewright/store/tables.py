@@ -158,6 +158,7 @@ records = Table(
     UniqueConstraint("kind", "id", name="records_id"),
     Index("records_by_parent", "kind", "parent", "seq"),
     Index("records_by_project", "kind", "project", "seq"),
+    sqlite_autoincrement=True,
 )
 
 # The queue. `claim` grows each time that a task changes hands, `beat` each time that its owner says that it lives.

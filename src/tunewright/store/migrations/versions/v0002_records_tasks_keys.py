@@ -35,6 +35,8 @@ def _records() -> None:
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("body", sa.JSON),
         sa.UniqueConstraint("kind", "id", name="records_id"),
+        # Otherwise SQLite gives the number of a last row that was deleted out again.
+        sqlite_autoincrement=True,
     )
     op.create_index("records_by_parent", "records", ["kind", "parent", "seq"])
     op.create_index("records_by_project", "records", ["kind", "project", "seq"])
