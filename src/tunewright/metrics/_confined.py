@@ -48,8 +48,9 @@ def main() -> None:
     _limit(told)
     sys.argv = [""]
     sys.addaudithook(_fence())
-    exec(program, {"__name__": "__main__", "__builtins__": __builtins__})  # noqa: S102 - what all of this is for
-    os.write(last, word)
+    names: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
+    exec(program, names)  # noqa: S102 - what all of this is for
+    os.write(last, word + (json.dumps(names.get("answer")).encode() if told["answers"] else b""))
 
 
 def _leave_network() -> bool:

@@ -32,10 +32,17 @@ _READ_BYTES, _SHOWN = 4096, 200
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a program went: whether it came to its end, and the last line of its error otherwise."""
+    """How a program went: whether it came to its end, and the last line of its error otherwise.
+
+    Args:
+        passed: Whether the last line was reached.
+        why: What it died of.
+        answer: Its global `answer` as JSON, where it was asked for.
+    """
 
     passed: bool
     why: str = ""
+    answer: str = ""
 
 
 @cache
@@ -44,32 +51,40 @@ def network_of() -> str:
     return _start("", word="", only_asks=True, timeout_s=30.0, memory_bytes=1 << 30)[0] or "hooks"
 
 
-def run_program(program: str, *, timeout_s: float, memory_bytes: int) -> Ran:
+def run_program(program: str, *, timeout_s: float, memory_bytes: int, answers: bool = False) -> Ran:
     """Runs a program until its last line.
 
     Args:
         program: Python source.
         timeout_s: Seconds until it is ended, on the clock and of processor time.
         memory_bytes: Most address space that it may have.
+        answers: Whether its global `answer` is wanted, a small JSON value.
 
     Returns:
         Passed only if the last line was reached: a program that exits before has not passed, whatever it says.
     """
     word = secrets.token_hex(16)
-    said, error, late = _start(program, word=word, timeout_s=timeout_s, memory_bytes=memory_bytes)
-    if said == word:
-        return Ran(True)
+    said, error, late = _start(program, word=word, timeout_s=timeout_s, memory_bytes=memory_bytes, answers=answers)
+    if said.startswith(word):
+        return Ran(True, answer=said.removeprefix(word))
     return Ran(False, f"not done in {timeout_s:g} s" if late else error or "ended before its last line")
 
 
 def _start(
-    program: str, *, word: str, timeout_s: float, memory_bytes: int, only_asks: bool = False
+    program: str,
+    *,
+    word: str,
+    timeout_s: float,
+    memory_bytes: int,
+    only_asks: bool = False,
+    answers: bool = False,
 ) -> tuple[str, str, bool]:
     """The process's last word, the last line of its error, and whether its time was up."""
     told = {
         "program": program,
         "word": word,
         "only_asks": only_asks,
+        "answers": answers,
         "cpu_s": math.ceil(timeout_s),
         "memory": memory_bytes,
         "file": _MOST_FILE_BYTES,
