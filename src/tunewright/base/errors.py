@@ -14,6 +14,7 @@ TunewrightError                 exit 3: our fault, or a broken machine
 ├── DiskFullError               exit 2: no room left; what was finished is kept
 ├── EndpointError               exit 2: a model's endpoint is not reached, refuses, or is spent; answers are kept
 │   └── RequestRefusedError     this one request was refused; others may be answered
+├── BusyError                   exit 2: there is no place for a request now: ask again
 ├── OutOfMemoryError            exit 2: the work does not fit in this machine's memory
 ├── TrainingDivergedError       exit 3: a loss or gradient that is not a number
 ├── LeaseLostError              exit 3: a task has gone to another worker
@@ -133,6 +134,20 @@ class EndpointError(TunewrightError):
 
 class RequestRefusedError(EndpointError):
     """An endpoint refused one request for what stands in it; others may be answered."""
+
+
+class BusyError(TunewrightError):
+    """There is no place for a request now; the same may be taken in a while.
+
+    Args:
+        retry_after_s: When it is worth asking again, in seconds from now.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, retry_after_s: float, where: str = "", hint: str = "") -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class OutOfMemoryError(TunewrightError):

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunewright.base.errors import InputError, ModelError
+from tunewright.base.errors import InputError
 from tunewright.base.events import Listener, ignore
 from tunewright.base.quiet import quiet
 from tunewright.data.class_rows import TEXT_PAIR
-from tunewright.models.class_format import ClassFormat, with_classes
+from tunewright.lifecycle.serving.loading import load_tuned
+from tunewright.models.class_format import ClassFormat
 from tunewright.recipe import Recipe, recipe_from_mapping
 from tunewright.store import Release, Workspace
 
@@ -131,29 +132,14 @@ def load_release(
     """
     place = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace, create=False)
     release = place.find_release(label)
-    with quiet():
-        from tunewright.forest import layout
-        from tunewright.models.adapters import classes_of, load_adapter
-        from tunewright.models.base import load_base
-        from tunewright.models.device import pick_device
-        from tunewright.models.resolve import resolve
+    from tunewright.models.resolve import resolve
 
+    recipe = recipe_from_mapping(release.recipe, where=f"recipe of {release.label}")
+    with quiet():
         files = resolve(release.base, place.cache, listener)
-        base = load_base(files, dtype=release.template["dtype"], device=pick_device())
-        folder = place.artifact(release.adapter, "adapter").path
-        # A release has one head of classes, or none.
-        head, classes = next(iter(classes_of(folder).items()), ("", []))
-        chat = with_classes(base.chat, head, classes)
-        if chat.fingerprint != release.template["chat_fingerprint"]:
-            raise ModelError(
-                "The base's chat template or tokenizer is not the one that this release was trained with",
-                where=f"{release.label} on {base.files.name}",
-                hint="Put the base model back as it was, or train again.",
-            )
-        recipe = recipe_from_mapping(release.recipe, where=f"recipe of {release.label}")
-        layout.adopt(base.model, longest=recipe.longest)
-        model = load_adapter(base, folder)
-    return Specialist(release, recipe, base, model, chat)
+    folder = place.artifact(release.adapter, "adapter").path
+    loaded = load_tuned(files, folder, release.template, longest=recipe.longest, label=release.label)
+    return Specialist(release, recipe, loaded.base, loaded.model, loaded.chat)
 
 
 def talk(label: str, message: str, *, workspace: str | Path | Workspace | None = None) -> str:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tunewright.base.errors import ModelError
 from tunewright.base.quiet import quiet
 from tunewright.models.base import load_tokenizer
-from tunewright.models.files import BaseFiles, unseal
-from tunewright.models.resolve import MANIFEST, cached_folder, resolve
+from tunewright.models.files import BaseFiles
+from tunewright.models.resolve import find_here
 
 
 def find_encoder(name: str, cache: Path) -> BaseFiles:
@@ -25,16 +25,7 @@ def find_encoder(name: str, cache: Path) -> BaseFiles:
     Raises:
         ModelError: If it is not there, or is no text encoder; says how to get it.
     """
-    if name.startswith(("/", ".", "~")):
-        files = resolve(name, cache)
-    else:
-        folder = cached_folder(name, cache)
-        if not folder.is_dir():
-            raise ModelError(
-                f"The text encoder '{name}' is not on this machine",
-                hint=f"Fetch it once with: tunewright models pull {name}.",
-            )
-        files = unseal(folder, folder / MANIFEST, name)
+    files = find_here(name, cache)
     if files.kind != "text-encoder":
         raise ModelError("This model is no text encoder", where=name, hint="Use all-minilm-l6-v2.")
     return files
@@ -74,6 +65,16 @@ class Encoder:
         """Numbers in one vector."""
         return int(self._model.config.hidden_size)
 
+    @property
+    def longest(self) -> int:
+        """Tokens that it reads, the marks at a text's ends included."""
+        return self._max_tokens
+
+    @property
+    def words(self) -> int:
+        """Tokens that it knows."""
+        return int(self._model.config.vocab_size)
+
     def encode(self, texts: Sequence[str], batch_size: int = 64) -> NDArray[np.float32]:
         """One vector of unit length for each text; the dot product of two is their cosine.
 
@@ -86,13 +87,39 @@ class Encoder:
         Returns:
             Shape (n, width), float32.
         """
-        import torch
-
         vectors = np.empty((len(texts), self.width), dtype=np.float32)
         for chosen, hidden_BTD, mask_BT in self._read(texts, batch_size):
-            mask_BT1 = mask_BT.unsqueeze(-1).to(hidden_BTD.dtype)
-            mean_BD = (hidden_BTD * mask_BT1).sum(1) / mask_BT1.sum(1).clamp(min=1e-9)
-            vectors[chosen] = torch.nn.functional.normalize(mean_BD, dim=-1).numpy()
+            vectors[chosen] = _means(hidden_BTD, mask_BT)
+        return vectors
+
+    def ids_of(self, text: str) -> list[int]:
+        """The tokens of a text, with the marks at its ends; all of them, however many the encoder reads."""
+        with quiet():  # it would warn of long texts
+            found: list[int] = self._tokenizer(text)["input_ids"]
+        return found
+
+    def with_marks(self, tokens: Sequence[int]) -> list[int]:
+        """A text's tokens with the marks at its ends."""
+        inside = self._tokenizer("x", add_special_tokens=False)["input_ids"]
+        whole = self.ids_of("x")
+        start = whole.index(inside[0])
+        return [*whole[:start], *tokens, *whole[start + len(inside) :]]
+
+    def encode_ids(self, rows: Sequence[Sequence[int]], batch_size: int = 64) -> NDArray[np.float32]:
+        """What `encode` gives for texts, of their tokens.
+
+        Args:
+            rows: Each with the marks at its ends, and not longer than `longest`.
+        """
+        import torch
+
+        vectors = np.empty((len(rows), self.width), dtype=np.float32)
+        order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            batch = self._tokenizer.pad({"input_ids": [list(rows[row]) for row in chosen]}, return_tensors="pt")
+            with torch.inference_mode():
+                vectors[chosen] = _means(self._model(**batch).last_hidden_state, batch["attention_mask"])
         return vectors
 
     def encode_tokens(self, texts: Sequence[str], batch_size: int = 64) -> list[NDArray[np.float32]]:
@@ -135,3 +162,13 @@ class Encoder:
         with quiet():  # it would warn of long texts, which are what is looked for
             token_ids = self._tokenizer(list(texts))["input_ids"]
         return [len(tokens) > self._max_tokens for tokens in token_ids]
+
+
+def _means(hidden_BTD: Any, mask_BT: Any) -> NDArray[np.float32]:
+    """The mean state of each row's tokens, of unit length, shape (B, D)."""
+    import torch
+
+    mask_BT1 = mask_BT.unsqueeze(-1).to(hidden_BTD.dtype)
+    mean_BD = (hidden_BTD * mask_BT1).sum(1) / mask_BT1.sum(1).clamp(min=1e-9)
+    found: NDArray[np.float32] = torch.nn.functional.normalize(mean_BD, dim=-1).numpy()
+    return found

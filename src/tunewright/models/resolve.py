@@ -73,6 +73,26 @@ def resolve(name: str, cache: Path, listener: Listener = ignore) -> BaseFiles:
     return unseal(folder, folder / MANIFEST, name)
 
 
+def find_here(name: str, cache: Path) -> BaseFiles:
+    """A model's files where they are on this machine; nothing is ever downloaded here.
+
+    Args:
+        name: As `resolve` takes it.
+        cache: As `resolve` takes it.
+
+    Raises:
+        ModelError: If it is not here, or is damaged; says how to get it.
+    """
+    if _PATH.match(name) or name.endswith(".gguf"):
+        return resolve(name, cache)
+    folder = cached_folder(name, cache)
+    if not folder.is_dir():
+        raise ModelError(
+            f"The model '{name}' is not on this machine", hint=f"Fetch it once with: tunewright models pull {name}."
+        )
+    return unseal(folder, folder / MANIFEST, name)
+
+
 def cached_folder(name: str, cache: Path) -> Path:
     """Where a model that is fetched by a hub id or a catalogue name lies, whether or not it has been.
 
