@@ -11,10 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
-from tunewright.base.files import hash_value
-from tunewright.base.seeds import derive
 from tunewright.forest import Path
 from tunewright.generate.generation import Generation
+from tunewright.generate.sampling import chances
 from tunewright.recipe.sampling import Sampling
 
 OnToken = Callable[[int, int], None]  # row, token
@@ -71,10 +70,8 @@ class Draft:
 
     @cached_property
     def _random(self) -> random.Random:
-        """What it draws from. It follows from seed, prompt and number alone, whatever else is asked beside it."""
-        sampling = self._rules.sampling
-        asked = hash_value(np.asarray(self._prompt).tolist())
-        return random.Random(derive(sampling.seed or 0, "sample", self._sample, asked))
+        """What it draws from."""
+        return chances(self._rules.sampling.seed or 0, self._prompt, self._sample)
 
     def chance(self) -> float:
         """A number in [0, 1) for its next token; 0 where nothing is drawn."""

@@ -111,9 +111,15 @@ def classes_of(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def _load_method(base: Base, folder: Path, manifest: dict[str, Any]) -> Any:
-    of_peft = (folder / "adapter_config.json").exists()
-    if not of_peft and "method" not in manifest:
+def check_base(base: Base, folder: Path, manifest: dict[str, Any]) -> None:
+    """Refuses a folder without an adapter, and one whose adapter was trained on other weights.
+
+    Args:
+        manifest: What our own file in the folder says; empty for an adapter that PEFT wrote elsewhere.
+    Raises:
+        ModelError: If it is one of these.
+    """
+    if not (folder / "adapter_config.json").exists() and "method" not in manifest:
         raise ModelError("There is no adapter in this folder", where=str(folder))
     if manifest:
         known, at_hand = manifest["base_weights_hash"], base.files.weights_hash
@@ -124,6 +130,11 @@ def _load_method(base: Base, folder: Path, manifest: dict[str, Any]) -> Any:
                 where=str(folder),
                 hint="Load it on the base it was trained on; the same name from another source may hold other weights.",
             )
+
+
+def _load_method(base: Base, folder: Path, manifest: dict[str, Any]) -> Any:
+    check_base(base, folder, manifest)
+    of_peft = (folder / "adapter_config.json").exists()
     if "method" in manifest:
         name = manifest["method"]["name"]
         config = METHODS.config(name).model_validate(manifest["method"])

@@ -1,0 +1,296 @@
+"""Several adapters of one base in one pass, beside its weights and not in them.
+
+What a pass computes stands in one line of nodes, and each stretch of it belongs to one adapter. A layer's product with
+the base's weights is that of all nodes. Behind it, the narrow products of the adapters are added to their own nodes'
+results: of a long stretch by itself; of all short ones (rows that are being answered, a node each) at once, as one
+product with the adapters' matrices side by side, in which a mask leaves each node its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from tunewright.base.errors import TunewrightError
+from tunewright.models.low_rank import Update, read_low_rank, why_not_low_rank
+
+if TYPE_CHECKING:
+    from tunewright.models.base import Base
+
+# A stretch of so many nodes pays for products of its own.
+_LONG = 32
+# Side by side pays as long as not most of the columns belong to other adapters, and most of the nodes to long stretches.
+_MOST_IDLE = 2.0
+_SPARE = 1.5  # room that is made for adapters to come
+
+Segments = Sequence[tuple[str, int]]
+
+
+class AdapterBank:
+    """The adapters that a base has at hand; loading and dropping one waits for the pass under way.
+
+    Args:
+        base: What they were trained on. Its weights stay as they are; its linear layers get hooks while adapters need
+            them.
+    """
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        self._layers: dict[str, _Layer] = {}
+        self._bytes: dict[str, int] = {}
+        self._lock = threading.RLock()
+        self._pass: _Pass | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The adapters at hand, the earliest loaded first."""
+        return tuple(self._bytes)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that all adapters take, spare room included."""
+        return sum(layer.bytes for layer in self._layers.values())
+
+    def bytes_of(self, key: str) -> int:
+        """Memory that an adapter's matrices take."""
+        return self._bytes[key]
+
+    def why_not(self, folder: Path) -> str:
+        """Why an adapter cannot be held here, because it is more than low-rank updates; empty if it can.
+
+        Raises:
+            ModelError: If there is no adapter in the folder, or one of another base.
+        """
+        return why_not_low_rank(self._base, folder)
+
+    def can_hold(self, folder: Path) -> bool:
+        """Whether an adapter can be held here; raises as `why_not` does."""
+        return not self.why_not(folder)
+
+    def load(self, key: str, folder: Path) -> None:
+        """Takes in a saved adapter.
+
+        Args:
+            key: What passes call it; not empty, which is the bare base.
+        Raises:
+            ModelError: If it cannot be held here, or does not fit the base.
+            TunewrightError: If the key is taken.
+        """
+        updates = read_low_rank(self._base, folder)
+        with self._lock:
+            if not key or key in self._bytes:
+                raise TunewrightError(f"The key '{key}' of an adapter is empty or taken")
+            for name, update in updates.items():
+                if name not in self._layers:
+                    self._layers[name] = _Layer(self._base.model.get_submodule(name), self)
+                self._layers[name].add(key, update)
+            self._bytes[key] = sum(update.bytes for update in updates.values())
+
+    def drop(self, key: str) -> None:
+        """Lets go of an adapter.
+
+        Raises:
+            TunewrightError: If there is none of this key.
+        """
+        with self._lock:
+            if key not in self._bytes:
+                raise TunewrightError(f"There is no adapter '{key}' to drop")
+            del self._bytes[key]
+            for name, layer in [*self._layers.items()]:
+                layer.remove(key)
+                if not layer.spans:
+                    layer.handle.remove()
+                    del self._layers[name]
+
+    @contextmanager
+    def use(self, segments: Segments) -> Iterator[None]:
+        """One pass: what the base computes while open belongs to these adapters.
+
+        The head is a layer like others, but is asked about some nodes alone: where it is called on other nodes than the
+        pass, call it under a `use` of its own.
+
+        Args:
+            segments: Of the pass's nodes, in order, whose they are and how many; an empty key for the bare base.
+        Raises:
+            TunewrightError: If a key is unknown, or if a pass is under way on this thread.
+        """
+        with self._lock:
+            if self._pass is not None:
+                raise TunewrightError("A pass began while another one was under way")
+            unknown = sorted({key for key, _ in segments if key} - self._bytes.keys())
+            if unknown:
+                raise TunewrightError(f"There is no adapter '{unknown[0]}'")
+            self._pass = _Pass(segments)
+            try:
+                yield
+            finally:
+                self._pass = None
+
+    def add_to(self, layer: _Layer, x: Tensor, y: Tensor) -> None:
+        """Adds to a layer's result what the pass's adapters make of its input, in place."""
+        if self._pass is not None:
+            self._pass.add(layer, x, y)
+
+
+class _Layer:
+    """The adapters' matrices for one linear layer, side by side.
+
+    Attributes:
+        down_CI: First matrices, one adapter's ranks after another's, then spare rows.
+        up_CO: Second ones, likewise.
+        spans: By adapter, its rows.
+        lengths: By adapter, what it scales the base's outputs by (DoRA).
+    """
+
+    def __init__(self, module: Any, bank: AdapterBank) -> None:
+        self.spans: dict[str, tuple[int, int]] = {}
+        self.lengths: dict[str, Tensor] = {}
+        self.bias: Tensor | None = module.bias
+        self.down_CI = self.up_CO = torch.empty(0, 0)
+        self.handle = module.register_forward_hook(partial(_hook, bank, self))
+
+    @property
+    def bytes(self) -> int:
+        """Of its matrices, spare room included."""
+        return sum(x.nbytes for x in (self.down_CI, self.up_CO, *self.lengths.values()))
+
+    @property
+    def end(self) -> int:
+        """Rows that are taken."""
+        return max((stop for _, stop in self.spans.values()), default=0)
+
+    def add(self, key: str, update: Update) -> None:
+        """Puts an adapter's matrices behind the others."""
+        start, stop = self.end, self.end + len(update.down_RI)
+        if stop > len(self.down_CI):
+            room = max(stop, int(_SPARE * start))
+            self.down_CI = _moved(self.down_CI[:start], update.down_RI, room)
+            self.up_CO = _moved(self.up_CO[:start], update.up_OR.T, room)
+        self.down_CI[start:stop], self.up_CO[start:stop] = update.down_RI, update.up_OR.T
+        self.spans[key] = start, stop
+        if update.lengths_O is not None:
+            self.lengths[key] = update.lengths_O
+
+    def remove(self, key: str) -> None:
+        """Takes an adapter's matrices out, and moves those behind it up."""
+        if key not in self.spans:
+            return
+        start, stop = self.spans.pop(key)
+        self.lengths.pop(key, None)
+        for stack in (self.down_CI, self.up_CO):
+            stack[start : len(stack) - (stop - start)] = stack[stop:].clone()
+        width = stop - start
+        self.spans = {k: (a - width, b - width) if a > start else (a, b) for k, (a, b) in self.spans.items()}
+
+
+def _hook(bank: AdapterBank, layer: _Layer, module: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    bank.add_to(layer, inputs[0], output)
+
+
+def _moved(old_CX: Tensor, like_RX: Tensor, room: int) -> Tensor:
+    """A matrix of so many rows that begins with the old ones."""
+    new = like_RX.new_zeros(room, like_RX.shape[1])
+    if len(old_CX):
+        new[: len(old_CX)] = old_CX
+    return new
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How the products of a pass are cut for layers whose matrices lie alike.
+
+    Args:
+        apart: Nodes and columns of products by themselves, from and to.
+        nodes: From the first to behind the last of the nodes whose products are computed at once.
+        columns: Likewise of the matrices' rows.
+        mask_MC: 1 where a column is a node's own; None where nothing is computed at once.
+    """
+
+    apart: list[tuple[slice, slice]]
+    nodes: slice
+    columns: slice
+    mask_MC: Tensor | None
+
+
+class _Pass:
+    """Whose each node of a pass is."""
+
+    def __init__(self, segments: Segments) -> None:
+        self.nodes = 0
+        self.stretches: list[tuple[str, int, int]] = []  # key, from, to
+        for key, count in segments:
+            start, self.nodes = self.nodes, self.nodes + count
+            if self.stretches and self.stretches[-1][0] == key and self.stretches[-1][2] == start:
+                self.stretches[-1] = key, self.stretches[-1][1], self.nodes
+            elif key and count:
+                self.stretches.append((key, start, self.nodes))
+        self._plans: dict[tuple[tuple[int, int] | None, ...], _Plan] = {}
+
+    @torch.no_grad()
+    def add(self, layer: _Layer, x: Tensor, y: Tensor) -> None:
+        """Adds to a layer's result, in place."""
+        if not self.stretches:
+            return
+        x_NI, y_NO = x.reshape(-1, x.shape[-1]), y.view(-1, y.shape[-1])
+        if len(x_NI) != self.nodes:
+            raise TunewrightError(f"A layer was given {len(x_NI)} nodes in a pass of {self.nodes}")
+        if layer.lengths:
+            self._scale(layer, y_NO)
+        plan = self._plan(layer)
+        x_NI = x_NI.to(layer.down_CI.dtype)
+        for nodes, columns in plan.apart:
+            _add(y_NO[nodes], x_NI[nodes] @ layer.down_CI[columns].T, layer.up_CO[columns])
+        if plan.mask_MC is not None:
+            low_MC = (x_NI[plan.nodes] @ layer.down_CI[plan.columns].T).mul_(plan.mask_MC)
+            _add(y_NO[plan.nodes], low_MC, layer.up_CO[plan.columns])
+
+    def _scale(self, layer: _Layer, y_NO: Tensor) -> None:
+        for key, start, stop in self.stretches:
+            if key not in layer.lengths:
+                continue
+            mine, lengths_O = y_NO[start:stop], layer.lengths[key]
+            scaled = mine * lengths_O if layer.bias is None else (mine - layer.bias) * lengths_O + layer.bias
+            mine.copy_(scaled)
+
+    def _plan(self, layer: _Layer) -> _Plan:
+        spans = tuple(layer.spans.get(key) for key, _, _ in self.stretches)
+        if spans not in self._plans:
+            self._plans[spans] = self._make_plan(spans, layer.down_CI)
+        return self._plans[spans]
+
+    def _make_plan(self, spans: Sequence[tuple[int, int] | None], like: Tensor) -> _Plan:
+        held = [(start, stop, span) for (_, start, stop), span in zip(self.stretches, spans, strict=True) if span]
+        short = [one for one in held if one[1] - one[0] < _LONG]
+        used = sum(b - a for a, b in {span for _, _, span in short})
+        columns = slice(min((a for _, _, (a, _) in short), default=0), max((b for _, _, (_, b) in short), default=0))
+        nodes = slice(min((a for a, _, _ in short), default=0), max((b for _, b, _ in short), default=0))
+        wanted = sum(stop - start for start, stop, _ in short)
+        if (
+            len(short) < 2
+            or columns.stop - columns.start > _MOST_IDLE * used
+            or nodes.stop - nodes.start > _MOST_IDLE * wanted
+        ):
+            short = []
+        apart = [(slice(start, stop), slice(*span)) for start, stop, span in held if (start, stop, span) not in short]
+        if not short:
+            return _Plan(apart, slice(0), slice(0), None)
+        mask_MC = like.new_zeros(nodes.stop - nodes.start, columns.stop - columns.start)
+        for start, stop, (a, b) in short:
+            mask_MC[start - nodes.start : stop - nodes.start, a - columns.start : b - columns.start] = 1
+        return _Plan(apart, nodes, columns, mask_MC)
+
+
+def _add(y_MO: Tensor, low_MC: Tensor, up_CO: Tensor) -> None:
+    """Adds a product in place; of narrower results, once it is computed in the adapter's own dtype."""
+    if y_MO.dtype == low_MC.dtype:
+        y_MO.addmm_(low_MC, up_CO)
+    else:
+        y_MO.add_(low_MC @ up_CO)
