@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # A stretch of so many nodes pays for products of its own.
 _LONG = 32
-# Side by side pays as long as not most of the columns belong to other adapters, and most of the nodes to long stretches.
+# Side by side pays while not most of the columns belong to other adapters, and most of the nodes to long stretches.
 _MOST_IDLE = 2.0
 _SPARE = 1.5  # room that is made for adapters to come
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,26 +100,25 @@ def _odd_settings(folder: Path) -> str:
 def _odd_weights(base: Base, folder: Path) -> str:
     from safetensors import SafetensorError, safe_open
 
+    quantised, modules = is_quantised(base.model), dict(base.model.named_modules())
+    own = dict(base.model.named_parameters(remove_duplicate=False))
     try:
         with safe_open(folder / _WEIGHTS, framework="pt") as saved:
-            names = sorted(saved.keys())
+            for name in sorted(saved.keys()):
+                layer, part = _split(name)
+                if not part:
+                    # Beside an update of the head PEFT keeps the head itself, which changes nothing.
+                    kept = own.get(name.removeprefix(_PREFIX).replace(".base_layer.", "."))
+                    if kept is None or not torch.equal(saved.get_tensor(name).to(kept), kept):
+                        return f"it has a weight {name}"
+                elif layer not in modules:
+                    raise ModelError(f"This adapter does not fit the base, which has no {layer}", where=str(folder))
+                elif not (isinstance(modules[layer], nn.Linear) or is_transposed(modules[layer])):
+                    return f"it changes {layer}, which is no linear layer"
+                elif part == _LENGTHS and quantised:
+                    return "it is DoRA on a quantised base"
     except (OSError, SafetensorError) as error:
         raise ModelError(f"The adapter's weights cannot be read ({error})", where=str(folder / _WEIGHTS)) from error
-    quantised = is_quantised(base.model)
-    modules = dict(base.model.named_modules())
-    for name in names:
-        layer, part = _split(name)
-        if not part:
-            return f"it has a weight {name}"
-        module = modules.get(layer)
-        if module is None:
-            raise ModelError(
-                f"This adapter does not fit the base {base.files.name}: it has no {layer}", where=str(folder)
-            )
-        if not (isinstance(module, nn.Linear) or is_transposed(module)):
-            return f"it changes {layer}, which is no linear layer"
-        if part == _LENGTHS and quantised:
-            return "it is DoRA on a quantised base"
     return ""
 
 
@@ -139,7 +138,8 @@ def read_low_rank(base: Base, folder: Path) -> dict[str, Update]:
     parts: dict[str, dict[str, Tensor]] = {}
     for name, weight in load_file(folder / _WEIGHTS).items():
         layer, part = _split(name)
-        parts.setdefault(layer, {})[part] = weight
+        if part:
+            parts.setdefault(layer, {})[part] = weight
     modules = dict(base.model.named_modules())
     return {
         layer: _update(modules[layer], parts[layer], _scale(settings, layer, parts[layer]), layer, folder)
@@ -203,5 +203,4 @@ def _defaults() -> dict[str, Any]:
     with quiet():
         from peft import LoraConfig
 
-        usual: dict[str, Any] = LoraConfig().to_dict()
-    return usual
+        return asdict(LoraConfig())
