@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunewright.cli.faults import print_json
-from tunewright.cli.options import JsonOutput, ReleaseName, WorkspacePath
+from tunewright.cli.options import JsonOutput, ReleaseName, ServerUrl, WorkspacePath
 from tunewright.cli.verb import verb
 
 if TYPE_CHECKING:
@@ -25,13 +25,19 @@ def chat(
     message: Annotated[
         str | None, typer.Option("--message", metavar="TEXT", help="Ask this one thing, print the answer, and end.")
     ] = None,
+    server: ServerUrl = None,
     workspace: WorkspacePath = None,
     json_output: JsonOutput = False,
 ) -> None:
     """Talk to a release. Each message stands alone, as the training rows did; Ctrl-D ends.
 
-    Without a terminal, the whole of stdin is one message.
+    Without a terminal, the whole of stdin is one message. With --server, NAME is any model that the server answers as.
     """
+    if server is not None:
+        from tunewright.cli.remote import chat_there
+
+        chat_there(server, name, message, json_output)
+        return
     from tunewright.cli.progress import progress
     from tunewright.lifecycle.talk import load_release
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tunewright.cli.faults import print_json
-from tunewright.cli.options import JsonOutput, ReleaseName, WorkspacePath
+from tunewright.cli.options import JsonOutput, ReleaseName, ServerUrl, WorkspacePath
 from tunewright.cli.verb import verb
 
 
@@ -49,8 +49,13 @@ def pull(
         typer.echo(f"{files.name} is here: {files.folder}")
 
 
-def list_models(workspace: WorkspacePath = None, json_output: JsonOutput = False) -> None:
-    """List this workspace's releases, and the base models that have a name of their own."""
+def list_models(server: ServerUrl = None, workspace: WorkspacePath = None, json_output: JsonOutput = False) -> None:
+    """List this workspace's releases, and the base models that have a name of their own; or a server's models."""
+    if server is not None:
+        from tunewright.cli.remote import list_models_there
+
+        list_models_there(server, json_output)
+        return
     from tunewright.base.errors import WorkspaceError
     from tunewright.models.catalog import entries
     from tunewright.store import Workspace

@@ -47,3 +47,11 @@ Processes = Annotated[
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="TUNEWRIGHT_DEBUG")]
+ServerUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        help="Ask this server instead of this machine's workspace. Its key: $TUNEWRIGHT_API_KEY, or $OPENAI_API_KEY.",
+    ),
+]

@@ -159,7 +159,8 @@ class Client:
     def _try(self, request: Request) -> Reply:
         url = f"{self.endpoint.url}/chat/completions"
         field = self._limit_field
-        answered = exchange(self._connection(), url, request.body(self.endpoint.model, field), self.endpoint.timeout_s)
+        body = request.body(self.endpoint.model, field)
+        answered = exchange(self._connection(), url, self.endpoint.timeout_s, json=body)
         if answered.status == 400 and field != _NEWER_LIMIT and _NEWER_LIMIT.encode() in answered.content:
             self._limit_field = _NEWER_LIMIT
             return self._try(request)

@@ -124,8 +124,11 @@ class Answered:
     content: bytes
 
 
-def exchange(http: httpx.Client, url: str, body: Mapping[str, Any], timeout_s: float) -> Answered:
-    """Posts JSON and reads the whole response, within the time and within bounded memory.
+def exchange(http: httpx.Client, url: str, timeout_s: float, *, method: str = "POST", **sent: Any) -> Answered:
+    """Sends a request and reads the whole response, within the time and within bounded memory.
+
+    Args:
+        sent: What is sent, as httpx names it: `json`, `params`, `data`, `files`.
 
     Raises:
         TryAgainError: If the endpoint is not reached, is too slow, or breaks off.
@@ -136,7 +139,7 @@ def exchange(http: httpx.Client, url: str, body: Mapping[str, Any], timeout_s: f
     until = time.monotonic() + timeout_s
     content = bytearray()
     try:
-        with http.stream("POST", url, json=body) as response:
+        with http.stream(method, url, **sent) as response:
             for chunk in response.iter_bytes():
                 content += chunk
                 # The library bounds the wait for each piece; one that trickles would never end.
@@ -144,7 +147,7 @@ def exchange(http: httpx.Client, url: str, body: Mapping[str, Any], timeout_s: f
                     raise TryAgainError(f"did not finish its answer within {timeout_s:g} s")
                 if len(content) > _LARGEST_ANSWER_BYTES:
                     raise EndpointError(
-                        f"The answer is longer than {_LARGEST_ANSWER_BYTES >> 20} MiB, and is no chat completion",
+                        f"The answer is longer than {_LARGEST_ANSWER_BYTES >> 20} MiB, and is none of this API",
                         where=url,
                         hint="Check the base URL; it usually ends in /v1.",
                     )
@@ -169,32 +172,46 @@ def read_reply(answered: Answered, request: Request, *, where: str, secret: str)
         RequestRefusedError: If this request is wrong.
         EndpointError: If no request will work.
     """
-    if answered.status == 200:
-        return _completion(answered.content, request)
-    said = _fault_in(answered.content, secret)
+    refuse_faults(answered.status, answered.headers, answered.content, where, secret)
+    return _completion(answered.content, request)
+
+
+def refuse_faults(status: int, headers: Mapping[str, str], content: bytes, where: str, secret: str) -> None:
+    """Nothing where a response is a good one, of status 200.
+
+    Args:
+        headers: In small letters.
+        secret: What must not stand in any message: some endpoints repeat the key they were sent.
+
+    Raises:
+        TryAgainError: If it may work the next time.
+        RequestRefusedError: If this request is wrong.
+        EndpointError: If no request will work.
+    """
+    if status == 200:
+        return
+    said = _fault_in(content, secret)
     told = f": {said}" if said else ""
-    if answered.status in _NEEDS_KEY:
+    if status in _NEEDS_KEY:
         raise EndpointError(
-            f"The endpoint refuses the key, or wants one (status {answered.status}){told}",
+            f"The endpoint refuses the key, or wants one (status {status}){told}",
             where=where,
             hint="Put the key into an environment variable, and name that as the key variable.",
         )
-    if answered.status == 429 and "insufficient_quota" in answered.content.decode(errors="replace"):
+    if status == 429 and "insufficient_quota" in content.decode(errors="replace"):
         raise EndpointError(f"The account behind the endpoint is spent{told}", where=where, hint="Top it up.")
-    if answered.status in _TRY_AGAIN:
-        reason = (
-            f"is too busy (status 429){told}" if answered.status == 429 else f"fails (status {answered.status}){told}"
-        )
-        raise TryAgainError(reason, _seconds(answered.headers.get("retry-after", "")))
-    if answered.status in _REFUSES_THIS:
-        raise RequestRefusedError(f"The endpoint refuses this request (status {answered.status}){told}", where=where)
-    if 300 <= answered.status < 400:
-        moved = answered.headers.get("location", "elsewhere")
+    if status in _TRY_AGAIN:
+        reason = f"is too busy (status 429){told}" if status == 429 else f"fails (status {status}){told}"
+        raise TryAgainError(reason, _seconds(headers.get("retry-after", "")))
+    if status in _REFUSES_THIS:
+        raise RequestRefusedError(f"The endpoint refuses this request (status {status}){told}", where=where)
+    if 300 <= status < 400:
+        moved = headers.get("location", "elsewhere")
         raise EndpointError(
             f"The endpoint has moved to {moved}", where=where, hint="Give that base URL, if it is yours."
         )
     raise EndpointError(
-        f"The endpoint answers with status {answered.status}{told}",
+        f"The endpoint answers with status {status}{told}",
         where=where,
         hint="Check the base URL, which usually ends in /v1, and the model's name.",
     )
