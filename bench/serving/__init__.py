@@ -1,0 +1,1 @@
+"""The works of bench/serve.py."""
