@@ -38,6 +38,7 @@ VERBS = [
     ["models", "lineage"],
     ["runs", "list"],
     ["runs", "show"],
+    *(["jobs", verb] for verb in ("create", "list", "show", "follow", "cancel", "pause", "resume")),
 ]
 
 
