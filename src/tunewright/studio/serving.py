@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
 
-from tunewright.base.errors import InputError
+from tunewright.base import sockets
 
 HOST = "127.0.0.1"
 _MOST_AT_ONCE = 64
@@ -22,19 +21,7 @@ def listen(port: int) -> socket.socket:
     Raises:
         InputError: If it is taken, or not to be had.
     """
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((HOST, port))
-    except (OSError, OverflowError) as error:
-        listening.close()
-        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        raise InputError(
-            f"Port {port} is taken by another program" if taken else f"Port {port} cannot be had ({error})",
-            where="--port",
-            hint="Name another with --port, or 0 for any that is free.",
-        ) from error
-    return listening
+    return sockets.listen(HOST, port)
 
 
 def serve(app: FastAPI, listening: socket.socket, *, started: Callable[[str], None]) -> None:
