@@ -74,4 +74,4 @@ def test_what_went_wrong_inside_stays_inside(client: TestClient) -> None:
 
 def test_it_says_that_it_lives_and_is_ready(client: TestClient) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/readyz").json() == {"status": "ready"}
+    assert client.get("/readyz").json() == {"status": "ready", "database": "ready"}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
+from typing import cast
 from urllib.parse import urlsplit
 
+from starlette import types
 from starlette.datastructures import Headers
-from starlette.types import Scope
 
-from tunewright.server.context import Caller, Server, Settings
+from tunewright.server.context import Caller, Scope, Server, Settings
 from tunewright.server.errors import ApiError
+from tunewright.store.keys import find_key
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -32,7 +33,6 @@ def identify(server: Server, headers: Headers) -> Caller:
             raise ApiError(400, "OpenAI-Project may have letters, digits, dots, hyphens and underscores, 64 at most.")
         return Caller(project=project or "default")
     secret = _bearer(headers)
-    find_key = import_module("tunewright.store.keys").find_key
     key = find_key(server.workspace, secret) if len(secret) <= _LONGEST_KEY else None
     if key is None:
         raise _unknown(secret)
@@ -41,10 +41,11 @@ def identify(server: Server, headers: Headers) -> Caller:
         raise _refused("OpenAI-Organization header should match organization for API key", "mismatched_organization")
     if project and project != key.project:
         raise _refused("OpenAI-Project header should match project for API key", "mismatched_project")
-    return Caller(key=key.id, project=key.project, scopes=frozenset(key.scopes), organization=own)
+    scopes = cast(frozenset[Scope], key.scopes)  # the store knows no others
+    return Caller(key=key.id, project=key.project, scopes=scopes, organization=own)
 
 
-def check_origin(settings: Settings, scope: Scope, headers: Headers) -> None:
+def check_origin(settings: Settings, scope: types.Scope, headers: Headers) -> None:
     """Keeps pages of other sites away from a server that asks for no key.
 
     A page in a browser reaches this machine's ports, under the machine's name or, by DNS rebinding, under its own. So
@@ -59,8 +60,8 @@ def check_origin(settings: Settings, scope: Scope, headers: Headers) -> None:
     if _name(host) not in settings.hosts:
         raise ApiError(
             403,
-            f"Without keys this server answers to {', '.join(sorted(settings.hosts))} only. To reach it by another name,"
-            " start it with --keys.",
+            f"Without keys this server answers to {', '.join(sorted(settings.hosts))} only. To reach it by another"
+            " name, start it with --keys.",
             code="host_not_allowed",
         )
     origin = headers.get("origin")

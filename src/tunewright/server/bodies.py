@@ -12,6 +12,8 @@ from starlette.types import Message, Receive
 
 from tunewright.server.errors import ApiError
 
+_DISCARDED_BYTES, _DISCARDED_S = 4 << 20, 0.5
+
 
 class Body:
     """Stands between the connection and whoever reads the body.
@@ -68,14 +70,18 @@ class Body:
                 raise self._refused(self._too_large())
         return message
 
-    async def discard(self, longest_s: float) -> None:
-        """Reads what still comes, and throws it away, for a while."""
+    async def discard(self) -> None:
+        """Reads some of what still comes, and throws it away: who is still sending would else not read the refusal."""
         if self._waits_for_leave:
             return
+        left = _DISCARDED_BYTES
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(longest_s):
-                while (message := await self._receive())["type"] == "http.request" and message.get("more_body", False):
-                    pass
+            async with asyncio.timeout(_DISCARDED_S):
+                while left > 0:
+                    message = await self._receive()
+                    if not message.get("more_body", False):
+                        return
+                    left -= len(message["body"])
 
     def _patience(self) -> float:
         """Seconds until the next byte must be here."""
@@ -83,7 +89,7 @@ class Body:
         return max(0.0, min(self._patience_s, due_s - time.monotonic()))
 
     def _refused(self, why: ApiError) -> HTTPException:
-        self.refusal, self.is_read = why, False
+        self.refusal = why
         return HTTPException(why.status, why.message)
 
     def _too_large(self) -> ApiError:

@@ -73,7 +73,9 @@ class Connection(H11Protocol):
             self.transport.close()
             return
         if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == _TOO_LARGE:
-            self._answer(_TOO_LARGE, f"The request's headers are larger than the {HEADER_BYTES:,} bytes that are taken.")
+            self._answer(
+                _TOO_LARGE, f"The request's headers are larger than {HEADER_BYTES:,} bytes, and are not taken."
+            )
         else:
             self._answer(400, "This is no valid HTTP request.")
 

@@ -56,7 +56,7 @@ class Worker(Protocol):
     """A process beside the server."""
 
     def state(self) -> str:
-        """ "running", or why it is not."""
+        """`running`, or why it is not."""
         ...
 
 

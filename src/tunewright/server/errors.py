@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -12,26 +13,36 @@ from starlette.exceptions import HTTPException
 from tunewright.base.errors import (
     DatabaseAwayError,
     DiskFullError,
+    EndpointError,
     InputError,
+    MissingExtraError,
     NoSuchRecordError,
+    OutOfMemoryError,
     TooLargeError,
     TunewrightError,
     UnknownNameError,
+    WorkspaceError,
 )
 from tunewright.server import logs
 
 INVALID, NOT_FOUND, SERVER = "invalid_request_error", "not_found_error", "server_error"
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: NOT_FOUND, 429: "rate_limit_error"}
 
-# The first that fits counts.
-_STATUS: dict[type[TunewrightError], int] = {
-    UnknownNameError: 404,
-    NoSuchRecordError: 404,
-    TooLargeError: 413,
-    InputError: 400,
-    DiskFullError: 507,
-}
 _SOON = {"Retry-After": "2"}
+
+# The first that fits.
+_STATUSES: tuple[tuple[type[TunewrightError], int], ...] = (
+    (UnknownNameError, 404),
+    (NoSuchRecordError, 404),
+    (TooLargeError, 413),
+    (OutOfMemoryError, 503),
+    (DiskFullError, 507),
+    (EndpointError, 502),
+    # Of the machine that serves, and not of the request.
+    (MissingExtraError, 501),
+    (WorkspaceError, 500),
+    (InputError, 400),
+)
 
 
 class ApiError(Exception):
@@ -115,7 +126,21 @@ def _ours(_: Request, error: Exception) -> Response:
     if isinstance(error, DatabaseAwayError):
         logs.warned("the database is away", error=str(error))
         return JSONResponse(body(503, "The server's database does not answer. Please try again."), 503, _SOON)
-    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-    if status == 500:
-        logs.unexpected(error)
-    return JSONResponse(body(status, str(error), param=error.where or None), status)
+    status = _status(error)
+    retry_after_s = getattr(error, "retry_after_s", 1 if status == 503 else None)
+    headers = {} if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
+    code = getattr(error, "code", None)
+    if isinstance(error, NoSuchRecordError):
+        return JSONResponse(body(404, f"No such {error.kind} object: {error.id}", code=code), 404)
+    if status < 500:
+        return JSONResponse(body(status, str(error), param=error.where or None, code=code), status, headers)
+    logs.unexpected(error)
+    # Where it happened is a place on this machine, and nobody else's business.
+    return JSONResponse(body(status, f"{error.what}. {error.hint}".rstrip(), code=code), status, headers)
+
+
+def _status(error: TunewrightError) -> int:
+    """The HTTP status of a fault; what says when to come again (`retry_after_s`) is 429."""
+    if hasattr(error, "retry_after_s"):
+        return 429
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)

@@ -28,8 +28,6 @@ _OPEN = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json", "/favicon.ic
 _UPLOADS = frozenset({"/v1/files"})
 # What multipart puts around a file.
 _ENVELOPE_BYTES = 64 << 10
-# How long what a client still sends is read and thrown away, so that it reads our refusal before the connection ends.
-_LINGER_S = 1.0
 # In place of a status, where the client was gone before there was one.
 _HUNG_UP = 499
 _NUMBER = re.compile(r"[\x21-\x7e]{1,128}")
@@ -148,7 +146,8 @@ class Exchange:
         await self._send(message)
         await self._send({"type": "http.response.body", "body": response.body, "more_body": not self.body.is_read})
         if not self.body.is_read:
-            await self.body.discard(_LINGER_S)
+            if error.status != 408:  # nobody is sending
+                await self.body.discard()
             await self._send({"type": "http.response.body", "body": b""})
         self._is_whole = True
 

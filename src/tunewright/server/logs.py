@@ -1,4 +1,4 @@
-"""The server's log: a line for each request, as text or as one JSON object. No prompt, key or header ever stands in it."""
+"""The server's log: a line for each request, as text or as one JSON object. No prompt, key or header stands in it."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ def warned(what: str, **fields: Any) -> None:
 
 
 def _frames(error: BaseException) -> str:
-    """Our own lines on the way to a fault, and the last one, whoever's it is."""
+    """Our own places on the way to a fault, and the last one, whoever's it is; not what stands there."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames[:-1] if "tunewright" in Path(frame.filename).parts]
-    return "".join(traceback.format_list([*ours, *frames[-1:]])).rstrip()
+    return "\n".join(f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in [*ours, *frames[-1:]])
 
 
 def _not_logged_yet(record: logging.LogRecord) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from tunewright.server.context import Here
+from tunewright.base.errors import TunewrightError
+from tunewright.server.context import Here, Server
 
 router = APIRouter(tags=["health"])
+
+_READY = "ready"
 
 
 @router.get("/healthz")
@@ -17,7 +20,25 @@ def alive() -> dict[str, str]:
 
 @router.get("/readyz")
 def ready(here: Here, response: Response) -> dict[str, str]:
-    """The database answers."""
-    with here.workspace.database.read() as connection:
-        connection.exec_driver_sql("SELECT 1")
-    return {"status": "ready"}
+    """Whether requests should come here: the database answers, the worker lives, and nobody has asked for the end.
+
+    503 where one of them fails; the body says which.
+    """
+    parts = {"database": _database(here)}
+    if here.worker is not None:
+        state = here.worker.state()
+        parts["worker"] = _READY if state == "running" else state
+    if here.is_ending:
+        parts["server"] = "ending"
+    is_ready = all(said == _READY for said in parts.values())
+    response.status_code = 200 if is_ready else 503
+    return {"status": _READY if is_ready else "not ready", **parts}
+
+
+def _database(here: Server) -> str:
+    try:
+        with here.workspace.database.read() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    except TunewrightError as error:
+        return error.what
+    return _READY

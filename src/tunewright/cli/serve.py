@@ -1,0 +1,155 @@
+"""`serve`: OpenAI's API on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunewright.base.errors import InputError
+from tunewright.cli.faults import INTERRUPTED, print_json
+from tunewright.cli.options import Debug, JsonOutput, WorkspacePath
+from tunewright.cli.verb import verb
+
+if TYPE_CHECKING:
+    from tunewright.server.start import Address
+    from tunewright.store import Workspace
+
+Host = Annotated[str, typer.Option("--host", help="The address to listen on; 0.0.0.0: all of this machine's.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0: any free one.")]
+Keys = Annotated[
+    bool | None, typer.Option("--keys/--no-keys", help="Whether to ask for keys. Default: if there are any.")
+]
+TlsCert = Annotated[Path | None, typer.Option("--tls-cert", metavar="FILE", help="A certificate (PEM), for HTTPS.")]
+TlsKey = Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key (PEM).")]
+WithWorker = Annotated[bool, typer.Option("--worker/--no-worker", help="Whether to work on jobs beside the server.")]
+MaxUpload = Annotated[str, typer.Option("--max-upload", metavar="SIZE", help="The largest file to take.")]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", metavar="SIZE", help="For models in memory. Default: half of what is free."),
+]
+Requests = Annotated[int | None, typer.Option("--requests-per-minute", min=1, help="Of one key. Default: no limit.")]
+Tokens = Annotated[int | None, typer.Option("--tokens-per-minute", min=1, help="Of one key. Default: no limit.")]
+Organization = Annotated[str, typer.Option("--organization", help="Under which jobs and models are filed.")]
+Graders = Annotated[bool, typer.Option("--python-graders", help="Let graders run code of whoever may train.")]
+Drain = Annotated[float, typer.Option("--drain", min=0, help="Seconds that running answers have at the end.")]
+Otlp = Annotated[str, typer.Option("--otlp", metavar="URL", help="Send measurements to this collector (OTLP/HTTP).")]
+Log = Annotated[str, typer.Option("--log", metavar="text|json", help="Form of the log, on stderr.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb to the command line."""
+    verb(app, "serve", example="tunewright serve --port 8000")(serve)
+
+
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    keys: Keys = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    worker: WithWorker = True,
+    max_upload: MaxUpload = "512MB",
+    memory: Memory = None,
+    requests_per_minute: Requests = None,
+    tokens_per_minute: Tokens = None,
+    organization: Organization = "tunewright",
+    python_graders: Graders = False,
+    drain: Drain = 30.0,
+    otlp: Otlp = "",
+    log: Log = "text",
+    workspace: WorkspacePath = None,
+    json_output: JsonOutput = False,
+    debug: Debug = False,
+) -> None:
+    """Serve OpenAI's API from this machine: files, fine-tuning jobs, models, chat, batches, evals.
+
+    Point any client of it here with OPENAI_BASE_URL. Ctrl-C ends it once running answers are finished and its job has
+    left a checkpoint; a second Ctrl-C ends it at once.
+    """
+    from tunewright.server import logs
+    from tunewright.server.context import Settings
+    from tunewright.server.serving import Certificate, Patience
+    from tunewright.server.start import Plan
+    from tunewright.server.start import serve as run
+    from tunewright.store import Workspace
+
+    if log not in ("text", "json"):
+        raise InputError(f"--log is text or json, and not '{log}'")
+    if (tls_cert is None) != (tls_key is None):
+        raise InputError("A certificate and its key go together", where="--tls-cert --tls-key", hint="Give both.")
+    logs.set_up(log, debug=debug)  # type: ignore[arg-type]
+    place = Workspace.open(workspace)
+    asks = _asks_for_keys(place, keys)
+    plan = Plan(
+        settings=Settings(
+            host=host,
+            port=port,
+            organization=organization,
+            max_upload_bytes=_size(max_upload, "--max-upload"),
+            python_graders=python_graders,
+            keys=asks,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+        ),
+        tls=Certificate(tls_cert, tls_key) if tls_cert and tls_key else None,
+        memory_bytes=_size(memory, "--memory") if memory else None,
+        has_worker=worker,
+        otlp=otlp,
+        patience=Patience(drain=drain),
+    )
+
+    def started(address: Address) -> None:
+        _tell(address, place, asks=asks, json_output=json_output)
+
+    ended = run(place, plan, started=started)
+    if ended == "forced":
+        # A thread that is still at work on an answer must not keep the process: the user has asked twice.
+        sys.stderr.flush()
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)
+    if ended == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
+def _asks_for_keys(workspace: Workspace, wanted: bool | None) -> bool:
+    """Whether to ask for keys: as wanted, else if there are any.
+
+    Raises:
+        InputError: If they are to be asked for, and nobody has one.
+    """
+    from tunewright.store.keys import list_keys
+
+    there_are = bool(list_keys(workspace))
+    if wanted and not there_are:
+        raise InputError(
+            "There is no key yet, so nobody could use the server",
+            where="--keys",
+            hint="Make one with: tunewright keys create NAME.",
+        )
+    return there_are if wanted is None else wanted
+
+
+def _size(text: str, option: str) -> int:
+    """The bytes that "8GB" or "512MiB" says."""
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        size = int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError:
+        size = 0
+    if size <= 0:
+        raise InputError(f"'{text}' is no size", where=option, hint="Such as 512MB or 8GiB.")
+    return size
+
+
+def _tell(address: Address, workspace: Workspace, *, asks: bool, json_output: bool) -> None:
+    if json_output:
+        print_json({"url": address.url, "keys": asks, "workspace": str(workspace.root), "pid": os.getpid()})
+        return
+    access = "Every request must bring a key." if asks else "No key is asked for: it answers to this machine alone."
+    typer.echo(f"tunewright serves {workspace.root}\n    OPENAI_BASE_URL={address.url}\n{access}", err=True)
+    typer.echo(f"What it offers: {address.url.removesuffix('/v1')}/docs. Ctrl-C ends it.", err=True)
