@@ -1,4 +1,4 @@
-"""A child is started again when it dies, is ended with its server, and learns of its server's end."""
+"""A child is started again when it dies, is ended with its server."""
 
 from __future__ import annotations
 
@@ -85,15 +85,6 @@ def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
     began = time.monotonic()
     assert worker.wait(0.2) is False
     assert time.monotonic() - began < 5
-
-
-def test_it_learns_of_its_server_s_death(tmp_path: Path) -> None:
-    worker = child(tmp_path, "said('s')\nsys.stdin.read()\nsaid('e')\ntime.sleep(60)")
-    worker.start()
-    until(lambda: said(tmp_path) == "s")
-    worker._close_input()  # what the system does when the server's process is gone
-    until(lambda: said(tmp_path) == "se")
-    worker.kill()
 
 
 def test_a_program_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:

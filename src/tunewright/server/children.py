@@ -7,7 +7,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO
 
 from tunewright.server import logs
 
@@ -19,9 +18,6 @@ _SETTLED_S = 60.0
 
 class Child:
     """One process, and a thread that looks after it.
-
-    Its standard input is a pipe that nobody writes to: it ends when this process does, however that ends, and so tells
-    the child that it is alone.
 
     Args:
         name: What logs call it.
@@ -45,7 +41,6 @@ class Child:
         self._pause_s, self._first_pause_s = pause_s, pause_s
         self._found_dead = found_dead
         self._process: subprocess.Popen[bytes] | None = None
-        self._input: IO[bytes] | None = None
         self._last_code: int | None = None
         self._guard = threading.Lock()
         self._is_ending = threading.Event()
@@ -96,8 +91,6 @@ class Child:
             logs.warned(f"the {self.name} did not end in time and was killed", seconds=longest_s)
             self.kill()
             return False
-        finally:
-            self._close_input()
         return True
 
     def kill(self) -> None:
@@ -113,15 +106,13 @@ class Child:
         with self._guard:
             if self._is_ending.is_set():
                 return
-            self._close_input()
             self._process = subprocess.Popen(  # noqa: S603 - our own program, and no shell
                 self._command,
-                stdin=subprocess.PIPE,
+                stdin=subprocess.DEVNULL,
                 env=None if self._environment is None else dict(self._environment),
                 # Ctrl-C in the terminal goes to the server alone, which passes on what is to be passed on.
                 start_new_session=True,
             )
-            self._input = self._process.stdin
 
     def _look_after(self) -> None:
         while not self._is_ending.is_set():
@@ -144,8 +135,3 @@ class Child:
             except OSError as error:  # no memory or no process to be had: perhaps later
                 self._process = None
                 logs.warned(f"the {self.name} could not be started", error=str(error))
-
-    def _close_input(self) -> None:
-        if self._input is not None:
-            self._input.close()
-            self._input = None

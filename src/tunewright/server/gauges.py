@@ -87,10 +87,7 @@ def _models(status: dict[str, Any]) -> Iterator[GaugeMetricFamily]:
         )
     }
     for model in status["models"]:
-        for name, value in (
-            ("bytes", model["bytes"]),
-            ("answers", model["users"]),
-            ("adapters", len(model["adapters"])),
-        ):
+        values = {"bytes": model["bytes"], "answers": model["users"], "adapters": len(model["adapters"])}
+        for name, value in values.items():
             of_model[name].add_metric([model["model"]], value)
     yield from of_model.values()
