@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.lifecycle.serving.names import add_model
-
 from tunewright.models import adapters
 from tunewright.models.base import load_base, pick_dtype
 from tunewright.models.methods import lora
