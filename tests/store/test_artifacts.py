@@ -212,6 +212,7 @@ def test_a_full_disk_leaves_the_workspace_usable(small_disk: Path) -> None:
     workspace.close()
 
 
+@pytest.mark.sqlite
 def test_a_full_disk_under_the_database_is_said_to_be(small_disk: Path) -> None:
     workspace = Workspace.open(small_disk / "workspace")
     run = workspace.start_run("demo", "run", {})

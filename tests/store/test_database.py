@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import insert
 
 from tests.store.processes import ended, program
+from tunewright.base.errors import DatabaseAwayError
 from tunewright.store import Workspace, database, tables
 from tunewright.store.database import insert_once, known_revisions
 from tunewright.store.values import now
@@ -28,6 +31,7 @@ def test_the_file_names_say_the_revisions_in_order() -> None:
     assert script.get_current_head() == known_revisions()[-1]
 
 
+@pytest.mark.sqlite
 def test_sqlite_is_set_up_for_many_processes(workspace: Workspace) -> None:
     with workspace.database.read() as connection:
         modes = [
@@ -69,3 +73,15 @@ def test_writers_wait_for_each_other(workspace: Workspace) -> None:
     for process in [program(code, workspace.root, name) for name in ("a", "b")]:
         ended(process)
     assert len(run.manifest) == 50
+
+
+@pytest.mark.sqlite
+def test_a_locked_database_is_said_and_works_later(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace.close()  # so that the next connection is as impatient as this test
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0)
+    with contextlib.closing(sqlite3.connect(workspace.root / "tunewright.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseAwayError, match="Another process has kept the workspace database locked"):
+            workspace.add_record("job", {}, id="a")
+        assert workspace.records("job").records == []  # readers are not held up
+    assert workspace.add_record("job", {}, id="a").id == "a"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,8 +25,12 @@ def test_a_given_folder_is_the_workspace(tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path / "here")
     assert workspace.root == tmp_path / "here"
     assert workspace.cache == tmp_path / "here" / "cache"
-    assert (workspace.root / "tunewright.db").is_file()
     assert (workspace.root / ".gitignore").read_text() == "*\n"
+
+
+@pytest.mark.sqlite
+def test_the_database_is_a_file_in_the_folder(workspace: Workspace) -> None:
+    assert (workspace.root / "tunewright.db").is_file()
 
 
 def test_without_a_folder_the_nearest_one_above_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,12 +117,13 @@ def test_a_folder_that_cannot_be_written_is_refused(open_folder: Path) -> None:
 
 
 def test_a_newer_schema_is_refused(workspace: Workspace) -> None:
-    with sqlite3.connect(workspace.root / "tunewright.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with workspace.database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(WorkspaceError, match=r"newer tunewright made this workspace \(schema 9999"):
         Workspace.open(workspace.root)
 
 
+@pytest.mark.sqlite
 def test_a_damaged_database_is_said_to_be(workspace: Workspace) -> None:
     workspace.close()
     for name in ("tunewright.db-wal", "tunewright.db-shm"):
@@ -136,6 +140,7 @@ def test_processes_may_make_one_workspace_at_once(tmp_path: Path) -> None:
     assert len(Workspace.open(tmp_path / "workspace").runs()) == 3
 
 
+@pytest.mark.sqlite  # the bar is that of a file; a server takes what its network takes
 def test_opening_again_is_quick_and_takes_no_alembic(workspace: Workspace) -> None:
     code = """
     import sys, time

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import socket
+import sqlite3
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import httpx
 import openai
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 from openai.types.file_purpose import FilePurpose
 
 from tunewright.server.app import build_app
 from tunewright.server.context import Server, Settings
 from tunewright.server.routes import files as routes
-from tunewright.store import Workspace, uploads
+from tunewright.store import Workspace, database, uploads
 from tunewright.store.keys import create_key
 
 ROWS = b'{"messages": []}\n'
@@ -216,10 +221,7 @@ def test_expired_files_are_swept_while_the_server_runs(
         folder = workspace.root / "uploads" / upload.keep().id
     monkeypatch.setattr(routes, "SWEEP_EVERY_S", 0.01)
     with plain:
-        deadline = time.monotonic() + 20
-        while folder.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: not folder.exists())
 
 
 def test_a_missing_content_is_our_fault_and_said(plain: TestClient, workspace: Workspace) -> None:
@@ -239,3 +241,49 @@ def test_a_full_disk_is_said_and_leaves_nothing(small_disk: Path) -> None:
     assert list((workspace.root / "uploads").iterdir()) == []
     assert sent(app).status_code == 200
     workspace.close()
+
+
+@pytest.fixture
+def port(workspace: Workspace) -> Iterator[int]:
+    nobody: Any = None
+    server = uvicorn.Server(uvicorn.Config(build_app(Server(workspace, nobody)), port=0, log_level="critical"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join()
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(port: int, workspace: Workspace) -> None:
+    head = "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n"
+    form = 'Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n'
+    folder = workspace.root / "uploads"
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall((head + form).encode() + bytes(2_000_000))
+        wait_until(lambda: any(path.stat().st_size > 0 for path in folder.glob(".*.part/content")))
+    wait_until(lambda: list(folder.iterdir()) == [])
+    assert workspace.records("file").records == []
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_locked_database_is_said_to_pass(
+    plain: TestClient, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.close()
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0)
+    with contextlib.closing(sqlite3.connect(workspace.root / "tunewright.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = sent(plain)
+    said = error(answer)
+    assert (said["status"], said["type"], answer.headers["retry-after"]) == (503, "server_error", "2")
+    assert str(workspace.root) not in answer.text
+    assert list((workspace.root / "uploads").iterdir()) == []
+    assert sent(plain).status_code == 200
