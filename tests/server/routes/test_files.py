@@ -258,7 +258,8 @@ def port(workspace: Workspace) -> Iterator[int]:
 
 def test_an_upload_that_breaks_off_leaves_nothing(port: int, workspace: Workspace) -> None:
     head = "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n"
-    form = 'Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n'
+    head += "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    form = '--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n'
     folder = workspace.root / "uploads"
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall((head + form).encode() + bytes(2_000_000))
