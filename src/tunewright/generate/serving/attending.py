@@ -1,8 +1,8 @@
 """The layout of a server's pass: tokens of prompts that are read, and behind them each row's newest token.
 
-A run of a prompt's tokens attends to its path. A row attends to its own tail, which is one product with all rows' tails,
-and to each stretch of slots in front of it, which is one product for all rows behind that stretch. The parts are joined
-by the logarithms of their sums (Rabe and Staats 2021, arXiv:2112.05682), so that no keys or values are copied.
+A run of a prompt's tokens attends to its path. A row attends to its own tail, which is one product with all rows'
+tails, and to each stretch of slots in front of it, which is one product for all rows behind it. The parts are joined by
+the logarithms of their sums (Rabe and Staats 2021, arXiv:2112.05682), so that no keys or values are copied.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ class PassLayout:
         lengths: Tokens of each row's tail, the newest not counted, B of them.
     """
 
-    def __init__(self, store: Store, runs: Sequence[Run], slot_N: Tensor, behind: Behind, lengths: Sequence[int]) -> None:
+    def __init__(
+        self, store: Store, runs: Sequence[Run], slot_N: Tensor, behind: Behind, lengths: Sequence[int]
+    ) -> None:
         self._store, self._runs, self._slot_N, self._behind = store, runs, slot_N, behind
         device = behind.start_B.device
         self._length_B = torch.tensor(lengths, dtype=torch.long, device=device)
@@ -173,7 +175,8 @@ class PassLayout:
         self, layer: int, q_BGRD: Tensor, own_out: Tensor, own_sum: Tensor, scaling: float, window: int
     ) -> Tensor:
         """The rows' answers, joined of their tails' part and those of the stretches in front."""
-        (rows, groups, shared, width), behind = q_BGRD.shape, self._behind
+        _, groups, shared, width = q_BGRD.shape
+        behind = self._behind
         if self._parts is None or self._parts[0].shape[2:] != own_out.shape[1:]:
             shape = (behind.levels + 1, *own_out.shape)
             self._parts = own_out.new_zeros(shape), own_sum.new_full(shape[:-1], _UNSEEN)

@@ -323,7 +323,7 @@ class Desk:
         return np.concatenate([self._lead, np.array([*answer.job.request.prompt, *answer.tokens], dtype=np.int32)])
 
     def _fetch(self, place: int) -> None:
-        """Moves the start of a row's tail forward, over what no other row shares and what is too short to be asked apart."""
+        """Takes into a row's tail what stands in front of it and is no other row's, or too short to be asked apart."""
         row, most = self.rows[place], self._store.sizes.tail * 3 // 4
         taken: list[Node] = []
         for node in reversed(row.node.line()):
@@ -405,7 +405,7 @@ class Desk:
         """Forgets the tree of a request whose prompt was scored, once none of its answers needs it."""
         if job.request.prompt_logprobs is None:
             return
-        if not any(one.key == key for one in (*self.rows, *self.reading)):
+        if key not in [*(row.key for row in self.rows), *(entry.key for entry in self.reading)]:
             self._prefixes.drop(key)
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -85,6 +85,11 @@ class Engine:
         """Tokens of a prompt and its answer together that can ever fit."""
         return int(min(self.settings.longest or math.inf, self._made_for, self._desk.longest))
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it takes nothing on: it was stopped, or was not started."""
+        return self._closing or self._thread is None
+
     def start(self) -> None:
         """Starts the thread; one that runs goes on."""
         with self._change:
@@ -133,12 +138,10 @@ class Engine:
         with self._change:
             if key and key not in self.adapters:
                 raise UnknownNameError("adapter", key, self.adapters)
-            if self._closing:
-                raise BusyError("The engine is stopping, and takes no requests", retry_after_s=self._wait_s())
+            if self.stopping:
+                raise BusyError("The engine is stopped, and takes no requests", retry_after_s=self._wait_s())
             if len(self._arrived) + len(self._desk.waiting) >= self.settings.queue_limit:
-                raise BusyError(
-                    f"{self.settings.queue_limit} requests wait already", retry_after_s=self._wait_s()
-                )
+                raise BusyError(f"{self.settings.queue_limit} requests wait already", retry_after_s=self._wait_s())
             self._open.add(job)
             self._requests += 1
             self._arrived.append(job)
@@ -251,8 +254,8 @@ class Engine:
         wanted, longest = len(request.prompt) + request.limit, self.longest
         if wanted > longest:
             raise InputError(
-                f"The prompt's {len(request.prompt)} tokens and an answer of {request.limit} are {wanted} together, and "
-                f"at most {longest} fit",
+                f"The prompt's {len(request.prompt)} tokens and an answer of {request.limit} are {wanted} together, "
+                f"and at most {longest} fit",
                 where="prompt",
                 hint="Shorten the prompt, or ask for fewer tokens.",
             )

@@ -30,8 +30,8 @@ class Job:
         hear: Hears of it.
         decode: The text of tokens.
 
-    `wanted` is cleared by whoever calls the request off; what has begun ends before the next pass. `over` tells that the
-    last has been heard.
+    `wanted` is cleared by whoever calls the request off; what has begun ends before the next pass. `over` tells that
+    the last has been heard.
     """
 
     def __init__(self, request: Request, hear: Hear, decode: Decode) -> None:

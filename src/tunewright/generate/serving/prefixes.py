@@ -192,9 +192,7 @@ class Prefixes:
         """Cuts a node in two; the upper one is new, and whoever holds the node holds the lower one."""
         assert node.parent is not None
         upper_spans, lower_spans = cut(node.spans, at)
-        upper = Node(
-            node.tokens[:at], node.parent, node.begin, upper_spans, min(node.read, at), node.holds, node.used
-        )
+        upper = Node(node.tokens[:at], node.parent, node.begin, upper_spans, min(node.read, at), node.holds, node.used)
         last, first = upper_spans[-1][1] - 1, lower_spans[0][0]
         if last // PAGE == first // PAGE:
             self.pages.share(first)

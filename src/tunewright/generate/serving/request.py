@@ -90,7 +90,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An answer has ended: by a stop token, stop text or its grammar's end, at the limit, or because it was called off."""
+    """An answer has ended: by a stop token, a stop text or its grammar's end, at the limit, or called off."""
 
     sample: int
     reason: Literal["stop", "length", "cancelled"]

@@ -94,13 +94,13 @@ def look_behind(rows: Sequence[Row], device: torch.device) -> Behind:
         depth = node.begin
         for start, stop in node.spans:
             before = None if above is None else found[above]
-            if before and before.rows == tuple(places) and before.span[1] == start:
+            if before and above is not None and before.rows == tuple(places) and before.span[1] == start:
                 found[above] = Stretch((before.span[0], stop), before.depth, before.rows, before.level)
             else:
+                above = len(found)
                 found.append(Stretch((start, stop), depth, tuple(places), before.level + 1 if before else 0))
-                above = len(found) - 1
             depth += stop - start
-        last_of[node] = above
+            last_of[node] = above
     start_B = torch.tensor([row.start for row in rows], dtype=torch.long, device=device)
     order = pass_order(rows)
     in_order = order == list(range(len(order)))

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from tunewright.base.errors import InputError
+from tunewright.base.plugins import BACKENDS
 from tunewright.forest import Path, build
 from tunewright.forest import layout as layouts
 from tunewright.forest.forest import plant
 from tunewright.forest.virtual import virtual_count
-from tunewright.base.plugins import BACKENDS
 from tunewright.generate.cache import KeysValues, Recorder
 from tunewright.generate.serving.pages import PAGE, Span
 
@@ -114,7 +114,9 @@ class Store:
         """Copies tokens of a row's tail into slots, from the tail's `first` token on."""
         count = sum(stop - start for start, stop in spans)
         part = slice(first, first + count)
-        self.fill_slots({x: (self.tail_keys[x][row, :, part], self.tail_values[x][row, :, part]) for x in self.keys}, spans)
+        self.fill_slots(
+            {x: (self.tail_keys[x][row, :, part], self.tail_values[x][row, :, part]) for x in self.keys}, spans
+        )
 
     def fetch(self, row: int, length: int, spans: Sequence[Span]) -> None:
         """Copies slots to the front of a row's tail, which has had `length` tokens and moves on behind them."""
