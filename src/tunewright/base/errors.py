@@ -16,7 +16,6 @@ TunewrightError                 exit 3: our fault, or a broken machine
 │   └── RequestRefusedError     this one request was refused; others may be answered
 ├── BusyError                   exit 2: there is no place for a request now: ask again
 ├── OutOfMemoryError            exit 2: the work does not fit in this machine's memory
-├── BusyError                   exit 2: nothing more is taken on at the moment; says when to ask again
 ├── TrainingDivergedError       exit 3: a loss or gradient that is not a number
 ├── LeaseLostError              exit 3: a task has gone to another worker
 ├── RankLostError               exit 3: one of several processes that train together is gone
@@ -155,20 +154,6 @@ class OutOfMemoryError(TunewrightError):
     """The work does not fit in this machine's memory."""
 
     exit_code = 2
-
-
-class BusyError(TunewrightError):
-    """Nothing more is taken on at the moment.
-
-    Args:
-        retry_after_s: Seconds until it may be worth asking again.
-    """
-
-    exit_code = 2
-
-    def __init__(self, what: str, *, where: str = "", hint: str = "", retry_after_s: float) -> None:
-        super().__init__(what, where=where, hint=hint or f"Ask again in {retry_after_s:.0f} s.")
-        self.retry_after_s = retry_after_s
 
 
 class TrainingDivergedError(TunewrightError):
