@@ -14,7 +14,7 @@ from tunewright.base.plugins import STEPS
 from tunewright.data.clean import clean_frame
 from tunewright.data.frame import ROW_ID, StepConfig, StepResult
 from tunewright.data.undoing import undo_edits
-from tunewright.recipe.schema import Undo
+from tunewright.recipe.undo import Undo
 
 FRAME = frame_of(text=["a  b", "c  d", None, "e"], label=["x  y", "z", "", "w  w"])
 

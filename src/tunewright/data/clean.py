@@ -14,7 +14,7 @@ from tunewright.data.frame import EDITS, LINE, ROW_ID, SOURCE, StepConfig, StepR
 from tunewright.data.pieces import Pieces
 from tunewright.data.table import REFUSED
 from tunewright.data.undoing import undo_edits
-from tunewright.recipe.schema import Undo
+from tunewright.recipe.undo import Undo
 
 LOG: dict[str, Any] = {
     "row_id": pl.String,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from tunewright.data.frame import ROW_ID, StepResult
-from tunewright.recipe.schema import Undo
+from tunewright.recipe.undo import Undo
 
 UNDONE = "undone"
 

@@ -64,6 +64,20 @@ def check_family(job: Job, dataset: Dataset) -> None:
         )
 
 
+def check_test_rows(job: Job, dataset: Dataset) -> None:
+    """Refuses a run that ends in an evaluation and has no row for it (`data.split.minimum_test_rows: 0`).
+
+    Raises:
+        RecipeError: Says how to hold some out.
+    """
+    if job.run.kind == "run" and dataset.answer_kind != "document" and not dataset.table("test").height:
+        raise RecipeError(
+            "There is no test row, and a run measures what it has trained",
+            where="data.split.test",
+            hint="Hold some out, name a file under data.test, or train alone with: tunewright train.",
+        )
+
+
 def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
     """Refuses a recipe whose evaluation could not be done, or whose success could not be judged.
 
@@ -102,10 +116,10 @@ def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
 
 def _check_best(recipe: Recipe, dataset: Dataset, measured: list[str]) -> None:
     """Refuses a `train.best` that could not choose anything."""
-    best = recipe.train.best
-    if best == "loss":
+    best = recipe.train.best_score
+    if not best:
         return
-    known = ["loss", *(name for name in measured if name != "cut" and not less_is_better(name))]
+    known = ["loss", "last", *(name for name in measured if name != "cut" and not less_is_better(name))]
     if best not in known:
         raise RecipeError(
             f"'{best}' cannot choose the best weights",
@@ -121,7 +135,7 @@ def _check_best(recipe: Recipe, dataset: Dataset, measured: list[str]) -> None:
 
 
 def metric_names(recipe: Recipe, dataset: Dataset) -> list[str]:
-    """The names of what will be measured, found by measuring the reference answers themselves."""
+    """The names of what will be measured, found by measuring the reference answers themselves; none without rows."""
     from tunewright.metrics import Answer, default_metrics, measure_names
 
     if dataset.answer_kind == "document":
@@ -131,6 +145,8 @@ def metric_names(recipe: Recipe, dataset: Dataset) -> list[str]:
         perfect = [
             replace(known, id=row.id, reference=row.answer, prediction=row.answer) for row in test_rows(recipe, dataset)
         ]
+    if not perfect:
+        return []
     configs = list(recipe.evaluate.metrics) or default_metrics(dataset.answer_kind)
     names: list[str] = []
     for config in configs:

@@ -46,7 +46,13 @@ def preflight(job: Job) -> Preflight:
     from tunewright.data.preflight import Preflight, check_preflight
     from tunewright.data.preflight import preflight as look
     from tunewright.lifecycle.champion import check_champion
-    from tunewright.lifecycle.foresight import check_context, check_evaluation, check_family, check_fits
+    from tunewright.lifecycle.foresight import (
+        check_context,
+        check_evaluation,
+        check_family,
+        check_fits,
+        check_test_rows,
+    )
     from tunewright.lifecycle.slicing import check_slices
 
     def work() -> tuple[Preflight, dict[str, Any]]:
@@ -54,6 +60,7 @@ def preflight(job: Job) -> Preflight:
         check_family(job, dataset)
         with quiet():
             check_context(job)
+            check_test_rows(job, dataset)
             check_evaluation(job.recipe, dataset)
             check_slices(job, dataset)
             check_champion(job, dataset)

@@ -126,7 +126,7 @@ def _validator(job: Job, base: Base, dataset: Dataset) -> Validate | None:
     from tunewright.metrics import place
 
     recipe = job.recipe
-    if recipe.train.best == "loss":
+    if not recipe.train.best_score:
         return None
     rows = dataset.examples("validation")
 

@@ -29,6 +29,7 @@ from tunewright.recipe.places import PAGES, fault_of, resolve_url, scheme_of
 from tunewright.recipe.plugin import plugin_field
 from tunewright.recipe.sampling import Drawn
 from tunewright.recipe.section import Section
+from tunewright.recipe.undo import Undo
 
 
 class FromCommandLine(str):
@@ -124,22 +125,8 @@ class Split(Section):
 
     validation: float = Field(0.05, ge=0, description="Rows or share that training watches and never learns.")
     test: float = Field(0.1, ge=0, description="Rows or share held out for the evaluation.")
-    minimum_test_rows: int = Field(200, ge=1, description="Fewer held-out rows than this is an error.")
+    minimum_test_rows: int = Field(200, ge=0, description="Fewer held-out rows than this is an error.")
     by: SplitBy = Field(default_factory=SplitBy)
-
-
-class Undo(Section):
-    """Edits that are taken back: those that match all that is said here."""
-
-    step: str = Field("", description="Only what this step did.")
-    row: str = Field("", description="Only what was done to the row of this id.")
-    field: str = Field("", description="Only what was done to this column.")
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Undo:
-        if not (self.step or self.row):
-            raise ValueError("say a step, a row, or both")
-        return self
 
 
 class Data(Section):
@@ -305,14 +292,21 @@ class Train(Section):
     best: str = Field(
         "loss",
         min_length=1,
-        description="What chooses the best weights and stops early: `loss`, or a metric of the validation rows.",
+        description="What chooses the best weights and stops early: `loss`, or a metric of the validation rows. "
+        "`last`: nothing does; they are those after the last step.",
     )
     patience: int = Field(3, ge=1, description="Stop early after so many validations without a better one.")
     checkpoint_every_s: float = Field(60.0, gt=0, description="Longest time between two checkpoints, in seconds.")
+    keep_epochs: int = Field(0, ge=0, description="Keep the adapter as it is at the end of each of the last epochs.")
     processes: int = Field(1, ge=1, le=64, description="Processes on this machine that share each step's work.")
     sharding: Literal["none", "full"] = Field(
         "none", description="What each of them holds of the base's layers: all of it, or a share (FSDP2)."
     )
+
+    @property
+    def best_score(self) -> str:
+        """The metric that chooses the best weights; empty where the loss does, or nothing."""
+        return "" if self.best in ("loss", "last") else self.best
 
     @property
     def piece_nodes(self) -> int:
@@ -476,7 +470,7 @@ class Recipe(Section):
             )
         if self.forgetting.data:
             raise ValueError(f"'{name}' learns from documents alone: name general ones under data.train, too")
-        if self.train.best != "loss":
+        if self.train.best_score:
             raise ValueError(f"'{name}' answers nothing, so its best weights are chosen by train.best: loss")
         return self
 

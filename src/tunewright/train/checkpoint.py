@@ -26,6 +26,7 @@ class Progress:
         best_loss: Its validation loss, in nats a token.
         best_standing: What it is the best by, the higher the better: that loss, negative, or a score.
         waited: Validations since then.
+        tokens: Tokens of all rows of all steps, those of a row that is met again among them.
         train: One entry a step: step, loss, learning rate, gradient norm.
         validation: One entry a validation: step, loss.
         scores: One entry a validation, where the pipeline scores the model: step, scores by name.
@@ -36,6 +37,7 @@ class Progress:
     best_loss: float | None = None
     best_standing: float | None = None
     waited: int = 0
+    tokens: int = 0
     train: list[tuple[int, float, float, float]] = field(default_factory=list)
     validation: list[tuple[int, float]] = field(default_factory=list)
     scores: list[tuple[int, dict[str, float]]] = field(default_factory=list)

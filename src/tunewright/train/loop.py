@@ -52,9 +52,9 @@ from tunewright.train.ranks.sharding import gather, like, share_out, split_group
 from tunewright.train.ranks.sums import Sums, add_gradients
 from tunewright.train.recompute import recompute_blocks
 from tunewright.train.rows import Rows, learned_paths
-from tunewright.train.schedule import Order, learning_rate, validation_steps
+from tunewright.train.schedule import Order, kept_steps, learning_rate, validation_steps
 from tunewright.train.states import FrozenStates
-from tunewright.train.trained import Trained
+from tunewright.train.trained import Trained, kept_adapter
 
 if TYPE_CHECKING:
     from tunewright.models.base import Base
@@ -121,7 +121,7 @@ class _Session:
         ranks: Ranks,
     ) -> None:
         config, forgetting = recipe.train, recipe.forgetting
-        if config.best != "loss" and validate is None:
+        if config.best_score and validate is None:
             raise RecipeError(f"Nothing measures '{config.best}' while training", where="train.best", hint="Use loss.")
         self._base, self._recipe, self._listener, self._validator = base, recipe, listener, validate
         self._folder, self._config, self._ranks = folder, config, ranks
@@ -137,7 +137,8 @@ class _Session:
             replay=forgetting.replay,
             draws=self._rows.draws,
         )
-        self._validate_after = validation_steps(self._order, config.validate_every)
+        self._kept_steps = kept_steps(self._order, config.keep_epochs)
+        self._validate_after = validation_steps(self._order, config.validate_every) | self._kept_steps
         self._held_out = learned_paths(self._objective, tables.get("validation"))
         check_noise(base.model, config.neftune_alpha)
         check_offload(config.offload, base.model.device)
@@ -176,7 +177,8 @@ class _Session:
     def _fingerprint(self) -> str:
         """What a checkpoint belongs to: training settings, data in tokens, base weights."""
         settings = self._recipe.model_dump(mode="json", include={"seed", "method", "train", "forgetting"})
-        for name in ("checkpoint_every_s", "processes", "sharding"):  # neither when a state is saved, nor by how many
+        # Neither when a state is saved, nor by how many, nor what is kept beside it.
+        for name in ("checkpoint_every_s", "keep_epochs", "processes", "sharding"):
             settings["train"].pop(name)
         settings["train"]["learning_rate"] = self._recipe.learning_rate
         settings["train"] |= {"backend": self._attention.backend, "device": self._base.model.device.type}
@@ -199,6 +201,8 @@ class _Session:
             self._step()
             if progress.step in self._validate_after:
                 self._validate()
+            if progress.step in self._kept_steps:
+                self._write_adapter(kept_adapter(self._folder, progress.step))
             far_above = self._check_level()
             now = time.monotonic()
             # While the loss is far above its level no checkpoint is due: the last one is from before.
@@ -274,6 +278,8 @@ class _Session:
         self._optimiser.step(rate)
         progress.step += 1
         progress.train.append((progress.step, loss, rate, norm))
+        tokens = sum(map(self._rows.tokens, rows))
+        progress.tokens += tokens
         seconds = time.monotonic() - started
         self._compilation.took(seconds)
         values = {
@@ -281,7 +287,7 @@ class _Session:
             "learning_rate": rate,
             "gradient_norm": norm,
             "nodes": float(sums.nodes),
-            "tokens": float(sum(map(self._rows.tokens, rows))),
+            "tokens": float(tokens),
             "examples_per_s": len(rows) / seconds,
             **{name: total / sums.weight for name, total in sums.reported.items()},
             **added.reported(),
@@ -381,7 +387,7 @@ class _Session:
     def _validate(self) -> None:
         """Measures the held-out loss and the pipeline's scores, and remembers the best weights."""
         progress = self._progress
-        values = {"loss": self._held_out_loss()} if self._held_out else {}
+        values = self._held_out_values() if self._held_out else {}
         if values:
             progress.validation.append((progress.step, values["loss"]))
             self._check_finite(values["loss"], "validation loss", progress.step, weights_of=progress.step)
@@ -393,7 +399,7 @@ class _Session:
         told = {f"validation_{name}": value for name, value in (scores | values).items()}
         self._listener(events.Metrics("train", progress.step, self._order.steps, {**told, "validated": 1.0}))
         best = self._config.best
-        if best == "loss" and not values:
+        if best == "last" or (best == "loss" and not values):
             return
         standing = -values["loss"] if best == "loss" else scores[best]
         if progress.best_standing is None or standing > progress.best_standing:
@@ -421,14 +427,16 @@ class _Session:
         return self._pieces(self._held_out)
 
     @torch.no_grad()
-    def _held_out_loss(self) -> float:
+    def _held_out_values(self) -> dict[str, float]:
+        """The held-out loss, and what else the objective tells of it."""
         self._model.eval()
         own = Sums()
         for piece in self._held_out_pieces:
             scores = joined_scores(piece, lambda _, forest: self._score(forest))
             own.count(loss_of(piece, self._objective.loss)(scores, piece.whole), piece.nodes)
         sums = own.over(self._ranks)
-        return sums.loss / sums.weight
+        told = {name: total / sums.weight for name, total in sums.reported.items()}
+        return {**told, "loss": sums.loss / sums.weight}
 
     def _out_of_patience(self) -> bool:
         return self._progress.waited >= self._config.patience
@@ -464,7 +472,10 @@ class _Session:
         if self._states is not None:
             self._states.close()
         gather(self._model, keep=self._ranks.is_first)
-        place = self._folder / "adapter"
+        return self._write_adapter(self._folder / "adapter")
+
+    def _write_adapter(self, place: Path) -> Path:
+        """Writes the weights as they are, unless they are there."""
         if self._ranks.is_first and not place.exists():
             with atomic_directory(place) as temporary:
                 save_adapter(

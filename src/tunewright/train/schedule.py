@@ -113,3 +113,10 @@ def validation_steps(order: Order, every: float) -> frozenset[int]:
     gap = every * order.epoch / order.batch_size if every < 1 else round(every)
     times = math.floor(order.steps / gap)
     return frozenset([*(min(math.ceil(gap * time), order.steps) for time in range(1, times + 1)), order.steps])
+
+
+def kept_steps(order: Order, epochs: int) -> frozenset[int]:
+    """The steps (counted from 1) with which each of the last so many epochs ends; the last may be cut short."""
+    whole = math.ceil(order.places / order.epoch)
+    last = range(max(1, whole - epochs + 1), whole + 1)
+    return frozenset(min(-(-order.epoch * epoch // order.batch_size), order.steps) for epoch in last)

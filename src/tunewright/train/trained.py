@@ -8,6 +8,18 @@ from pathlib import Path
 from tunewright.train.checkpoint import Progress
 from tunewright.train.diagnosis import Diagnosis
 
+_KEPT = "epoch-step-"
+
+
+def kept_adapter(folder: Path, step: int) -> Path:
+    """Where in a run's folder the adapter of an epoch's end is kept (`train.keep_epochs`)."""
+    return folder / f"{_KEPT}{step:08d}"
+
+
+def kept_adapters(folder: Path) -> dict[int, Path]:
+    """The adapters that a run has kept of its epochs' ends so far, by the step after which they were, in order."""
+    return {int(place.name.removeprefix(_KEPT)): place for place in sorted(folder.glob(f"{_KEPT}*"))}
+
 
 @dataclass(frozen=True)
 class Trained:

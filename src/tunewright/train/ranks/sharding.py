@@ -58,7 +58,9 @@ def is_sharded(recipe: Recipe, ranks: Ranks) -> bool:
     method, optimiser, forgetting = recipe.method.plugin, recipe.train.optimiser.plugin, recipe.forgetting
     if method not in (*_ADAPTERS, *_OWN):
         raise _refused(f"the method '{method}'", f"Use {', '.join((*_ADAPTERS, *_OWN))}")
-    if recipe.train.best != "loss":
+    if recipe.train.keep_epochs:
+        raise _refused("train.keep_epochs, for which layers would be brought together between steps", "Set it to 0")
+    if recipe.train.best_score:
         raise _refused(f"train.best: {recipe.train.best}, which one process measures", "Set train.best to loss")
     if recipe.train.offload != "none":
         raise _refused(f"train.offload: {recipe.train.offload}", "Set it to none")
