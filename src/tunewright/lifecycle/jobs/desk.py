@@ -33,19 +33,31 @@ class Stopped(KeyboardInterrupt):
         self.reason: Reason = reason
 
 
+class Later(Exception):  # noqa: N818 - no error of anybody's
+    """A task cannot go on for now (a full disk, a database that is away), and may in a while.
+
+    Args:
+        why: In a sentence, for people.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What whoever starts a worker decides, for all of its tasks.
 
     Args:
-        organization: Under which jobs and model names are filed.
         python_graders: Whether graders may run code.
         memory_bytes: What a task's process may hold of models in memory.
+        checkpoint_every_s: Longest time between two checkpoints of a job that trains, in seconds.
     """
 
-    organization: str = "tunewright"
     python_graders: bool = False
     memory_bytes: int = 4 << 30
+    checkpoint_every_s: float = 60.0
 
     def as_text(self) -> str:
         """The setup as a process is told it; `from_text` reads it back."""
@@ -62,14 +74,19 @@ def never() -> Reason | None:
     return None
 
 
+def reason_of(task: Task) -> Reason:
+    """Why a task's process stops: what was wanted of the task, or else that its worker ends."""
+    return task.wanted or "leave"
+
+
 @dataclass
 class Desk:
-    """Where a task is worked on, in a process that has nothing else to do.
+    """Where a task is worked on, in a process (or, for a light kind, a thread) that has nothing else to do.
 
     Args:
         workspace: Where everything is kept.
         setup: What the worker was told.
-        asked: Why the process shall stop; None while it may go on. Cheap: called as often as one likes.
+        asked: Why the work shall stop; None while it may go on. Cheap: called as often as one likes.
     """
 
     workspace: Workspace
@@ -77,7 +94,7 @@ class Desk:
     asked: Callable[[], Reason | None] = never
 
     def check(self) -> None:
-        """Raises `Stopped` if the task's process shall stop; called between two pieces of work."""
+        """Raises `Stopped` if the work shall stop; called between two pieces of it."""
         reason = self.asked()
         if reason is not None:
             raise Stopped(reason)
@@ -88,7 +105,8 @@ def handle(task: Task, desk: Desk) -> None:
 
     Raises:
         UnknownNameError: If nothing handles tasks of its kind.
-        Stopped: If the process shall stop.
+        Stopped: If the work shall stop.
+        Later: If it cannot go on for now.
     """
     KINDS.call(task.kind, "handle", task, desk)
 
@@ -96,3 +114,20 @@ def handle(task: Task, desk: Desk) -> None:
 def give_up(task: Task, desk: Desk, why: str) -> None:
     """Marks a task's record as failed, for a reason that a person reads."""
     KINDS.call(task.kind, "give_up", task, desk, why)
+
+
+def is_light(kind: str) -> bool:
+    """Whether tasks of a kind take little, so that the worker does them itself, and beside all others."""
+    return bool(getattr(KINDS.module(kind), "LIGHT", False))
+
+
+def come_so_far(task: Task, workspace: Workspace) -> object:
+    """How far a task has come, as something that can be compared; None where its kind does not tell."""
+    return KINDS.call(task.kind, "come_so_far", task, workspace) if KINDS.has(task.kind, "come_so_far") else None
+
+
+def recover(workspace: Workspace) -> None:
+    """Queues what a process that was killed in between has recorded and not queued."""
+    for kind in KINDS.names():
+        if KINDS.has(kind, "recover"):
+            KINDS.call(kind, "recover", workspace)

@@ -1,0 +1,248 @@
+"""From what a client asks for to a job's record, and from that to the recipe of its run."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunewright.base.errors import ModelError, NoSuchRecordError, UnknownNameError
+from tunewright.base.files import disk_guard
+from tunewright.lifecycle.jobs.checking import Checked, Param, format_of
+from tunewright.lifecycle.jobs.jobs import Asked, JobError, add_job
+from tunewright.lifecycle.serving.names import Served, find_served
+from tunewright.recipe import Recipe, recipe_from_mapping
+from tunewright.store import Workspace
+from tunewright.store.records import Record
+from tunewright.store.uploads import find_upload, open_upload
+
+if TYPE_CHECKING:
+    from tunewright.models.files import BaseFiles
+
+PURPOSE = "fine-tune"
+AUTO = "auto"
+METHOD = "lora"
+KEPT_EPOCHS = 3
+_SEEDS = 1 << 31
+# Tokens of an answer that the run itself asks for: none, so that rows may be as long as the model reads.
+_ANSWER = 1
+# What OpenAI's guide has given as its own rule: three passes, more of them over few examples, fewer over many.
+_EPOCHS, _FEWEST, _MOST_EPOCHS, _MOST = 3, 100, 25, 25_000
+# Steps of an epoch: so many, or as many as there are examples; steps of more examples share more of their prompts.
+_LEAST_STEPS, _LARGEST_BATCH = 16, 16
+_BETA = 0.1
+
+
+def order(workspace: Workspace, asked: Asked, *, organization: str, project: str) -> Record:
+    """Makes a job of what a client asks for, and has its files looked at.
+
+    Raises:
+        JobError: If the model cannot be fine-tuned, or a file is not there or not for this.
+    """
+    served = trainable(workspace, asked.model, project=project)
+    _file(workspace, asked.training_file, "training_file", project)
+    if asked.validation_file is not None:
+        _file(workspace, asked.validation_file, "validation_file", project)
+    body = {
+        "model": asked.model,
+        "base": served.base,
+        "training_file": asked.training_file,
+        "validation_file": asked.validation_file,
+        "status": "validating_files",
+        "finished_at": None,
+        "estimated_finish": None,
+        "fine_tuned_model": None,
+        "organization_id": organization,
+        "result_files": [],
+        "trained_tokens": None,
+        **_settings(asked.method, asked.hyperparameters),
+        "integrations": asked.integrations,
+        "seed": secrets.randbelow(_SEEDS) if asked.seed is None else asked.seed,
+        "metadata": asked.metadata,
+        "error": None,
+        "user_provided_suffix": asked.suffix,
+    }
+    return add_job(workspace, body, project=project)
+
+
+def trainable(workspace: Workspace, model: str, *, project: str) -> Served:
+    """The base that a model's name stands for.
+
+    Raises:
+        JobError: If it stands for nothing here, or for a model that a job cannot start from.
+    """
+    code = "model_not_available"
+    try:
+        served = find_served(workspace, model, project=project)
+    except (UnknownNameError, ModelError) as error:
+        raise JobError(
+            f"Model {model} is not available for fine-tuning or does not exist",
+            param="model",
+            code=code,
+            hint="GET /v1/models lists what is here; the operator gives names with: tunewright models alias NAME "
+            "TARGET.",
+        ) from error
+    if served.kind != "chat":
+        raise JobError(f"Model {model} gives embeddings, and cannot be fine-tuned", param="model", code=code)
+    if served.adapter:
+        raise JobError(
+            f"Model {model} is fine-tuned already, and a job starts from a base model",
+            param="model",
+            code=code,
+            hint=f"Start from '{served.base}', with the examples of both jobs in one file.",
+        )
+    return served
+
+
+def resolved(body: Mapping[str, Any], checked: Checked) -> dict[str, Any]:
+    """A job's settings with numbers in the place of "auto", once the number of its examples is known."""
+    method = body["method"]["type"]
+    asked = body["method"][method]["hyperparameters"]
+    values = {name: _auto(name, checked.examples) if value == AUTO else value for name, value in asked.items()}
+    return _settings(method, values)
+
+
+def recipe_of(job: Record, files: BaseFiles, folder: Path, *, checkpoint_every_s: float) -> Recipe:
+    """The recipe of a job's run.
+
+    Args:
+        job: With its settings resolved.
+        files: The base model's.
+        folder: Where `lay_out` has put the job's files.
+        checkpoint_every_s: Longest time between two checkpoints.
+    """
+    body = job.body
+    method = body["method"]["type"]
+    asked = body["method"][method]["hyperparameters"]
+    validation = folder / _file_name("validation_file")
+    recipe = recipe_from_mapping(
+        {
+            "name": job.id.lower(),
+            "goal": f"What the job {job.id} fine-tunes of {body['model']}.",
+            "base": body["base"],
+            "seed": body["seed"],
+            "data": {
+                "train": str(folder / _file_name("training_file")),
+                "validation": [str(validation)] if body["validation_file"] else [],
+                "format": format_of(method),
+                # All rows train but those of the client's own validation file.
+                "split": {"validation": 0, "test": 0, "minimum_test_rows": 0},
+                "leakage": "report",
+                "max_unusable_share": 0.0,
+                "max_length": files.context_length - _ANSWER,
+                "too_long": "truncate_right",
+            },
+            "method": {"name": METHOD},
+            "train": {
+                "objective": {"name": "dpo", "beta": asked["beta"]} if method == "dpo" else "sft",
+                "epochs": asked["n_epochs"],
+                "batch_size": asked["batch_size"],
+                "best": "last",
+                "keep_epochs": KEPT_EPOCHS,
+                "checkpoint_every_s": checkpoint_every_s,
+            },
+            "evaluate": {"systems": [], "slices": [], "max_new_tokens": _ANSWER},
+        },
+        where=f"job {job.id}",
+    )
+    rate = recipe.learning_rate * asked["learning_rate_multiplier"]
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"learning_rate": rate})})
+
+
+def lay_out(workspace: Workspace, job: Record) -> Path:
+    """Puts a job's files where its run reads them: a client may delete a file while a job learns from it.
+
+    Returns:
+        The folder.
+    Raises:
+        JobError: If a file is gone, and was not laid out before.
+    """
+    folder = workspace.root / "jobs" / job.id
+    params: tuple[Param, ...] = ("training_file", "validation_file")
+    for param in params:
+        place = folder / _file_name(param)
+        if job.body[param] and not place.exists():
+            source = open_upload(workspace, _file(workspace, job.body[param], param, job.project))
+            with disk_guard(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                _link(source, place)
+    return folder
+
+
+def predicted_bytes(job: Record, files: BaseFiles, checked: Checked) -> int:
+    """Memory that a job's process takes at its peak, foreseen before its rows are tokenised: rather too much.
+
+    The base is taken to compute in float32, and every character to be a token.
+    """
+    from dataclasses import replace
+
+    from tunewright.base.plugins import METHODS
+    from tunewright.models.memory import ADAMW, Piece, estimate_training_bytes, model_size
+    from tunewright.models.treatment import treat
+    from tunewright.recipe.schema import LARGEST_BUDGET
+
+    method = job.body["method"]["type"]
+    examples = job.body["method"][method]["hyperparameters"]["batch_size"] * (2 if method == "dpo" else 1)
+    longest = min(checked.longest, files.context_length)
+    nodes = max(2, longest, min(LARGEST_BUDGET, examples * longest))
+    size = model_size(files.folder)
+    treatment = treat(size, METHODS.config(METHOD)(), "float32")
+    keeping = replace(ADAMW, best=False, reference=method == "dpo")
+    return estimate_training_bytes(size, treatment, Piece.of_rows(1, nodes + 1), keeping=keeping).total
+
+
+def model_name(job: Record, step: int | None = None) -> str:
+    """What comes of a job, or of the end of one of its epochs, by name."""
+    body = job.body
+    parts = ["ft", body["model"], body["organization_id"], body["user_provided_suffix"] or "", job.id[-8:]]
+    return ":".join([*parts, *([] if step is None else [f"ckpt-step-{step}"])])
+
+
+def _settings(method: str, values: Mapping[str, float | str]) -> dict[str, Any]:
+    """`method` and `hyperparameters` of a job, every value there."""
+    names = ("n_epochs", "batch_size", "learning_rate_multiplier")
+    shared = {name: values.get(name, AUTO) for name in names}
+    own = {**shared, "beta": values.get("beta", AUTO)} if method == "dpo" else shared
+    return {"method": {"type": method, method: {"hyperparameters": own}}, "hyperparameters": shared}
+
+
+def _auto(name: str, examples: int) -> float:
+    if name == "n_epochs":
+        if examples * _EPOCHS < _FEWEST:
+            return min(_MOST_EPOCHS, _FEWEST // examples)
+        return _EPOCHS if examples * _EPOCHS <= _MOST else max(1, _MOST // examples)
+    if name == "batch_size":
+        return max(1, min(_LARGEST_BATCH, examples // _LEAST_STEPS))
+    return _BETA if name == "beta" else 1.0
+
+
+def _file(workspace: Workspace, id: str, param: Param, project: str) -> Record:
+    try:
+        record = find_upload(workspace, id, project=project)
+    except NoSuchRecordError:
+        raise JobError(f"File '{id}' does not exist", param=param, code=f"invalid_{param}") from None
+    if record.body["purpose"] != PURPOSE:
+        raise JobError(
+            f"File '{id}' has the purpose '{record.body['purpose']}', and a job takes files of '{PURPOSE}'",
+            param=param,
+            code=f"invalid_{param}",
+        )
+    return record
+
+
+def _file_name(param: Param) -> str:
+    return param.replace("_file", ".jsonl")
+
+
+def _link(source: Path, place: Path) -> None:
+    try:
+        os.link(source, place)
+    except FileExistsError:
+        pass
+    except OSError:  # another file system, or one without links
+        temporary = place.with_name(f".{place.name}.{os.getpid()}.part")
+        shutil.copyfile(source, temporary)
+        temporary.replace(place)
