@@ -10,6 +10,7 @@ TunewrightError                 exit 3: our fault, or a broken machine
 │   ├── NoSuchRecordError       a record or task that is not there
 │   ├── TooLargeError           more bytes than are taken
 │   └── WorkspaceError          the workspace, an artifact, a run, a release
+│       ├── RunLockedError      another process works on the run
 │       └── DatabaseAwayError   the database is not reached, or is locked: try again
 ├── DiskFullError               exit 2: no room left; what was finished is kept
 ├── EndpointError               exit 2: a model's endpoint is not reached, refuses, or is spent; answers are kept
@@ -97,6 +98,10 @@ class UnknownNameError(InputError):
         super().__init__(
             f"{kind} '{name}' is unknown", where=where, hint=f"{did_you_mean(name, names)}Known: {', '.join(names)}."
         )
+
+
+class RunLockedError(WorkspaceError):
+    """Another process works on the run; it may end in a while."""
 
 
 class DatabaseAwayError(WorkspaceError):

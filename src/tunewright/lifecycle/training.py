@@ -36,8 +36,8 @@ class Adapter:
     Args:
         stored: The adapter's artifact.
         curves: `train`: step, loss, learning rate, gradient norm; `validation`: step, loss; `best_step`, `steps`,
-            `stopped_early`, `trainable` (number of trained weights), `scores` (step, validation scores), `diagnosis`,
-            `quantisation` (`lifecycle.quantising.Gap`; null where the base was not quantised).
+            `stopped_early`, `trainable` (number of trained weights), `tokens` (of all rows of all steps), `scores` (step,
+            validation scores), `diagnosis`, `quantisation` (`lifecycle.quantising.Gap`; null where the base was not quantised).
     """
 
     stored: Stored
@@ -61,6 +61,7 @@ def train(job: Job) -> Adapter:
             "steps": trained.steps,
             "stopped_early": trained.stopped_early,
             "trainable": trained.trainable,
+            "tokens": trained.progress.tokens,
             "scores": trained.progress.scores,
             "diagnosis": str(trained.diagnosis),
             "quantisation": gap and asdict(gap),

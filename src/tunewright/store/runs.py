@@ -17,7 +17,13 @@ import filelock
 from sqlalchemy import Row, Select, insert, select, update
 
 from tunewright.base import events as stream
-from tunewright.base.errors import DatabaseAwayError, TunewrightError, WorkspaceError, did_you_mean
+from tunewright.base.errors import (
+    DatabaseAwayError,
+    RunLockedError,
+    TunewrightError,
+    WorkspaceError,
+    did_you_mean,
+)
 from tunewright.base.events import Event
 from tunewright.base.files import disk_guard
 from tunewright.store import tables
@@ -122,13 +128,13 @@ class Run:
         A run left without `finish`, by an error or a killed process, counts as interrupted.
 
         Raises:
-            WorkspaceError: If another process, or another part of this one, works on the run.
+            RunLockedError: If another process, or another part of this one, works on the run.
         """
         lock = filelock.FileLock(self._lock_file, timeout=_LOCK_TIMEOUT_S)
         try:
             lock.acquire()
         except filelock.Timeout:
-            raise WorkspaceError(
+            raise RunLockedError(
                 f"Another process is working on the run {self.id} ({self.name})",
                 where=str(self.folder),
                 hint="Wait for it, or end it; to work beside it, start a run of its own (without --resume).",

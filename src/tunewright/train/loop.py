@@ -51,8 +51,8 @@ from tunewright.train.ranks.group import ALONE, Ranks
 from tunewright.train.ranks.sharding import gather, like, share_out, split_groups, total_norm, whole_of
 from tunewright.train.ranks.sums import Sums, add_gradients
 from tunewright.train.recompute import recompute_blocks
-from tunewright.train.rows import Rows, learned_paths
-from tunewright.train.schedule import Order, kept_steps, learning_rate, validation_steps
+from tunewright.train.rows import Rows, learned_paths, order_of
+from tunewright.train.schedule import kept_steps, learning_rate, validation_steps
 from tunewright.train.states import FrozenStates
 from tunewright.train.trained import Trained, kept_adapter
 
@@ -128,15 +128,7 @@ class _Session:
         check_family(base.files.kind, config.objective, recipe.method)
         self._objective = chosen_objective(config)
         self._rows = Rows(tables["train"], tables.get(GENERAL), needs_general=bool(forgetting.replay or forgetting.ewc))
-        self._order = Order(
-            self._rows.own,
-            config.batch_size,
-            config.epochs,
-            recipe.seed,
-            general=self._rows.general,
-            replay=forgetting.replay,
-            draws=self._rows.draws,
-        )
+        self._order = order_of(self._rows, recipe)
         self._kept_steps = kept_steps(self._order, config.keep_epochs)
         self._validate_after = validation_steps(self._order, config.validate_every) | self._kept_steps
         self._held_out = learned_paths(self._objective, tables.get("validation"))

@@ -12,9 +12,11 @@ from tunewright.base.errors import DataError
 from tunewright.data.balance import Draws
 from tunewright.data.tokens import TokenRow, TokenTable
 from tunewright.forest import Path
+from tunewright.train.schedule import Order
 
 if TYPE_CHECKING:
     from tunewright.objectives._protocol import Objective
+    from tunewright.recipe.schema import Recipe
 
 _NAMED_ROWS = 5
 
@@ -98,6 +100,19 @@ class Rows:
             return self._own, self._own_rows[row], self._own_rows[row]
         at = self._general_rows[row - self.own]
         return self._general, at, len(self._own) + at
+
+
+def order_of(rows: Rows, recipe: Recipe) -> Order:
+    """Which rows each step of a run learns from."""
+    return Order(
+        rows.own,
+        recipe.train.batch_size,
+        recipe.train.epochs,
+        recipe.seed,
+        general=rows.general,
+        replay=recipe.forgetting.replay,
+        draws=rows.draws,
+    )
 
 
 def _weighed(table: TokenTable, at: int) -> TokenRow:

@@ -105,7 +105,7 @@ def tell(
         "message": message,
         "data": {} if data is None else dict(data),
     }
-    id = f"ftevent-{hash_value([job.id, mark])[:24]}"
+    id = event_id(job, mark)
     if _is_there(workspace, id):
         return False
     try:
@@ -115,6 +115,11 @@ def tell(
             raise
         return False  # another process has just told it
     return True
+
+
+def event_id(job: Record, mark: str) -> str:
+    """The id of the event that `tell` adds under a mark."""
+    return f"ftevent-{hash_value([job.id, mark])[:24]}"
 
 
 def _is_there(workspace: Workspace, event: str) -> bool:
@@ -185,6 +190,10 @@ def cancel(workspace: Workspace, id: str, *, project: str | None = None) -> Reco
     ended = end(workspace, id, "cancelled")
     if ended.body["status"] == "cancelled":
         tell(workspace, job, "cancelled", "The job was cancelled.")
+        if not _is_worked_on(workspace, id):
+            from tunewright.lifecycle.jobs.results import close  # which builds on this file
+
+            close(workspace, ended)
     return ended
 
 
@@ -226,6 +235,13 @@ def ask(workspace: Workspace, id: str, wish: Wish) -> None:
     for task in (checking_task(id), id):
         with contextlib.suppress(NoSuchRecordError, InputError):  # not queued yet, or done
             workspace.ask(task, wish)
+
+
+def _is_worked_on(workspace: Workspace, id: str) -> bool:
+    try:
+        return workspace.task(id).state == "running"
+    except NoSuchRecordError:
+        return False
 
 
 def every(workspace: Workspace, kind: str, **which: Any) -> Iterator[Record]:

@@ -34,7 +34,9 @@ def handle(task: Task, desk: Desk) -> None:
     except FileFault as fault:
         jobs.fail(desk.workspace, job, code=fault.code, message=fault.message, param=fault.param)
     except JobError as fault:
-        jobs.fail(desk.workspace, job, code=fault.code or "invalid_request", message=f"{fault.what}.", param=fault.where)
+        jobs.fail(
+            desk.workspace, job, code=fault.code or "invalid_request", message=f"{fault.what}.", param=fault.where
+        )
     except InputError as fault:
         message = f"{fault.what}. {fault.hint}".strip()
         jobs.fail(desk.workspace, job, code="invalid_model", message=message, param="model")
@@ -77,5 +79,5 @@ def _queue(workspace: Workspace, job: Record, checked: Checked) -> None:
     jobs.move(workspace, job.id, to="queued", out_of=("validating_files",))
     if not jobs.has_ended(workspace.record(JOB, job.id)):
         workspace.enqueue(TRAINING, job.id, memory_bytes=memory_bytes)
-        if known.body.get("is_paused"):
+        if workspace.record(JOB, job.id).body.get("is_paused"):  # since before there was a task to pause
             workspace.ask(job.id, "pause")

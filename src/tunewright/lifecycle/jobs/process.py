@@ -1,0 +1,68 @@
+"""The process of one task: `python -m tunewright.lifecycle.jobs.process TASK WORKSPACE SETUP`, started by a worker.
+
+It ends with its worker. Exit codes: 0, the task is done; 75, it was stopped and another process goes on with it, if it
+was not cancelled; 76, it cannot go on for now; anything else: the process failed, and the worker tries again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+
+from tunewright.base.memory import return_freed_pages
+from tunewright.lifecycle.jobs.desk import Desk, Later, Reason, Setup, Stopped, handle, reason_of
+from tunewright.store import Workspace
+from tunewright.store.queue import Task
+from tunewright.train.ranks.ending import end_with_parent
+
+DONE, STOPPED, LATER, FAILED = 0, 75, 76, 1
+
+
+class Signals:
+    """Notes that this process was asked to end. Training notes it itself, and keeps a checkpoint first."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+
+def main(task_id: str, root: str, setup: str) -> int:
+    """Works on a task; gives the exit code."""
+    end_with_parent()
+    signals = Signals()
+    # Read by the tokenizers library at its first use, before anything can fork.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    return_freed_pages()
+    workspace = Workspace.open(root, create=False)
+    task = workspace.task(task_id)
+
+    def asked() -> Reason | None:
+        return reason_of(workspace.task(task_id)) if signals.asked else None
+
+    return work(task, Desk(workspace, Setup.from_text(setup), asked))
+
+
+def work(task: Task, desk: Desk) -> int:
+    """Works on a task here and now; gives the exit code."""
+    try:
+        handle(task, desk)
+    except Stopped:
+        return STOPPED
+    except Later as later:
+        print(later.why, file=sys.stderr, flush=True)
+        return LATER
+    except Exception:
+        traceback.print_exc()
+        return FAILED
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
