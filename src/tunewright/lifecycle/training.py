@@ -36,8 +36,9 @@ class Adapter:
     Args:
         stored: The adapter's artifact.
         curves: `train`: step, loss, learning rate, gradient norm; `validation`: step, loss; `best_step`, `steps`,
-            `stopped_early`, `trainable` (number of trained weights), `tokens` (of all rows of all steps), `scores` (step,
-            validation scores), `diagnosis`, `quantisation` (`lifecycle.quantising.Gap`; null where the base was not quantised).
+            `stopped_early`, `trainable` (number of trained weights), `tokens` (of all rows of all steps),
+            `scores` (step, validation scores), `diagnosis`, `quantisation` (`lifecycle.quantising.Gap`; null where the
+            base was not quantised).
     """
 
     stored: Stored

@@ -19,7 +19,7 @@ _LONGEST_SHOWN = 80
 Param = Literal["training_file", "validation_file"]
 
 
-class FileFault(DataError):
+class FileError(DataError):
     """A file that a job cannot use.
 
     Args:
@@ -55,7 +55,7 @@ def check_file(path: Path, method: str, param: Param) -> Checked:
     """Looks at each example of a file.
 
     Raises:
-        FileFault: If one cannot be used, or there are too few.
+        FileError: If one cannot be used, or there are too few.
     """
     format = _format(method)
     count, longest = 0, 0
@@ -65,11 +65,11 @@ def check_file(path: Path, method: str, param: Param) -> Checked:
         if fault := _fault(text, format, line):
             faults.append((count, fault))
     if faults:
-        raise FileFault(_told(faults), code=f"invalid_{param}", param=param)
+        raise FileError(_told(faults), code=f"invalid_{param}", param=param)
     least = LEAST_EXAMPLES[param]
     if count < least:
         message = f"{_CALLED[param]} has {count} example(s), but must have at least {least} examples"
-        raise FileFault(message, code="invalid_n_examples", param=param)
+        raise FileError(message, code="invalid_n_examples", param=param)
     return Checked(count, longest)
 
 
@@ -88,7 +88,7 @@ def _lines(path: Path, param: Param) -> Iterator[tuple[int, str]]:
             try:
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             except UnicodeDecodeError as error:
-                raise FileFault(
+                raise FileError(
                     f"Invalid file format. Line {number} is not UTF-8 (byte {error.start}).",
                     code=f"invalid_{param}",
                     param=param,

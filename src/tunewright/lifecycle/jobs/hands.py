@@ -36,7 +36,7 @@ class ProcessHand:
 
     def __init__(self, task: Task, workspace: Workspace, setup: Setup) -> None:
         arguments = [task.id, str(workspace.root), setup.as_text()]
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - no shell, and ids that this workspace gave
             [sys.executable, "-m", "tunewright.lifecycle.jobs.process", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

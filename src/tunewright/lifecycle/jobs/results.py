@@ -6,7 +6,7 @@ import csv
 import io
 import shutil
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import InputError, NoSuchRecordError
@@ -36,8 +36,14 @@ _COLUMNS = {
     "valid_loss": "valid_loss",
     "valid_mean_token_accuracy": "valid_mean_token_accuracy",
 }
-_MEASURED = ("train_loss", "valid_loss", "full_valid_loss")
-_MEASURED += tuple(name.replace("loss", "mean_token_accuracy") for name in _MEASURED)
+_MEASURED = (
+    "train_loss",
+    "train_mean_token_accuracy",
+    "valid_loss",
+    "valid_mean_token_accuracy",
+    "full_valid_loss",
+    "full_valid_mean_token_accuracy",
+)
 
 
 @dataclass
@@ -61,7 +67,7 @@ class Results:
             files = self.run.base_files()
             stored = self.run.put(
                 "adapter",
-                lambda into, folder=folder: shutil.copytree(folder, into, dirs_exist_ok=True),
+                partial(shutil.copytree, folder, dirs_exist_ok=True),
                 manifest={
                     "base": files.name,
                     "base_hash": files.weights_hash,

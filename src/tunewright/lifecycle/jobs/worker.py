@@ -231,7 +231,7 @@ def work(
     until: Callable[[Worker], bool] = lambda worker: False,
     listener: Callable[[Said], None] = lambda said: None,
 ) -> None:
-    """Claims and does tasks until told otherwise, and on Ctrl-C: then what is under way is given back, with checkpoints.
+    """Claims and does tasks until told otherwise, or Ctrl-C; then what is under way is given back, with checkpoints.
 
     Args:
         until: Asked again and again whether to end.

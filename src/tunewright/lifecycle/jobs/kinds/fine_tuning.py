@@ -1,4 +1,4 @@
-"""Trains a job: a run of the same pipeline as `tunewright train`, begun or taken up where an earlier process left it."""
+"""Trains a job: a run of the pipeline that `tunewright train` has, begun, or taken up where an earlier process left it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tunewright.lifecycle.jobs.hearing import Hearer, Steps
 from tunewright.lifecycle.jobs.jobs import CHECKING, EVENT, JOB, TRAINING, JobError, checking_task
 from tunewright.lifecycle.jobs.ordering import lay_out, recipe_of
 from tunewright.lifecycle.jobs.results import RUN_KIND, Results, close, run_of
+from tunewright.recipe import Recipe
 
 if TYPE_CHECKING:
     from tunewright.lifecycle.jobs.desk import Desk
-    from tunewright.recipe import Recipe
-    from tunewright.store import Run, Workspace
+    from tunewright.store import Workspace
     from tunewright.store.queue import Task
     from tunewright.store.records import Record
 
@@ -79,10 +79,12 @@ def _work(job: Record, desk: Desk) -> None:
     workspace = desk.workspace
     if jobs.move(workspace, job.id, to="running", out_of=("queued",)):
         jobs.tell(workspace, job, "started", "Fine-tuning job started")
-    run = run_of(workspace, job)
-    recipe = _recipe(run) if run else _first_recipe(job, desk)
+    begun = run_of(workspace, job)
+    recipe = Recipe.model_validate(begun.recipe) if begun else _first_recipe(job, desk)
     hearer = Hearer(workspace, job, desk.check, lambda: Steps.of(opened))
-    with start(recipe, workspace=workspace, listener=hearer, resume=run and run.id, kind=RUN_KIND) as opened:
+    with start(
+        recipe, workspace=workspace, listener=hearer, resume=begun.id if begun else None, kind=RUN_KIND
+    ) as opened:
         jobs.change(workspace, job.id, run=opened.run.id)
         results = Results(job, opened)
         hearer.moved = results.collect
@@ -125,12 +127,6 @@ def _fault(fault: TunewrightError | None) -> tuple[str, str]:
     code = fault.code if isinstance(fault, JobError) and fault.code else type(fault).__name__.removesuffix("Error")
     words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in code).lstrip("_")
     return words, f"{fault.what}. {fault.hint}".strip()
-
-
-def _recipe(run: Run) -> Recipe:
-    from tunewright.recipe import Recipe
-
-    return Recipe.model_validate(run.recipe)
 
 
 def _first_recipe(job: Record, desk: Desk) -> Recipe:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tunewright.base.errors import InputError
 from tunewright.lifecycle.jobs import jobs
-from tunewright.lifecycle.jobs.checking import Checked, FileFault, Param, check_file
+from tunewright.lifecycle.jobs.checking import Checked, FileError, Param, check_file
 from tunewright.lifecycle.jobs.jobs import CHECKING, JOB, TRAINING, JobError, checking_task
 from tunewright.lifecycle.jobs.ordering import lay_out, predicted_bytes, resolved
 
@@ -31,7 +31,7 @@ def handle(task: Task, desk: Desk) -> None:
         folder = lay_out(desk.workspace, job)
         checked = _check(job, folder, desk)
         _queue(desk.workspace, job, checked)
-    except FileFault as fault:
+    except FileError as fault:
         jobs.fail(desk.workspace, job, code=fault.code, message=fault.message, param=fault.param)
     except JobError as fault:
         jobs.fail(
