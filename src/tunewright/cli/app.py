@@ -10,7 +10,7 @@ import typer
 
 from tunewright import __version__
 from tunewright.base.memory import return_freed_pages
-from tunewright.cli import chat, compare, data, evaluating, jobs, keys, models, plan, recipes, runs, serve, work
+from tunewright.cli import chat, compare, data, evaluating, jobs, keys, models, plan, recipes, runs, serve, work, worker
 from tunewright.cli.faults import listen_for_termination, print_json
 from tunewright.train.ranks.place import place
 
@@ -52,6 +52,7 @@ runs.register(app)
 jobs.register(app)
 serve.register(app)
 keys.register(app)
+worker.register(app)
 
 # What the parser raises for a wrong option; the class is public only through its children.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]

@@ -1,4 +1,4 @@
-"""Trains a job: a run of the pipeline that `tunewright train` has, begun, or taken up where an earlier process left it."""
+"""Trains a job: a run like those of `tunewright train`, begun, or taken up where an earlier process left it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What clients send: one file for each area of the API."""
