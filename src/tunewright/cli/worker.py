@@ -29,9 +29,7 @@ def worker(
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="How many jobs at a time.")] = 1,
     memory: Annotated[
         str,
-        typer.Option(
-            "--memory", metavar="SIZE", help="What they may take together, as in 12GB. Default: what is free."
-        ),
+        typer.Option("--memory", metavar="SIZE", help="What they take together, as in 12GB. Default: what is free."),
     ] = "",
     checkpoint_every: Annotated[
         float, typer.Option("--checkpoint-every", metavar="SECONDS", min=0.01, help="Between two checkpoints of a job.")

@@ -8,7 +8,7 @@ from tunewright.base.errors import NoSuchRecordError
 from tunewright.lifecycle.jobs.jobs import PERMISSION
 from tunewright.lifecycle.serving.names import MODEL
 from tunewright.store import Workspace
-from tunewright.store.records import Page, Record, new_id
+from tunewright.store.records import Order, Page, Record, new_id
 
 
 def permit(workspace: Workspace, model: str, projects: Sequence[str], *, project: str) -> list[Record]:
@@ -32,7 +32,7 @@ def permissions(
     of: str | None,
     after: str | None,
     limit: int,
-    is_newest_first: bool,
+    order: Order,
 ) -> Page:
     """A page of a model's permissions.
 
@@ -50,7 +50,7 @@ def permissions(
         parent=model,
         after=after,
         limit=limit,
-        order="desc" if is_newest_first else "asc",
+        order=order,
         where=None if of is None else {"project_id": of},
     )
 

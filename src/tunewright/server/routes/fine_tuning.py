@@ -109,7 +109,7 @@ def list_permissions(
             of=project_id,
             after=after,
             limit=limit,
-            is_newest_first=order == "descending",
+            order="desc" if order == "descending" else "asc",
         )
     return listing(page, _permission)
 

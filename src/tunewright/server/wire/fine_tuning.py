@@ -26,9 +26,8 @@ def _number(low: float, high: float | None, *, whole: bool = False, open_low: bo
         fits = fits and (low < value if open_low else low <= value) and value < float("inf")
         fits = fits and (high is None or value <= high) and (not whole or value == int(value))
         if not fits:
-            raise PydanticCustomError(
-                "hyperparameter", "must be {kind} {bounds}, or 'auto'", {"kind": kind, "bounds": bounds}
-            )
+            told = {"kind": kind, "bounds": bounds}
+            raise PydanticCustomError("hyperparameter", "must be {kind} {bounds}, or 'auto'", told)
         return int(value) if whole else float(value)
 
     number: dict[str, Any] = {"type": "integer" if whole else "number"}
