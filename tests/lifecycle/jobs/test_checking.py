@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.lifecycle.jobs.made import chat_rows, pair_rows
@@ -45,9 +45,7 @@ def test_a_missing_role_is_said_in_openais_words(tmp_path: Path) -> None:
     rows = chat_rows(120)
     del rows[99]["messages"][1]["role"]
     found = fault(tmp_path, rows)
-    assert (
-        found.message == "Invalid file format. Example 100, message 2 Discriminator 'role' is missing in value"
-    )
+    assert found.message == "Invalid file format. Example 100, message 2 Discriminator 'role' is missing in value"
     assert (found.code, found.param) == ("invalid_training_file", "training_file")
 
 
@@ -103,12 +101,17 @@ def test_a_line_that_is_no_text_is_named(tmp_path: Path) -> None:
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["messages", "role", "content", "weight", "tools", "input"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["messages", "role", "content", "weight", "tools", "input"]), inner, max_size=3
+        )
+    ),
     max_leaves=12,
 )
 
 
+@settings(max_examples=25)
 @given(rows=st.lists(_json, min_size=1, max_size=3), method=st.sampled_from(["supervised", "dpo"]))
 def test_whatever_stands_there_it_is_told_and_nothing_breaks(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Any], method: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +31,7 @@ def auto(examples: int, method: str = "supervised", **values: Any) -> dict[str, 
 
 @pytest.mark.parametrize(
     ("examples", "epochs", "batch"),
-    # 100 // 12 and 100 // 33; from 34 examples on three passes are a hundred; 25,000 // 10,000 and // 30,000, at least 1.
+    # 100 // 12, 100 // 33; from 34 examples on three passes are a hundred; 25,000 // 10,000, and at least one.
     [(12, 8, 1), (33, 3, 2), (34, 3, 2), (100, 3, 6), (1000, 3, 16), (10_000, 2, 16), (30_000, 1, 16)],
 )
 def test_auto_follows_the_number_of_examples(examples: int, epochs: int, batch: int) -> None:
