@@ -22,7 +22,7 @@ from tunewright.forest import Path, score_paths
 from tunewright.forest.layout import adopt
 from tunewright.generate import Sampling, generate
 from tunewright.generate.family import Family
-from tunewright.generate.sampling import allowed, draw, likeliest
+from tunewright.generate.sampling import Cuts, draw, likeliest, weights
 from tunewright.models.text_format import ANSWER_START
 
 SHARES = [0.5, 0.3, 0.15, 0.05]
@@ -47,9 +47,9 @@ LOGITS = torch.tensor([SHARES], dtype=torch.float64).log()
     ],
 )
 def test_which_tokens_may_be_drawn(rules: dict[str, Any], kept: list[int]) -> None:
-    found = allowed(LOGITS, Sampling(temperature=1, **rules))
-    assert torch.isfinite(found)[0].nonzero()[:, 0].tolist() == kept
-    assert torch.equal(found[0, kept], LOGITS[0, kept])
+    found = weights(LOGITS, [1.0], Cuts.alike(Sampling(temperature=1, **rules), 1))[0]
+    assert found.nonzero()[:, 0].tolist() == kept
+    assert found[kept].tolist() == pytest.approx([SHARES[token] / SHARES[0] for token in kept])
 
 
 @settings(max_examples=60, deadline=None)
@@ -66,7 +66,8 @@ def test_the_rules_are_those_of_transformers(logits: list[int], top_k: int, top_
     expected = scores
     for rule in (TopKLogitsWarper(top_k), TopPLogitsWarper(top_p), MinPLogitsWarper(min_p)):
         expected = rule(None, expected)
-    assert torch.equal(allowed(scores, Sampling(temperature=1, top_k=top_k, top_p=top_p, min_p=min_p)), expected)
+    cuts = Cuts.alike(Sampling(temperature=1, top_k=top_k, top_p=top_p, min_p=min_p), 1)
+    assert torch.equal(weights(scores, [1.0], cuts) > 0, expected.isfinite())
 
 
 def test_a_number_falls_into_its_tokens_share() -> None:

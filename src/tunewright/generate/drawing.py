@@ -30,9 +30,10 @@ _STRONGEST_BIAS, _STRONGEST_PENALTY = 100.0, 2.0
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _NOTHING: tuple[Ints, Floats] = np.zeros(0, dtype=np.int64), np.zeros(0)
-# What the strongest bias weighs: no logit outweighs it, and where all that a grammar allows is banned, the best of that
-# is still found.
-_DECISIVE = 1e5
+# What the strongest bias weighs, at temperatures up to 1: more than any two logits lie apart. Where all that a grammar
+# allows is banned, the best of that is still found.
+_DECISIVE = 1000.0
+_FORBIDDEN = -1e30  # finite, since adding infinity times 0 would leave no number
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ class Choosing:
     @cached_property
     def bias(self) -> tuple[Ints, Floats]:
         """Tokens, and what is added to their logits, shape (S,) both."""
-        added = [math.copysign(_DECISIVE, x) if abs(x) == _STRONGEST_BIAS else x for x in self.logit_bias.values()]
+        decisive = _DECISIVE * max(1.0, self.temperature)
+        added = [math.copysign(decisive, x) if abs(x) == _STRONGEST_BIAS else x for x in self.logit_bias.values()]
         return np.array([*self.logit_bias], dtype=np.int64), np.array(added, dtype=np.float64)
 
     @property
@@ -204,10 +206,10 @@ def draw_rows(
     token_M = token_M.to(logit_MV.device)
     if odd:
         place_R = torch.tensor(odd, device=logit_MV.device)
-        wide_RV = logit_MV.index_select(0, place_R).double()
-        _shift(wide_RV, [rows[place] for place in odd])
-        _restrict(wide_RV, [masks[place] for place in odd])
-        token_M[place_R] = _choose(wide_RV, [rows[place] for place in odd])
+        logit_RV = logit_MV.index_select(0, place_R)
+        _shift(logit_RV, [rows[place] for place in odd])
+        _restrict(logit_RV, [masks[place] for place in odd])
+        token_M[place_R] = _choose(logit_RV, [rows[place] for place in odd])
     tokens = token_M.tolist()
     for row, token in zip(rows, tokens, strict=True):
         row.take(token)
@@ -242,59 +244,60 @@ def tell(logit_MV: Tensor, tokens: Sequence[int], top: Sequence[int | None]) -> 
     return [Chosen(*each) for each in zip(tokens, logps, best, strict=True)]
 
 
-def _shift(wide_RV: Tensor, rows: Sequence[RowState]) -> None:
+def _shift(logit_RV: Tensor, rows: Sequence[RowState]) -> None:
     """Adds penalties and biases, in place."""
     seen = [row.seen() for row in rows]
     sizes = [len(tokens) for tokens, _ in seen]
     if any(sizes):
-        place_S = _places([tokens for tokens, _ in seen], wide_RV)
-        count_S = torch.from_numpy(np.concatenate([counts for _, counts in seen])).to(wide_RV.device)
+        place_S = _places([tokens for tokens, _ in seen], logit_RV)
+        count_S = torch.from_numpy(np.concatenate([counts for _, counts in seen])).to(logit_RV)
         factor_S, often_S, once_S = (
-            torch.from_numpy(np.repeat([float(getattr(row.choosing, name)) for row in rows], sizes)).to(wide_RV.device)
+            torch.from_numpy(np.repeat([float(getattr(row.choosing, name)) for row in rows], sizes)).to(logit_RV)
             for name in ("repetition_penalty", "frequency_penalty", "presence_penalty")
         )
-        kept_S = wide_RV.view(-1)[place_S]
+        kept_S = logit_RV.view(-1)[place_S]
         kept_S = torch.where(kept_S < 0, kept_S * factor_S, kept_S / factor_S)
-        wide_RV.view(-1)[place_S] = kept_S - often_S * count_S - once_S * (count_S > 0)
+        logit_RV.view(-1)[place_S] = kept_S - often_S * count_S - once_S * (count_S > 0)
     biases = [row.choosing.bias for row in rows]
     if any(len(tokens) for tokens, _ in biases):
-        added_S = torch.from_numpy(np.concatenate([values for _, values in biases])).to(wide_RV.device)
-        wide_RV.view(-1)[_places([tokens for tokens, _ in biases], wide_RV)] += added_S
+        added_S = torch.from_numpy(np.concatenate([values for _, values in biases])).to(logit_RV)
+        logit_RV.view(-1)[_places([tokens for tokens, _ in biases], logit_RV)] += added_S
 
 
-def _places(tokens: Sequence[Ints], wide_RV: Tensor) -> Tensor:
+def _places(tokens: Sequence[Ints], logit_RV: Tensor) -> Tensor:
     """Where each row's tokens stand in all rows' logits one after another."""
-    words = wide_RV.shape[-1]
-    return torch.from_numpy(np.concatenate([row * words + x for row, x in enumerate(tokens)])).to(wide_RV.device)
+    words = logit_RV.shape[-1]
+    return torch.from_numpy(np.concatenate([row * words + x for row, x in enumerate(tokens)])).to(logit_RV.device)
 
 
-def _restrict(wide_RV: Tensor, masks: Sequence[Tensor | None]) -> None:
+def _restrict(logit_RV: Tensor, masks: Sequence[Tensor | None]) -> None:
     """Leaves what grammars allow, in place."""
     held = [(place, mask) for place, mask in enumerate(masks) if mask is not None]
     if not held:
         return
-    words = wide_RV.shape[-1]
+    words = logit_RV.shape[-1]
     packed = torch.stack([mask for _, mask in held]).cpu().numpy().view(np.uint8)
-    allowed = np.unpackbits(packed, axis=1, count=words, bitorder="little").view(np.bool_)
+    allowed = np.unpackbits(packed, axis=1, count=words, bitorder="little")
     if not allowed.any(1).all():
         raise TunewrightError("A grammar allows no token at all")
-    if len(held) == len(wide_RV):
-        wide_RV.masked_fill_(torch.from_numpy(~allowed).to(wide_RV.device), -torch.inf)
-        return
-    for (place, _), row in zip(held, allowed, strict=True):
-        wide_RV[place].masked_fill_(torch.from_numpy(~row).to(wide_RV.device), -torch.inf)
+    # Adding is several times as fast as filling in.
+    added_HV = torch.from_numpy(allowed).to(logit_RV).sub_(1).mul_(-_FORBIDDEN)
+    if len(held) == len(logit_RV):
+        logit_RV += added_HV
+    else:
+        logit_RV.index_add_(0, torch.tensor([place for place, _ in held], device=logit_RV.device), added_HV)
 
 
-def _choose(wide_RV: Tensor, rows: Sequence[RowState]) -> Tensor:
+def _choose(logit_RV: Tensor, rows: Sequence[RowState]) -> Tensor:
     """A token for each row, by temperature and cuts."""
     drawn = [place for place, row in enumerate(rows) if not row.choosing.greedy]
-    token_R = likeliest(wide_RV) if len(drawn) < len(rows) else torch.empty_like(wide_RV[:, 0], dtype=torch.long)
+    token_R = likeliest(logit_RV) if len(drawn) < len(rows) else torch.empty_like(logit_RV[:, 0], dtype=torch.long)
     if drawn:
-        place_D = torch.tensor(drawn, device=wide_RV.device)
+        place_D = torch.tensor(drawn, device=logit_RV.device)
         how = [rows[place].choosing for place in drawn]
-        warmth_D1 = torch.tensor([one.temperature for one in how], dtype=torch.float64, device=wide_RV.device)[:, None]
         cuts = Cuts([one.top_k for one in how], [one.top_p for one in how], [one.min_p for one in how])
-        chosen_D = draw_each(wide_RV.index_select(0, place_D) / warmth_D1, cuts, [rows[x].chance() for x in drawn])
+        mine_DV = logit_RV if len(drawn) == len(rows) else logit_RV.index_select(0, place_D)
+        chosen_D = draw_each(mine_DV, [one.temperature for one in how], cuts, [rows[x].chance() for x in drawn])
         token_R[place_D] = chosen_D
     return token_R
 
