@@ -138,7 +138,7 @@ def weights(logit_MV: Tensor, temperature_M: Sequence[float], cuts: Cuts) -> Ten
     warmth_M1 = torch.tensor(temperature_M, dtype=logit_MV.dtype, device=logit_MV.device)[:, None]
     below_MV = (logit_MV - logit_MV.amax(-1, keepdim=True)).div_(warmth_M1)
     # Of numbers far below, exponentials take thirty times as long; what is not above the least one is no weight at all.
-    weight_MV = functional.threshold_(below_MV.clamp_(min=_LEAST - 1).exp_(), math.exp(_LEAST), 0.0)
+    weight_MV = functional.threshold(below_MV.clamp_(min=_LEAST - 1).exp_(), math.exp(_LEAST), 0.0, inplace=True)
     for rule, values, idle in (
         (_most_probable, cuts.top_k, None),
         (_reaching, cuts.top_p, 1.0),
