@@ -99,6 +99,7 @@ def serve(
         memory_bytes=_size(memory, "--memory") if memory else None,
         has_worker=worker,
         otlp=otlp,
+        log=log,  # type: ignore[arg-type]
         patience=Patience(drain=drain),
     )
 

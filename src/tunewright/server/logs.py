@@ -27,8 +27,9 @@ def set_up(form: Format, *, debug: bool = False, stream: TextIO | None = None) -
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Text())
-    _log.handlers, _log.propagate = [handler], False
-    _log.setLevel(logging.DEBUG if debug else logging.INFO)
+    ours = logging.getLogger("tunewright")
+    ours.handlers, ours.propagate = [handler], False
+    ours.setLevel(logging.DEBUG if debug else logging.INFO)
     web = logging.getLogger("uvicorn.error")
     web.handlers, web.propagate = [handler], False
     web.setLevel(logging.WARNING)
@@ -65,11 +66,7 @@ def request(seen: Noted, method: str, route: str, status: int, took_s: float, *,
 
 def unexpected(error: BaseException) -> None:
     """A fault that nobody foresaw: where it happened, and of what kind."""
-    fields: dict[str, Any] = {"request_id": noted.get().request_id, "error": type(error).__name__}
-    if isinstance(error, TunewrightError) or _log.isEnabledFor(logging.DEBUG):
-        fields["what"] = str(error)
-    fields["traceback"] = _frames(error)
-    _log.error("unexpected fault", extra={_FIELDS: fields})
+    _log.error("unexpected fault", extra={_FIELDS: {"request_id": noted.get().request_id, **_fault(error)}})
 
 
 def said(what: str, **fields: Any) -> None:
@@ -80,6 +77,21 @@ def said(what: str, **fields: Any) -> None:
 def warned(what: str, **fields: Any) -> None:
     """Something that an operator should look at."""
     _log.warning(what, extra={_FIELDS: fields})
+
+
+def _fault(error: BaseException) -> dict[str, Any]:
+    fields = {"error": type(error).__name__, "traceback": _frames(error)}
+    if isinstance(error, TunewrightError) or _log.isEnabledFor(logging.DEBUG):
+        fields["what"] = str(error)
+    return fields
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """What stands beside a line; of a fault that another room has logged, the same as of ours."""
+    fields: dict[str, Any] = dict(getattr(record, _FIELDS, {}))
+    if record.exc_info and record.exc_info[1] is not None:
+        fields |= _fault(record.exc_info[1])
+    return fields
 
 
 def _frames(error: BaseException) -> str:
@@ -100,14 +112,14 @@ class _Json(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
-            **getattr(record, _FIELDS, {}),
+            **_fields(record),
         }
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, Any] = dict(getattr(record, _FIELDS, {}))
+        fields = _fields(record)
         at = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
         frames = fields.pop("traceback", "")
         if record.getMessage() == "request":

@@ -175,7 +175,7 @@ def web_server(
         build_app(server),
         http=bounded(most=wait.connections, header_timeout_s=wait.headers, stall_timeout_s=wait.stall),
         ws="none",
-        lifespan="off",
+        lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,

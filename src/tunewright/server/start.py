@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sys
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -15,6 +15,7 @@ from tunewright.server.children import Child
 from tunewright.server.context import Server, Settings
 from tunewright.server.gauges import add_gauges
 from tunewright.server.serving import Certificate, Ended, Patience, check_exposure, own_names, run_on, web_server
+from tunewright.server.worker_process import Order
 from tunewright.store import Workspace
 
 # A job saves its step and writes a checkpoint before it leaves.
@@ -47,6 +48,7 @@ class Plan:
         memory_bytes: Most that models in memory may take; None: a share of what is free.
         tls: The certificate to serve with; None: plain HTTP.
         otlp: Where measurements are sent; empty: nowhere.
+        log: The form of the worker's log.
         patience: How long to wait for whom.
     """
 
@@ -55,6 +57,7 @@ class Plan:
     memory_bytes: int | None = None
     tls: Certificate | None = None
     otlp: str = ""
+    log: logs.Format = "text"
     patience: Patience = field(default_factory=Patience)
 
 
@@ -107,7 +110,7 @@ def serve(workspace: Workspace, plan: Plan, *, started: Callable[[Address], None
             stack.callback(exporter.end)
         models.start()
         stack.callback(models.stop, plan.patience.drain)
-        worker = _start_worker(worker_command(workspace, plan), stack) if plan.has_worker else None
+        worker = _start_worker(_order(workspace, plan, models), stack) if plan.has_worker else None
         server.worker = worker
         beside = (worker,) if worker is not None else ()
         web = web_server(server, patience=plan.patience, tls=plan.tls, beside=beside)
@@ -119,8 +122,8 @@ def serve(workspace: Workspace, plan: Plan, *, started: Callable[[Address], None
         return ended
 
 
-def _start_worker(command: tuple[str, ...], stack: contextlib.ExitStack) -> Child:
-    worker = Child("worker", command)
+def _start_worker(order: Order, stack: contextlib.ExitStack) -> Child:
+    worker = Child("worker", order.command())
     worker.start()
 
     def end() -> None:
@@ -137,9 +140,12 @@ def _start_worker(command: tuple[str, ...], stack: contextlib.ExitStack) -> Chil
     return worker
 
 
-def worker_command(workspace: Workspace, plan: Plan) -> tuple[str, ...]:
-    """How the worker of a server is started: as the program of this server's own Python."""
-    return (sys.executable, "-m", "tunewright", "worker", "--workspace", str(workspace.root))
+def _order(workspace: Workspace, plan: Plan, models: Fleet) -> Order:
+    """What the worker is told: it has what the models leave free."""
+    from tunewright.models.available import available_bytes
+
+    left = max(1, available_bytes() - int(models.status()["memory_bytes"]))
+    return Order(os.getpid(), str(workspace.root), left, plan.settings.python_graders, plan.log)
 
 
 def _open_fleet(workspace: Workspace, plan: Plan) -> Fleet:
