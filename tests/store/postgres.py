@@ -34,7 +34,7 @@ def programs() -> Path | None:
         )
     ]
     wheel = importlib.util.find_spec(WHEEL)
-    bundled = sorted(Path(wheel.origin).parent.glob("pginstall*/bin")) if wheel and wheel.origin else []
+    bundled = sorted(Path(wheel.origin).parent.glob("pginstall*/bin"), reverse=True) if wheel and wheel.origin else []
     places = [*([Path(on_path).resolve().parent] if on_path else []), *usual, *bundled]
     return next((place for place in places if (place / "initdb").exists() and (place / "postgres").exists()), None)
 

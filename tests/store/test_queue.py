@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -160,6 +161,46 @@ def test_a_task_whose_beat_stands_still_for_the_lease_is_abandoned(workspace: Wo
         with pytest.raises(LeaseLostError):
             act(task)
     assert living.renew(found) == found
+
+
+def test_a_lease_runs_out_whatever_else_is_asked_for_meanwhile(workspace: Workspace, clock: Clock) -> None:
+    workspace.enqueue("job", "a", memory_bytes=10)
+    taken(Claims(workspace, "dead"))
+    observer = Claims(workspace, "observer", LEASE_S, clock=clock)
+    assert observer.claim(["job"]) is None
+    for at_s in (5, 10, 15, 25):
+        clock.at_s = at_s
+        assert observer.claim(["batch"]) is None
+        assert observer.claim(["job"], free_bytes=9) is None
+    assert taken(observer, free_bytes=10).id == "a"
+
+
+def test_an_abandoned_task_goes_before_those_that_were_queued_after_it(workspace: Workspace, clock: Clock) -> None:
+    for id, priority in [("a", 0), ("b", 0), ("c", 1)]:
+        workspace.enqueue("job", id, priority=priority)
+    assert taken(Claims(workspace, "dead")).id == "c"
+    dead = taken(Claims(workspace, "dead"))
+    assert dead.id == "a"
+    observer = Claims(workspace, "observer", LEASE_S, clock=clock)
+    assert observer.claim(["batch"]) is None
+    clock.at_s = 21
+    assert [taken(observer).id for _ in range(3)] == ["c", "a", "b"]
+
+
+def test_where_others_are_quicker_with_the_first_the_next_are_looked_at(
+    workspace: Workspace, claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        workspace.enqueue("job", f"job-{number:02}")
+    quicker, original = Claims(workspace, "quicker"), claims._take
+
+    def beaten(row: Any) -> Task | None:
+        if row.id <= "job-17":
+            assert quicker._take(row) is not None
+        return original(row)
+
+    monkeypatch.setattr(claims, "_take", beaten)
+    assert taken(claims).id == "job-18"
 
 
 def test_the_wall_clock_has_no_part_in_leases(

@@ -9,7 +9,7 @@ the task is no longer its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +26,8 @@ State = Literal["queued", "running", "paused", "done"]
 Wish = Literal["cancel", "pause", "resume"]
 
 LEASE_S = 20.0
+# Of those that wait; more are looked at where others take all of these.
+_LOOKED_AT = 16
 
 
 @dataclass(frozen=True)
@@ -142,18 +144,12 @@ class Claims:
 
         Tasks that need more than `free_bytes` are passed over. To notice abandoned tasks, call it again and again.
         """
-        tasks = tables.tasks
-        open_ones = select(tasks).where(tasks.c.kind.in_(list(kinds)), tasks.c.state.in_(["queued", "running"]))
-        with self._database.read() as connection:
-            rows = connection.execute(open_ones.order_by(tasks.c.priority.desc(), tasks.c.seq)).all()
-        abandoned = self._abandoned([row for row in rows if row.state == "running"])
-        for row in rows:
-            fits = free_bytes is None or row.memory_bytes <= free_bytes
-            if not fits or (row.state == "running" and row.id not in abandoned):
-                continue
-            taken = self._take(row)
-            if taken is not None:
-                return taken
+        while candidates := self._open(kinds, free_bytes):
+            for row in candidates:
+                taken = self._take(row)
+                if taken is not None:
+                    return taken
+            # Others were quicker with all of these; there may be more.
         return None
 
     def renew(self, task: Task) -> Task:
@@ -189,15 +185,31 @@ class Claims:
             connection.execute(update(tasks).where(tasks.c.seq == row.seq).values(**values, attempts=row.attempts - 1))
             return _read(connection, task.id)
 
-    def _abandoned(self, running: list[Row[Any]]) -> set[str]:
+    def _open(self, kinds: Collection[str], free_bytes: int | None) -> list[Row[Any]]:
+        """The first tasks that might be taken, in the order in which they should be."""
+        tasks = tables.tasks.c
+        waiting = select(tables.tasks).where(tasks.state == "queued", tasks.kind.in_(list(kinds)))
+        if free_bytes is not None:
+            waiting = waiting.where(tasks.memory_bytes <= free_bytes)
+        with self._database.read() as connection:
+            # All of these are watched, whatever may be taken just now: a lease takes a while to run out.
+            running = connection.execute(select(tables.tasks).where(tasks.state == "running")).all()
+            queued = connection.execute(waiting.order_by(tasks.priority.desc(), tasks.seq).limit(_LOOKED_AT)).all()
+        abandoned = self._abandoned(running)
+        found = [*queued]
+        for row in running:
+            fits = free_bytes is None or row.memory_bytes <= free_bytes
+            if row.id in abandoned and row.kind in kinds and fits:
+                found.append(row)
+        return sorted(found, key=lambda row: (-row.priority, row.seq))
+
+    def _abandoned(self, running: Sequence[Row[Any]]) -> set[str]:
         """The ids of those whose beat has stood still for the lease."""
         moment = self._clock()
         before, self._seen = self._seen, {}
         for row in running:
-            since = moment
-            if before.get(row.id, ())[:2] == (row.claim, row.beat):
-                since = before[row.id][2]
-            self._seen[row.id] = (row.claim, row.beat, since)
+            claim, beat, since = before.get(row.id, (row.claim, row.beat, moment))
+            self._seen[row.id] = (row.claim, row.beat, since if (claim, beat) == (row.claim, row.beat) else moment)
         return {id for id, (_, _, since) in self._seen.items() if moment - since >= self.lease_s}
 
     def _take(self, row: Row[Any]) -> Task | None:

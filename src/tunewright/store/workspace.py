@@ -258,6 +258,8 @@ class Workspace:
     def change_record(self, kind: str, id: str, change: Change) -> Record:
         """Changes a record's body: `change` is given the present one and returns the next, in one transaction.
 
+        `change` holds up every other writer, so it takes no time, and writes nothing to the workspace itself.
+
         Raises:
             NoSuchRecordError: If there is none.
         """
