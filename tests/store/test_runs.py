@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
+from sqlalchemy import Connection
 
 from tests.store.processes import ended, killed_at, program
-from tunewright.base.errors import DataError, DiskFullError, UnknownNameError, WorkspaceError
+from tunewright.base.errors import DatabaseAwayError, DataError, DiskFullError, UnknownNameError, WorkspaceError
 from tunewright.base.events import Artifact, Message, Metrics, Stage
-from tunewright.store import Workspace
+from tunewright.store import Workspace, runs
+from tunewright.store.database import Database
 
 
 def test_a_run_goes_from_queued_to_its_end(workspace: Workspace) -> None:
@@ -238,3 +243,45 @@ def test_an_event_of_an_unknown_kind_is_refused() -> None:
 
     with pytest.raises(UnknownNameError, match="Did you mean 'message'"):
         from_json({"kind": "mesage"})
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_events_whose_writing_was_cut_off_stand_in_the_log_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, is_kept: bool
+) -> None:
+    run = workspace.start_run("demo", "run", {})
+    run.emit(Message("before"))
+    original = Database.write
+
+    @contextlib.contextmanager
+    def cut_off(database: Database) -> Iterator[Connection]:
+        with original(database) as connection:
+            yield connection
+            if not is_kept:
+                raise DatabaseAwayError("gone")
+        raise DatabaseAwayError("gone, and perhaps it was kept")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "write", cut_off)
+        for text in ("first", "second"):
+            run.emit(Message(text))
+        with pytest.raises(DatabaseAwayError):
+            run.flush()
+    run.emit(Message("after"))
+    said = ["before", "first", "second", "after"]
+    assert run.events() == [Message(text) for text in said]
+    lines = (run.folder / "events.jsonl").read_text().splitlines()
+    assert [json.loads(line)["text"] for line in lines] == said
+
+
+def test_events_do_not_wait_for_ever_in_memory(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(database: Database) -> NoReturn:
+        raise DatabaseAwayError("gone")
+
+    run = workspace.start_run("demo", "run", {})
+    monkeypatch.setattr(Database, "write", away)
+    monkeypatch.setattr(runs, "MOST_WAITING_EVENTS", 3)
+    run.emit(Message("1"))
+    run.emit(Message("2"))
+    with pytest.raises(DatabaseAwayError):
+        run.emit(Message("3"))

@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import filelock
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from tunewright.base import events as stream
 from tunewright.base.errors import (
@@ -36,6 +36,7 @@ End = Literal["succeeded", "failed", "cancelled", "interrupted"]
 FLUSH_EVERY_S = 1.0
 FLUSH_AT_EVENTS = 256
 MOST_WAITING_EVENTS = 10_000
+_SAME_MOMENT = timedelta(microseconds=1)
 # Long enough for another process's look at the lock to be over, short enough not to be felt.
 _LOCK_TIMEOUT_S = 0.5
 _ID_LETTERS = "abcdefghjkmnpqrstvwxyz0123456789"
@@ -71,6 +72,8 @@ class Run:
         self._pending: list[tuple[datetime, Event]] = []
         self._pending_guard = threading.Lock()
         self._flushed_at = time.monotonic()
+        # Whether what is pending may have been written by an attempt whose end was not heard.
+        self._is_unsure = False
 
     def __repr__(self) -> str:
         return f"Run({self.id!r}, name={self.name!r}, kind={self.kind!r})"
@@ -156,7 +159,10 @@ class Run:
     def emit(self, event: Event) -> None:
         """Appends an event. Metrics and progress are written in batches, all else at once; a `Listener`."""
         with self._pending_guard:
-            self._pending.append((now(), event))
+            moment = now()
+            if self._pending and moment <= self._pending[-1][0] < moment + _SAME_MOMENT:
+                moment = self._pending[-1][0] + _SAME_MOMENT  # events are told apart by their moments
+            self._pending.append((moment, event))
             often = isinstance(event, stream.Metrics) or (
                 isinstance(event, stream.Stage) and event.status == "progress"
             )
@@ -239,10 +245,20 @@ class Run:
             {"run_id": self.id, "at": at, "kind": event.kind, "event": plain(stream.as_json(event), "event")}
             for at, event in self._pending
         ]
+        self._is_unsure, was_unsure = True, self._is_unsure
         with self._database.write() as connection:
-            connection.execute(insert(tables.events), rows)
+            written = self._written(connection, rows) if was_unsure else set()
+            if fresh := [row for row in rows if row["at"] not in written]:
+                connection.execute(insert(tables.events), fresh)
+        self._is_unsure = False
         self._pending.clear()
         _append_lines(self.folder / "events.jsonl", [{"at": row["at"].isoformat(), **row["event"]} for row in rows])
+
+    def _written(self, connection: Connection, rows: list[dict[str, Any]]) -> set[datetime]:
+        """The moments of events that stand in the database already: one that was cut off may have kept them."""
+        events, moments = tables.events.c, [row["at"] for row in rows]
+        query = select(events.at).where(events.run_id == self.id, events.at.between(min(moments), max(moments)))
+        return set(connection.execute(query).scalars())
 
 
 def start(root: Path, database: Database, name: str, kind: str, recipe: Mapping[str, Any]) -> Run:
