@@ -13,6 +13,7 @@ from tunewright.base.errors import InputError
 from tunewright.cli.faults import INTERRUPTED, print_json
 from tunewright.cli.options import Debug, JsonOutput, WorkspacePath
 from tunewright.cli.verb import verb
+from tunewright.cli.worker import size_of
 
 if TYPE_CHECKING:
     from tunewright.server.start import Address
@@ -29,10 +30,10 @@ WithWorker = Annotated[bool, typer.Option("--worker/--no-worker", help="Whether 
 MaxUpload = Annotated[str, typer.Option("--max-upload", metavar="SIZE", help="The largest file to take.")]
 Memory = Annotated[
     str | None,
-    typer.Option("--memory", metavar="SIZE", help="For models in memory. Default: half of what is free."),
+    typer.Option("--memory", metavar="SIZE", help="For models in memory. Default: most of what is free."),
 ]
-Requests = Annotated[int | None, typer.Option("--requests-per-minute", min=1, help="Of one key. Default: no limit.")]
-Tokens = Annotated[int | None, typer.Option("--tokens-per-minute", min=1, help="Of one key. Default: no limit.")]
+Requests = Annotated[int | None, typer.Option("--rpm", min=1, help="Requests a minute of one key. Default: no limit.")]
+Tokens = Annotated[int | None, typer.Option("--tpm", min=1, help="Tokens a minute of one key. Default: no limit.")]
 Organization = Annotated[str, typer.Option("--organization", help="Under which jobs and models are filed.")]
 Graders = Annotated[bool, typer.Option("--python-graders", help="Let graders run code of whoever may train.")]
 Drain = Annotated[float, typer.Option("--drain", min=0, help="Seconds that running answers have at the end.")]
@@ -52,7 +53,7 @@ def serve(
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     worker: WithWorker = True,
-    max_upload: MaxUpload = "512MB",
+    max_upload: MaxUpload = "512MiB",
     memory: Memory = None,
     requests_per_minute: Requests = None,
     tokens_per_minute: Tokens = None,
@@ -89,14 +90,14 @@ def serve(
             host=host,
             port=port,
             organization=organization,
-            max_upload_bytes=_size(max_upload, "--max-upload"),
+            max_upload_bytes=size_of(max_upload, "--max-upload"),
             python_graders=python_graders,
             keys=asks,
             requests_per_minute=requests_per_minute,
             tokens_per_minute=tokens_per_minute,
         ),
         tls=Certificate(tls_cert, tls_key) if tls_cert and tls_key else None,
-        memory_bytes=_size(memory, "--memory") if memory else None,
+        memory_bytes=size_of(memory, "--memory") if memory else None,
         has_worker=worker,
         otlp=otlp,
         log=log,  # type: ignore[arg-type]
@@ -132,19 +133,6 @@ def _asks_for_keys(workspace: Workspace, wanted: bool | None) -> bool:
             hint="Make one with: tunewright keys create NAME.",
         )
     return there_are if wanted is None else wanted
-
-
-def _size(text: str, option: str) -> int:
-    """The bytes that "8GB" or "512MiB" says."""
-    from pydantic import ByteSize, TypeAdapter, ValidationError
-
-    try:
-        size = int(TypeAdapter(ByteSize).validate_python(text))
-    except ValidationError:
-        size = 0
-    if size <= 0:
-        raise InputError(f"'{text}' is no size", where=option, hint="Such as 512MB or 8GiB.")
-    return size
 
 
 def _tell(address: Address, workspace: Workspace, *, asks: bool, json_output: bool) -> None:

@@ -210,6 +210,10 @@ class Alphabet:
         self._compiled: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
 
+    def text_of(self, grammar: Grammar) -> str:
+        """A grammar in llguidance's words, as it is for these tokens."""
+        return grammar.text_if_special if self._tags_are_special and grammar.text_if_special else grammar.text
+
     def begin(self, grammar: Grammar) -> Any:
         """llguidance's matcher at the beginning of an answer. The latest grammars stay compiled.
 
@@ -218,7 +222,7 @@ class Alphabet:
         """
         from llguidance import LLMatcher, LLParserLimits
 
-        text = grammar.text_if_special if self._tags_are_special and grammar.text_if_special else grammar.text
+        text = self.text_of(grammar)
         with self._lock:
             if text not in self._compiled:
                 # Its longer errors show the text so far, which has no place in a log.
@@ -252,6 +256,8 @@ class Constraint:
         grammar: What it must look like.
         alphabet: The tokens that it is written in.
 
+    `text` is the grammar in llguidance's words.
+
     Raises:
         InputError: If the grammar cannot be compiled.
     """
@@ -259,11 +265,12 @@ class Constraint:
     def __init__(self, grammar: Grammar, alphabet: Alphabet) -> None:
         self._matcher = alphabet.begin(grammar)
         self._where = grammar.where
+        self.text = alphabet.text_of(grammar)
 
     def copy(self) -> Constraint:
         """Another answer that has come as far."""
         other = object.__new__(Constraint)
-        other._matcher, other._where = self._matcher.deep_copy(), self._where
+        other._matcher, other._where, other.text = self._matcher.deep_copy(), self._where, self.text
         return other
 
     def mask(self) -> Tensor:
