@@ -38,34 +38,48 @@ class _Rows:
     """Rows of one length that are decoded together; those that have ended are read on and no longer noted."""
 
     def __init__(self, model: Any, prompts: list[Sequence[int]], drafts: list[Draft], rules: Rules) -> None:
-        self._model, self._head = model, layouts.head(model)
+        self._reader, self._head = RowReader(model, prompts), layouts.head(model)
         self._drafts, self._sampling = drafts, rules.sampling
-        self._read_BT = torch.tensor(prompts, device=next(model.parameters()).device)
-        self._cache: dict[str, Any] = {}
-        self._hidden_BD = self._states(row_inputs(model, self._embedded(self._read_BT)), use_cache=True)
 
     def write(self) -> None:
         """Chooses tokens until every row has ended."""
         alive = [True] * len(self._drafts)
         while True:
             chances = [draft.chance() if on else 0.0 for draft, on in zip(self._drafts, alive, strict=True)]
-            tokens, logps = choose(self._hidden_BD, self._head, self._sampling, chances)
+            tokens, logps = choose(self._reader.hidden_BD, self._head, self._sampling, chances)
             given = zip(alive, self._drafts, tokens, logps, strict=True)
             alive = [on and draft.take(token, logp) for on, draft, token, logp in given]
             if not any(alive):
                 return
-            token_B1 = torch.tensor(tokens, device=self._read_BT.device)[:, None]
-            self._read_BT = torch.cat([self._read_BT, token_B1], dim=1)
-            self._read_on()
+            self._reader.read(tokens)
 
-    def _read_on(self) -> None:
-        """Reads the tokens that were chosen last; all of each row again where the model keeps nothing."""
+
+class RowReader:
+    """Rows of one length, read side by side and on and on.
+
+    Args:
+        model: Adopted.
+        prompts: What the rows begin with.
+
+    `hidden_BD` are the states of their last tokens.
+    """
+
+    def __init__(self, model: Any, prompts: Sequence[Sequence[int]]) -> None:
+        self._model = model
+        self._read_BT = torch.tensor(prompts, device=next(model.parameters()).device)
+        self._cache: dict[str, Any] = {}
+        self.hidden_BD = self._states(row_inputs(model, self._embedded(self._read_BT)), use_cache=True)
+
+    def read(self, tokens: Sequence[int]) -> None:
+        """Reads a token more of each row; all of each row again where the model keeps nothing."""
+        token_B1 = torch.tensor(tokens, device=self._read_BT.device)[:, None]
+        self._read_BT = torch.cat([self._read_BT, token_B1], dim=1)
         if self._cache:
             told = {"inputs_embeds": self._embedded(self._read_BT[:, -1:]), **self._cache}
-            self._hidden_BD = self._states(told, use_cache=True)
+            self.hidden_BD = self._states(told, use_cache=True)
         else:
             told = row_inputs(self._model, self._embedded(self._read_BT))
-            self._hidden_BD = self._states(told, use_cache=False)
+            self.hidden_BD = self._states(told, use_cache=False)
 
     def _embedded(self, token_BT: Tensor) -> Tensor:
         embedded: Tensor = layouts.unwrap(self._model).get_input_embeddings()(token_BT)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tunewright.base.errors import DataError
 from tunewright.forest import layout as layouts
@@ -27,39 +28,64 @@ def decode_sources(model: Any, asked: Sequence[Asked], rules: Rules) -> None:
     Raises:
         DataError: If a prompt does not end in `ANSWER_START`.
     """
-    from transformers import DynamicCache, EncoderDecoderCache
-
-    base = layouts.unwrap(model)
-    head, decoder, scale = layouts.head(model), base.get_decoder(), state_scale(base)
     rows = [(draft, one) for one in asked for draft in one.drafts]
-    drafts, read = [draft for draft, _ in rows], _read(base, [one for _, one in rows])
-    cache = EncoderDecoderCache(DynamicCache(config=decoder.config), DynamicCache(config=decoder.config))
-    token_B = torch.full((len(drafts),), start_token(base), device=read.state_BSD.device)
-    while drafts:
-        hidden_B1D = decoder(
-            input_ids=token_B[:, None],
-            encoder_hidden_states=read.state_BSD,
-            encoder_attention_mask=read.mask_BS,
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state
-        chances = [draft.chance() for draft in drafts]
-        tokens, logps = choose(hidden_B1D[:, 0] * scale, head, rules.sampling, chances)
-        goes_on = [draft.take(token, logp) for draft, token, logp in zip(drafts, tokens, logps, strict=True)]
-        alive = [place for place, on in enumerate(goes_on) if on]
-        token_B = torch.tensor([tokens[place] for place in alive], device=token_B.device)
-        if len(alive) < len(drafts):
-            kept = torch.tensor(alive, dtype=torch.long, device=token_B.device)
-            drafts, read = [drafts[place] for place in alive], read.choose(kept)
-            cache.batch_select_indices(kept)
-
-
-def _read(base: Any, rows: Sequence[Asked]) -> ReadSources:
-    """The rows' sources as the encoder reads them, equal ones once, a row for each."""
-    for one in rows:
+    for _, one in rows:
         if one.prompt[-1] != ANSWER_START:
             raise DataError("A prompt does not end where its answer begins", where=f"prompt {one.row}")
-    own = [tuple(one.prompt[:-1]) for one in rows]
-    distinct = {source: place for place, source in enumerate(dict.fromkeys(own))}
+    drafts = [draft for draft, _ in rows]
+    head, reader = layouts.head(model), SourceReader(model, [one.prompt for _, one in rows])
+    while drafts:
+        chances = [draft.chance() for draft in drafts]
+        tokens, logps = choose(reader.hidden_BD, head, rules.sampling, chances)
+        goes_on = [draft.take(token, logp) for draft, token, logp in zip(drafts, tokens, logps, strict=True)]
+        alive = [place for place, on in enumerate(goes_on) if on]
+        if len(alive) < len(drafts):
+            drafts = [drafts[place] for place in alive]
+            reader.keep(alive)
+        if drafts:
+            reader.read([tokens[place] for place in alive])
+
+
+class SourceReader:
+    """Answers to sources, read side by side and on and on.
+
+    Args:
+        model: An encoder-decoder, perhaps with an adapter, in evaluation mode.
+        prompts: A row's source and `ANSWER_START` each; equal sources are read once.
+
+    `hidden_BD` are the states of the rows' last tokens, ready for the head.
+    """
+
+    def __init__(self, model: Any, prompts: Sequence[Sequence[int]]) -> None:
+        from transformers import DynamicCache, EncoderDecoderCache
+
+        base = layouts.unwrap(model)
+        self._decoder, self._scale = base.get_decoder(), state_scale(base)
+        self._read = _read(base, [tuple(prompt[:-1]) for prompt in prompts])
+        config = self._decoder.config
+        self._cache = EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
+        self.read([start_token(base)] * len(prompts))
+
+    def read(self, tokens: Sequence[int]) -> None:
+        """Reads a token more of each answer."""
+        hidden_B1D = self._decoder(
+            input_ids=torch.tensor(tokens, device=self._read.state_BSD.device)[:, None],
+            encoder_hidden_states=self._read.state_BSD,
+            encoder_attention_mask=self._read.mask_BS,
+            past_key_values=self._cache,
+            use_cache=True,
+        ).last_hidden_state
+        self.hidden_BD: Tensor = hidden_B1D[:, 0] * self._scale
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Goes on with some of the rows alone, before they are read on."""
+        kept = torch.tensor(places, dtype=torch.long, device=self._read.state_BSD.device)
+        self._read = self._read.choose(kept)
+        self._cache.batch_select_indices(kept)
+
+
+def _read(base: Any, sources: Sequence[tuple[int, ...]]) -> ReadSources:
+    """The rows' sources as the encoder reads them, equal ones once, a row for each."""
+    distinct = {source: place for place, source in enumerate(dict.fromkeys(sources))}
     read = read_sources(base, [np.array(source, dtype=np.int64) for source in distinct])
-    return read.choose(torch.tensor([distinct[source] for source in own], device=read.state_BSD.device))
+    return read.choose(torch.tensor([distinct[source] for source in sources], device=read.state_BSD.device))

@@ -1,4 +1,4 @@
-"""The layout of a server's pass: tokens of prompts that are read, and behind them each row's newest token.
+"""The layout of a server's pass: tokens of prompts that are read, and behind them each row's newest ones.
 
 A run of a prompt's tokens attends to its path. A row attends to its own tail, which is one product with all rows'
 tails, and to each stretch of slots in front of it, which is one product for all rows behind it. The parts are joined by
@@ -62,12 +62,10 @@ class Behind:
     Args:
         start_B: Position of each tail's first token, shape (B,).
         stretches: What stands in front of the tails.
-        order_B: The row of each place in a pass, None: in their own order. Rows of one adapter stand side by side.
     """
 
     start_B: Tensor
     stretches: Sequence[Stretch]
-    order_B: Tensor | None
     rows_of: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
 
     @property
@@ -84,37 +82,55 @@ class Behind:
         return self.rows_of[rows]
 
 
+@dataclass(frozen=True)
+class Newest:
+    """Rows' newest tokens, T of them, as they stand in a pass.
+
+    Args:
+        lengths: Tokens of each row's tail in front of these.
+        rows: Each token's row; a row's tokens stand side by side, in order.
+        nth: Which of its row's newest tokens each is.
+    """
+
+    lengths: Sequence[int]
+    rows: Sequence[int]
+    nth: Sequence[int]
+
+
 class PassLayout:
-    """Attention of runs, then of B rows.
+    """Attention of runs, then of rows' newest tokens.
 
     Args:
         store: Keys and values.
         runs: Tokens that are read; they stand first in the pass, in this order.
         slot_N: The slots of these.
         behind: What stands in front of the rows' tails.
-        lengths: Tokens of each row's tail, the newest not counted, B of them.
+        newest: Of the rows.
     """
 
-    def __init__(
-        self, store: Store, runs: Sequence[Run], slot_N: Tensor, behind: Behind, lengths: Sequence[int]
-    ) -> None:
+    def __init__(self, store: Store, runs: Sequence[Run], slot_N: Tensor, behind: Behind, newest: Newest) -> None:
         self._store, self._runs, self._slot_N, self._behind = store, runs, slot_N, behind
         device = behind.start_B.device
-        self._length_B = torch.tensor(lengths, dtype=torch.long, device=device)
-        self._longest = max(lengths, default=0) + 1
-        self._row_B = torch.arange(len(lengths), device=device)
+        self._length_B = torch.tensor(newest.lengths, dtype=torch.long, device=device)
+        self._row_T, nth_T = torch.tensor([newest.rows, newest.nth], dtype=torch.long, device=device)
+        self._slot_T = self._length_B[self._row_T] + nth_T
+        self._deep = max(newest.nth, default=0) + 1  # newest tokens of a row, Q
+        self._longest = max(newest.lengths, default=0) + self._deep
+        # Rows stand in their own order and have one token each, mostly; else places are padded to Q for each row.
+        alike = self._deep == 1 and list(newest.rows) == list(range(len(newest.rows)))
+        self._place_T = None if alike else self._row_T * self._deep + nth_T
         self._masks: dict[tuple[object, ...], Tensor] = {}
         self._parts: tuple[Tensor, Tensor] | None = None
 
     @property
-    def position_B(self) -> Tensor:
-        """Position of each row's newest token, in the pass's order."""
-        position_B = self._behind.start_B + self._length_B
-        return position_B if self._behind.order_B is None else position_B[self._behind.order_B]
+    def position_T(self) -> Tensor:
+        """Position of each of the rows' newest tokens."""
+        position_T: Tensor = self._behind.start_B[self._row_T] + self._slot_T
+        return position_T
 
     def attend(self, layer: int, q_HND: Tensor, k_GND: Tensor, v_GND: Tensor, scaling: float, window: int) -> Tensor:
         """As `forest.layout.Layout` has it; a batch of one."""
-        read, rows = len(self._slot_N), len(self._length_B)
+        read, rows = len(self._slot_N), len(self._row_T)
         out = q_HND.new_empty(1, read + rows, q_HND.shape[1], v_GND.shape[-1])
         if read:
             # All of them are written before any is asked: a run's path may lead through another one of this pass.
@@ -152,75 +168,79 @@ class PassLayout:
             self._masks[key] = _mask(distance_nL, window, -torch.inf, like.dtype)
         return self._masks[key]
 
-    def _write(self, layer: int, q_BHD: Tensor, k_BGD: Tensor, v_BGD: Tensor, scaling: float, window: int) -> Tensor:
-        """Answers of the rows' newest tokens, shape (B, H, D), which join their tails."""
-        order = self._behind.order_B
-        at_B = (self._row_B, self._length_B) if order is None else (order, self._length_B[order])
+    def _write(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, scaling: float, window: int) -> Tensor:
+        """Answers of the rows' newest tokens, shape (T, H, D), which join their tails."""
         tail_k, tail_v = self._store.tail_keys[layer], self._store.tail_values[layer]
-        tail_k[at_B[0], :, at_B[1]] = k_BGD
-        tail_v[at_B[0], :, at_B[1]] = v_BGD
-        if order is not None:
-            q_BHD = torch.empty_like(q_BHD).index_copy_(0, order, q_BHD)
-        rows, groups = len(q_BHD), k_BGD.shape[1]
-        q_BGRD = q_BHD.reshape(rows, groups, -1, q_BHD.shape[-1])
+        tail_k[self._row_T, :, self._slot_T] = k_TGD
+        tail_v[self._row_T, :, self._slot_T] = v_TGD
+        rows, heads, groups = len(self._length_B), q_THD.shape[1], k_TGD.shape[1]
+        if self._place_T is not None:
+            q_THD = q_THD.new_zeros(rows * self._deep, *q_THD.shape[1:]).index_copy_(0, self._place_T, q_THD)
+        # Queries that share keys stand one below the other, rows of one product: X = Q H / G of them.
+        q_BQGRD = q_THD.reshape(rows, self._deep, groups, heads // groups, -1)
+        q_BGXD = q_BQGRD.transpose(1, 2).reshape(rows, groups, -1, q_BQGRD.shape[-1])
+        mask = self._tail_mask(window, heads // groups)
         own = slice(0, self._longest)
-        mask = self._tail_mask(window)
-        own_out, own_sum = _part(q_BGRD, tail_k[:rows, :, own], tail_v[:rows, :, own], mask, scaling)
+        out_BGXD, sum_BGX = _part(q_BGXD, tail_k[:rows, :, own], tail_v[:rows, :, own], mask, scaling)
         if self._behind.stretches:
-            own_out = self._joined(layer, q_BGRD, own_out, own_sum, scaling, window)
-        out_BHD = own_out.reshape(rows, q_BHD.shape[1], -1)
-        return out_BHD if order is None else out_BHD[order]
+            out_BGXD = self._joined(layer, q_BGXD, out_BGXD, sum_BGX, scaling, window)
+        out_BQGRD = out_BGXD.reshape(rows, groups, self._deep, heads // groups, -1).transpose(1, 2)
+        out_YHD: Tensor = out_BQGRD.reshape(rows * self._deep, heads, -1)
+        return out_YHD if self._place_T is None else out_YHD.index_select(0, self._place_T)
 
     def _joined(
-        self, layer: int, q_BGRD: Tensor, own_out: Tensor, own_sum: Tensor, scaling: float, window: int
+        self, layer: int, q_BGXD: Tensor, own_out: Tensor, own_sum: Tensor, scaling: float, window: int
     ) -> Tensor:
         """The rows' answers, joined of their tails' part and those of the stretches in front."""
-        _, groups, shared, width = q_BGRD.shape
+        _, groups, asked, width = q_BGXD.shape
         behind = self._behind
-        if self._parts is None or self._parts[0].shape[2:] != own_out.shape[1:]:
+        if self._parts is None or self._parts[0].shape[1:] != own_out.shape:
             shape = (behind.levels + 1, *own_out.shape)
             self._parts = own_out.new_zeros(shape), own_sum.new_full(shape[:-1], _UNSEEN)
-        out_PBGRD, sum_PBGR = self._parts
-        out_PBGRD[-1], sum_PBGR[-1] = own_out, own_sum
+        out_PBGXD, sum_PBGX = self._parts
+        out_PBGXD[-1], sum_PBGX[-1] = own_out, own_sum
         keys, values = self._store.keys[layer], self._store.values[layer]
         for stretch in behind.stretches:
             start, stop = stretch.span
             index = behind.index(stretch.rows)
-            q_bGRD = q_BGRD if index is None else q_BGRD.index_select(0, index)
-            # Queries that share keys stand one below the other: rows of one product.
-            q_1GXD = q_bGRD.transpose(0, 1).reshape(1, groups, -1, width)
-            mask = self._stretch_mask(stretch, window, shared)
-            out, total = _part(q_1GXD, keys[None, :, start:stop], values[None, :, start:stop], mask, scaling)
-            out = out.view(groups, -1, shared, out.shape[-1]).transpose(0, 1)
-            total = total.view(groups, -1, shared).transpose(0, 1)
+            q_bGXD = q_BGXD if index is None else q_BGXD.index_select(0, index)
+            q_1GYD = q_bGXD.transpose(0, 1).reshape(1, groups, -1, width)
+            mask = self._stretch_mask(stretch, window, asked)
+            out, total = _part(q_1GYD, keys[None, :, start:stop], values[None, :, start:stop], mask, scaling)
+            out = out.view(groups, -1, asked, out.shape[-1]).transpose(0, 1)
+            total = total.view(groups, -1, asked).transpose(0, 1)
             if index is None:
-                out_PBGRD[stretch.level], sum_PBGR[stretch.level] = out, total
+                out_PBGXD[stretch.level], sum_PBGX[stretch.level] = out, total
             else:
-                out_PBGRD[stretch.level].index_copy_(0, index, out)
-                sum_PBGR[stretch.level].index_copy_(0, index, total)
-        weight_PBGR = sum_PBGR.softmax(0).to(out_PBGRD.dtype)
-        return (out_PBGRD * weight_PBGR[..., None]).sum(0)
+                out_PBGXD[stretch.level].index_copy_(0, index, out)
+                sum_PBGX[stretch.level].index_copy_(0, index, total)
+        weight_PBGX = sum_PBGX.softmax(0).to(out_PBGXD.dtype)
+        return (out_PBGXD * weight_PBGX[..., None]).sum(0)
 
-    def _tail_mask(self, window: int) -> Tensor:
-        """What is added to the scores of the tails, shape (B, 1, 1, L)."""
+    def _tail_mask(self, window: int, shared: int) -> Tensor:
+        """What is added to the scores of the tails, shape (B, 1, X, L), or (B, 1, 1, L) where that is all the same."""
         key = ("tail", window)
         if key not in self._masks:
-            distance_BL = self._length_B[:, None] - torch.arange(self._longest, device=self._length_B.device)
-            self._masks[key] = _mask(distance_BL, window, _UNSEEN)[:, None, None]
+            device = self._length_B.device
+            at_BQ = self._length_B[:, None] + torch.arange(self._deep, device=device)
+            mask_BQL = _mask(at_BQ[..., None] - torch.arange(self._longest, device=device), window, _UNSEEN)
+            self._masks[key] = (mask_BQL if self._deep == 1 else mask_BQL.repeat_interleave(shared, 1))[:, None]
         return self._masks[key]
 
-    def _stretch_mask(self, stretch: Stretch, window: int, shared: int) -> Tensor | None:
-        """What is added to the scores of a stretch's keys, shape (1, 1, b R, n); None where all of them are seen."""
+    def _stretch_mask(self, stretch: Stretch, window: int, asked: int) -> Tensor | None:
+        """What is added to the scores of a stretch's keys, shape (1, 1, b X, n); None where all of them are seen."""
         if not window:
             return None
         key = ("stretch", stretch.span[0], window)
         if key not in self._masks:
-            index = self._behind.index(stretch.rows)
-            position_b = self._behind.start_B + self._length_B
-            position_b = position_b if index is None else position_b.index_select(0, index)
+            index, device = self._behind.index(stretch.rows), self._length_B.device
+            at_B = self._behind.start_B + self._length_B
+            at_b = at_B if index is None else at_B.index_select(0, index)
+            at_bQ = at_b[:, None] + torch.arange(self._deep, device=device)
             start, stop = stretch.span
-            distance_bn = position_b[:, None] - stretch.depth - torch.arange(stop - start, device=position_b.device)
-            self._masks[key] = _mask(distance_bn, window, _UNSEEN).repeat_interleave(shared, 0)[None, None]
+            distance_bQn = at_bQ[..., None] - stretch.depth - torch.arange(stop - start, device=device)
+            mask_yn = _mask(distance_bQn, window, _UNSEEN).flatten(0, 1)
+            self._masks[key] = mask_yn.repeat_interleave(asked // self._deep, 0)[None, None]
         return self._masks[key]
 
 

@@ -13,10 +13,10 @@ from torch import Tensor
 from tunewright.base.errors import OutOfMemoryError, TunewrightError
 from tunewright.forest.virtual import virtual_count
 from tunewright.generate.drawing import Chosen
-from tunewright.generate.serving.attending import Behind, PassLayout, Run
+from tunewright.generate.serving.attending import Behind, Newest, PassLayout, Run
 from tunewright.generate.serving.jobs import Answer, Job
 from tunewright.generate.serving.pages import PAGE, Pages, cut, joined
-from tunewright.generate.serving.passes import Adapters, Reader
+from tunewright.generate.serving.passes import Adapters, Asked, Reader, merged
 from tunewright.generate.serving.prefixes import Node, Prefixes, Tokens
 from tunewright.generate.serving.request import EngineSettings
 from tunewright.generate.serving.rows import Entry, Reading, Row, look_behind, pass_order
@@ -27,6 +27,8 @@ from tunewright.generate.serving.store import Store, divide, first_states
 _EXPECTED = 128
 # So short a stretch is copied to the tails of all rows behind it: asking it apart would take longer.
 _SHORT = 48
+# Tokens of a row that are read in one pass at most, where several follow of necessity.
+_MOST_AHEAD = 16
 
 
 class Desk:
@@ -241,12 +243,24 @@ class Desk:
             slots += [np.arange(*span) for span in cut(own, reading.first)[1]]
             places.append(np.arange(node.begin + reading.first, node.begin + upto))
         slot_N, position_N = (torch.from_numpy(np.concatenate(each)).to(device) for each in (slots, places))
-        layout = PassLayout(self._store, runs, slot_N, self._behind, [row.length for row in self.rows])
+        newest = self._newest()
+        layout = PassLayout(self._store, runs, slot_N, self._behind, newest)
         segments = [(reading.entry.job.request.adapter, reading.count) for reading in readings]
+        for place, nth in zip(newest.rows, newest.nth, strict=True):
+            row = self.rows[place]
+            tokens.append(row.answer.ahead[nth - 1] if nth else row.newest)
+            segments.append((row.adapter, 1))
+        return self._reader.states(tokens, torch.cat([position_N, layout.position_T]), layout, merged(segments))
+
+    def _newest(self) -> Newest:
+        """What the next pass reads of each row."""
+        counts = {}
         for place in pass_order(self.rows):
-            tokens.append(self.rows[place].newest)
-            segments.append((self.rows[place].adapter, 1))
-        return self._reader.states(tokens, torch.cat([position_N, layout.position_B]), layout, _merged(segments))
+            row = self.rows[place]
+            counts[place] = min(row.answer.unread, _MOST_AHEAD, self._store.sizes.tail - row.length)
+        rows = [place for place, count in counts.items() for _ in range(count)]
+        nth = [number for count in counts.values() for number in range(count)]
+        return Newest([row.length for row in self.rows], rows, nth)
 
     # What a pass gives.
 
@@ -261,7 +275,8 @@ class Desk:
                 tokens = entry.tokens[follows : follows + reading.count].tolist()
                 states = hidden_ND[place : place + reading.count]
                 try:
-                    entry.job.scores += self._reader.score(states, tokens, entry.job.request.prompt_logprobs or 0)
+                    top, adapter = entry.job.request.prompt_logprobs or 0, entry.job.request.adapter
+                    entry.job.scores += self._reader.score(states, tokens, top, adapter)
                 except TunewrightError as error:
                     entry.job.fail(error)
             place += reading.count
@@ -279,13 +294,13 @@ class Desk:
                 answer.end("length")
             self._finish_reading(entry)
 
-    def _write(self, hidden_BD: Tensor) -> None:
-        """Chooses each row's next token."""
-        rows = [self.rows[place] for place in pass_order(self.rows)]
-        for row, chosen in zip(rows, self._choose(rows, hidden_BD), strict=True):
+    def _write(self, hidden_TD: Tensor) -> None:
+        """Has each row take the tokens behind its newest ones."""
+        rows = [self.rows[place] for place in self._newest().rows]
+        for row, chosen in zip(rows, self._choose(rows, hidden_TD), strict=True):
             row.length += 1
             job = row.answer.job
-            if job.over:
+            if job.over or row.answer.ended:
                 continue
             if isinstance(chosen, Exception):
                 job.fail(chosen)
@@ -298,23 +313,27 @@ class Desk:
                 job.fail(error)
         self._drop_rows([place for place, row in enumerate(self.rows) if row.answer.ended or row.answer.job.over])
         for place, row in enumerate(self.rows):
-            if row.length == 1 and row.start == row.node.end:
+            if row.start == row.node.end and row.length < self._store.sizes.tail:
                 self._fetch(place)
         for row in [row for row in self.rows if row.length >= self._store.sizes.tail]:
             if row in self.rows:  # and was not put back for another one
                 self._settle(row)
 
-    def _choose(self, rows: Sequence[Row], hidden_BD: Tensor) -> list[Chosen | Exception]:
-        masks: list[Tensor | None] = []
-        for row in rows:
-            constraint = row.answer.constraint
-            try:
-                masks.append(None if constraint is None or row.answer.job.over else constraint.mask())
-            except TunewrightError as error:
-                masks.append(None)
-                row.answer.job.fail(error)
-        states = [row.answer.state for row in rows]
-        return self._reader.draw(hidden_BD, states, [row.answer.job.request.top_logprobs for row in rows], masks)
+    def _choose(self, rows: Sequence[Row], hidden_TD: Tensor) -> list[Chosen | Exception]:
+        """The tokens behind states, T of them; `rows` tells each one's row."""
+        asked: list[Asked] = []
+        for place, row in enumerate(rows):
+            answer, request = row.answer, row.answer.job.request
+            nth = place - rows.index(row)
+            token = answer.ahead[nth] if nth < len(answer.ahead) else None
+            mask = None
+            if token is None and answer.constraint is not None and not answer.job.over:
+                try:
+                    mask = answer.constraint.mask()
+                except TunewrightError as error:
+                    answer.job.fail(error)
+            asked.append(Asked(answer.state, request.adapter, request.top_logprobs, token, mask))
+        return self._reader.choose(hidden_TD, asked)
 
     # Rows, and where they keep what they have read.
 
@@ -327,7 +346,7 @@ class Desk:
         row, most = self.rows[place], self._store.sizes.tail * 3 // 4
         taken: list[Node] = []
         for node in reversed(row.node.line()):
-            if sum(len(one.tokens) for one in taken) + len(node.tokens) > most:
+            if row.length + sum(len(one.tokens) for one in (*taken, node)) > most:
                 break
             if node.holds > 1 and len(node.tokens) > _SHORT:
                 break
@@ -412,14 +431,3 @@ class Desk:
 def _pages(tokens: int) -> int:
     """Pages that an answer which may have so many tokens more is expected to take."""
     return -(-min(tokens, _EXPECTED) // PAGE)
-
-
-def _merged(segments: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Stretches of a pass by adapter, neighbours of one adapter in one."""
-    found: list[tuple[str, int]] = []
-    for key, count in segments:
-        if found and found[-1][0] == key:
-            found[-1] = (key, found[-1][1] + count)
-        else:
-            found.append((key, count))
-    return found

@@ -16,14 +16,17 @@ from tunewright.base import events
 from tunewright.base.errors import BusyError, InputError, ModelError, TunewrightError, UnknownNameError
 from tunewright.forest import layout as layouts
 from tunewright.forest.seq2seq import is_encoder_decoder
+from tunewright.generate.serving.alone import Alone
 from tunewright.generate.serving.desk import Desk
 from tunewright.generate.serving.jobs import Job
 from tunewright.generate.serving.request import EngineSettings, EngineStatus, Failed, Hear, Heard, Request
+from tunewright.models.text_format import ANSWER_START
 
 if TYPE_CHECKING:
     from tunewright.generate.bank import AdapterBank
     from tunewright.models.base import Base
 
+_ENDLESS = 1 << 31  # tokens, of a model that was made for rows of any length
 _RATE_S = 10.0  # over which the rate of tokens is taken
 _EAGER_S = 1.0  # what a refused request is told to wait at least, in seconds
 
@@ -68,11 +71,12 @@ class Engine:
             raise ModelError(f"{type(inner).__name__} writes no text", hint="Use a causal model or an encoder-decoder.")
         self.shares = layouts.shares(base.model) and not is_encoder_decoder(base.model)
         with torch.inference_mode():
-            self._desk = Desk(base.model, self.settings)
+            self._desk: Desk | Alone = Desk(base.model, self.settings) if self.shares else Alone(base.model)
         self._made_for = getattr(inner.config.get_text_config(), "max_position_embeddings", None) or math.inf
         self._bank: AdapterBank | None = None
         self._change = threading.Condition()
         self._arrived: deque[Job] = deque()
+        self._forgotten: deque[str] = deque()  # adapters whose prefixes the thread is to forget
         self._open: set[Job] = set()  # requests that are not over
         self._thread: threading.Thread | None = None
         self._closing = self._halted = False
@@ -83,7 +87,7 @@ class Engine:
     @property
     def longest(self) -> int:
         """Tokens of a prompt and its answer together that can ever fit."""
-        return int(min(self.settings.longest or math.inf, self._made_for, self._desk.longest))
+        return int(min(self.settings.longest or math.inf, self._made_for, self._desk.longest, _ENDLESS))
 
     @property
     def stopping(self) -> bool:
@@ -190,7 +194,7 @@ class Engine:
             if count:
                 raise BusyError(f"Adapter '{key}' answers {count} requests", retry_after_s=self._wait_s())
             self._at_hand().drop(key)
-            self._desk.forget_adapter(key)
+            self._forgotten.append(key)
 
     def bytes_of(self, key: str) -> int:
         """Memory that an adapter takes."""
@@ -201,12 +205,13 @@ class Engine:
         return self.shares and not hasattr(self.base.model, "get_base_model")
 
     def _at_hand(self) -> AdapterBank:
-        if self._bank is None:
-            from tunewright.generate.bank import AdapterBank
+        from tunewright.generate.bank import AdapterBank
 
-            self._bank = AdapterBank(self.base)
-            self._desk.use_adapters(self._bank)
-        return self._bank
+        with self._change:
+            if self._bank is None:
+                self._bank = AdapterBank(self.base)
+                self._desk.use_adapters(self._bank)
+            return self._bank
 
     # What it says of itself.
 
@@ -260,7 +265,12 @@ class Engine:
                 hint="Shorten the prompt, or ask for fewer tokens.",
             )
         words = int(layouts.unwrap(self.base.model).get_input_embeddings().weight.shape[0])
-        if not 0 <= min(request.prompt) <= max(request.prompt) < words:
+        prompt = request.prompt
+        if is_encoder_decoder(self.base.model):
+            if prompt[-1] != ANSWER_START or request.prompt_logprobs is not None:
+                raise InputError("An encoder-decoder's source ends where its answer begins, and is not scored")
+            prompt = prompt[:-1]
+        if not all(0 <= token < words for token in prompt):
             raise InputError(f"The prompt has a token outside of the vocabulary's 0 to {words - 1}", where="prompt")
         request.choosing.check(words)
 
@@ -291,6 +301,8 @@ class Engine:
                 self._change.wait()
             if self._halted or not (self._arrived or self._desk.busy):
                 return False
+            while self._forgotten:
+                self._desk.forget_adapter(self._forgotten.popleft())
             for job in self._arrived:
                 self._desk.add(job)
             self._arrived.clear()

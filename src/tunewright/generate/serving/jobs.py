@@ -108,7 +108,8 @@ class Answer:
         sample: Which of its answers.
         decode: The text of tokens.
 
-    `tokens` are those chosen so far, without one that ended it.
+    `tokens` are those chosen so far, without one that ended it; `ahead` those that follow of necessity by its
+    constraint, which are still to be read, and to be taken once the model's word on them is known.
     """
 
     def __init__(self, job: Job, sample: int, decode: Decode) -> None:
@@ -117,6 +118,7 @@ class Answer:
         self.state = RowState(job.request.choosing, job.request.prompt, sample)
         given = job.request.constraint
         self.constraint: Constraint | None = None if given is None else given.copy()
+        self.ahead: list[int] = []
         self._text = TextStream(decode, job.request.stop_texts)
         self._unheard: list[Chosen] = []
 
@@ -125,27 +127,42 @@ class Answer:
         """Tokens that it may still have."""
         return self.job.request.limit - len(self.tokens)
 
-    def take(self, chosen: Chosen) -> bool:
-        """Takes its next token; whether it goes on."""
+    @property
+    def unread(self) -> int:
+        """How many tokens may be read in a row: its newest, and those ahead that tell what follows them."""
+        done = self.constraint is not None and self.constraint.is_done
+        return len(self.ahead) + (not done)
+
+    def take(self, chosen: Chosen) -> None:
+        """Takes its next token, the first one of those ahead if there are any."""
         self.job.note_token()
         if chosen.token in self.job.request.stop_ids:
             self.end("stop")
-            return False
+            return
+        if self.ahead:
+            self.state.take(self.ahead.pop(0))
+        elif self.constraint is not None:
+            self.constraint.take(chosen.token)
+            self._look_ahead()
         self.tokens.append(chosen.token)
         self._unheard.append(chosen)
         shown = self._text.add(chosen.token)
-        if self.constraint is not None:
-            self.constraint.take(chosen.token)
         if shown:
             self._say(shown)
         if self._text.stopped:
             self._unheard.clear()  # they are the stop text
             self.end("stop")
-        elif self.constraint is not None and self.constraint.is_done:
+        elif self.constraint is not None and self.constraint.is_done and not self.ahead:
             self.end("stop")
         elif self.left <= 0:
             self.end("length")
-        return not self.ended
+
+    def _look_ahead(self) -> None:
+        """Goes on through its grammar as far as there is one way."""
+        assert self.constraint is not None
+        for token in self.constraint.forced()[: self.left - 1]:
+            self.constraint.take(token)
+            self.ahead.append(token)
 
     def end(self, reason: Literal["stop", "length", "cancelled"]) -> None:
         """Ends it, unless it has ended."""

@@ -42,7 +42,7 @@ class Row:
         key: Of its prefix tree.
         node: The last of its tokens that stand in the tree.
         start: Position of its tail's first token.
-        newest: Its last token, not read yet.
+        newest: Its last token, not read yet. What follows of necessity stands behind it (`Answer.ahead`).
         length: Tokens of its tail that are read.
     """
 
@@ -101,7 +101,4 @@ def look_behind(rows: Sequence[Row], device: torch.device) -> Behind:
                 found.append(Stretch((start, stop), depth, tuple(places), before.level + 1 if before else 0))
             depth += stop - start
             last_of[node] = above
-    start_B = torch.tensor([row.start for row in rows], dtype=torch.long, device=device)
-    order = pass_order(rows)
-    in_order = order == list(range(len(order)))
-    return Behind(start_B, found, None if in_order else torch.tensor(order, device=device))
+    return Behind(torch.tensor([row.start for row in rows], dtype=torch.long, device=device), found)
