@@ -149,6 +149,7 @@ class BusyError(TunewrightError):
     """
 
     exit_code = 2
+    code = "engine_busy"  # what programs are told over the API
 
     def __init__(self, what: str, *, retry_after_s: float, where: str = "", hint: str = "") -> None:
         super().__init__(what, where=where, hint=hint)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tunewright.cli.aliases import alias, served_as_json, show_served
 from tunewright.cli.faults import print_json
 from tunewright.cli.options import JsonOutput, ReleaseName, ServerUrl, WorkspacePath
 from tunewright.cli.verb import verb
@@ -20,6 +21,7 @@ def register(app: typer.Typer) -> None:
     verb(group, "show", example="tunewright models show support-desk --json")(show)
     verb(group, "release", example='tunewright models release RUN --despite "the old one is down"')(release)
     verb(group, "lineage", example="tunewright models lineage support-desk@1")(lineage)
+    verb(group, "alias", example="tunewright models alias gpt-4o-mini smollm2-135m-instruct")(alias)
     app.add_typer(group, name="models")
 
 
@@ -50,7 +52,7 @@ def pull(
 
 
 def list_models(server: ServerUrl = None, workspace: WorkspacePath = None, json_output: JsonOutput = False) -> None:
-    """List this workspace's releases, and the base models that have a name of their own; or a server's models."""
+    """List this workspace's releases, aliases and fine-tuned models, and the bases of the catalogue; or a server's."""
     if server is not None:
         from tunewright.cli.remote import list_models_there
 
@@ -70,12 +72,14 @@ def list_models(server: ServerUrl = None, workspace: WorkspacePath = None, json_
             {
                 "releases": [{key: release.as_json()[key] for key in shown} for release in releases],
                 "bases": [entry.model_dump(mode="json", exclude={"sources"}) for entry in entries().values()],
+                **served_as_json(place),
             }
         )
         return
     from tunewright.cli.listings import show_bases, show_releases
 
     show_releases(releases)
+    show_served(place)
     show_bases(list(entries().values()))
 
 

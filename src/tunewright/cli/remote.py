@@ -35,6 +35,7 @@ def _in_this_process(workspace: Path | None) -> httpx.BaseTransport:
     """Answers requests by the server's application, without a network."""
     import httpx
 
+    from tunewright.lifecycle.serving.fleet import Fleet
     from tunewright.server.app import build_app
     from tunewright.server.context import Server
     from tunewright.store import Workspace
@@ -50,7 +51,8 @@ def _in_this_process(workspace: Path | None) -> httpx.BaseTransport:
 
             return asyncio.run(answered())
 
-    return Inside(build_app(Server(Workspace.open(workspace, create=False), None)))
+    place = Workspace.open(workspace, create=False)
+    return Inside(build_app(Server(place, Fleet(place))))
 
 
 def chat_there(server: str, name: str, message: str | None, json_output: bool) -> None:

@@ -53,6 +53,19 @@ class Grammar:
     where: str = field(default="", compare=False)
 
 
+@dataclass(frozen=True)
+class Otherwise:
+    """JSON that an answer says where it calls no tool.
+
+    Args:
+        schema: What it keeps.
+        strict: As `json_schema` takes it.
+    """
+
+    schema: Mapping[str, Any]
+    strict: bool
+
+
 def json_object() -> Grammar:
     """Any JSON object."""
     return Grammar(_lark(f"start: {_json({'type': 'object'}, strict=True)}"))
@@ -87,7 +100,12 @@ def lark(text: str, *, where: str = "grammar") -> Grammar:
 
 
 def tool_call(
-    tools: Sequence[Tool], choice: Choice = "auto", *, parallel: bool = True, where: str = "tools"
+    tools: Sequence[Tool],
+    choice: Choice = "auto",
+    *,
+    parallel: bool = True,
+    where: str = "tools",
+    said: Otherwise | None = None,
 ) -> Grammar:
     """An answer that calls tools, in the form that `models.tool_calls` writes and reads.
 
@@ -98,6 +116,8 @@ def tool_call(
             alone; an object: calls of the function that it names, or of its `allowed_tools`.
         parallel: Whether there may be several calls.
         where: The name of the place where the tools stand, for errors.
+        said: What an answer that need not call must say if it does not, and then there is no text in front of calls;
+            None: any text.
     Raises:
         InputError: If a tool or the choice is none of these, or a strict tool's parameters are outside of the subset.
     """
@@ -115,6 +135,8 @@ def tool_call(
         further = '("\\n" call)*' if parallel else ""
         if mode == "required":
             lines.insert(0, f"start: call {further}")
+        elif said is not None:
+            lines = [f"start: said | call {further}", *lines, f"said: {_json(said.schema, strict=said.strict)}"]
         else:
             # A lazy lexeme ends with the first tag, so that nothing but a call can follow one.
             lines = [f"start: TEXT | opened body {further}", *lines, f"TEXT: {_ANY_TEXT}"]

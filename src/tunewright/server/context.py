@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 from fastapi import Depends, Request
 
@@ -12,6 +12,9 @@ from tunewright.server.errors import ApiError
 from tunewright.server.limits import Limits
 from tunewright.server.watching import Watch
 from tunewright.store import Workspace
+
+if TYPE_CHECKING:
+    from tunewright.lifecycle.serving.fleet import Fleet
 
 Scope = Literal["read", "infer", "train", "admin"]
 
@@ -74,7 +77,7 @@ class Server:
     """
 
     workspace: Workspace
-    fleet: Any
+    fleet: Fleet
     settings: Settings = field(default_factory=Settings)
     watch: Watch = field(default_factory=Watch)
     worker: Worker | None = None

@@ -125,18 +125,26 @@ def _ours(_: Request, error: Exception) -> Response:
     assert isinstance(error, TunewrightError)
     if isinstance(error, DatabaseAwayError):
         logs.warned("the database is away", error=str(error))
-        return JSONResponse(body(503, "The server's database does not answer. Please try again."), 503, _SOON)
+    said = explained(error)
+    if said.status >= 500 and not isinstance(error, DatabaseAwayError):
+        logs.unexpected(error)
+    return _refused(_, said)
+
+
+def explained(error: TunewrightError) -> ApiError:
+    """How a fault of ours is told; where its class has a `code`, programs are told that."""
+    if isinstance(error, DatabaseAwayError):
+        return ApiError(503, "The server's database does not answer. Please try again.", headers=_SOON)
     status = _status(error)
     retry_after_s = getattr(error, "retry_after_s", 1 if status == 503 else None)
     headers = {} if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
     code = getattr(error, "code", None)
     if isinstance(error, NoSuchRecordError):
-        return JSONResponse(body(404, f"No such {error.kind} object: {error.id}", code=code), 404)
+        return ApiError(404, f"No such {error.kind} object: {error.id}", code=code)
     if status < 500:
-        return JSONResponse(body(status, str(error), param=error.where or None, code=code), status, headers)
-    logs.unexpected(error)
+        return ApiError(status, str(error), param=error.where or None, code=code, headers=headers)
     # Where it happened is a place on this machine, and nobody else's business.
-    return JSONResponse(body(status, f"{error.what}. {error.hint}".rstrip(), code=code), status, headers)
+    return ApiError(status, f"{error.what}. {error.hint}".rstrip(), code=code, headers=headers)
 
 
 def _status(error: TunewrightError) -> int:

@@ -6,8 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from tunewright.base.sockets import listen
 from tunewright.server import logs
@@ -18,24 +17,11 @@ from tunewright.server.serving import Certificate, Ended, Patience, check_exposu
 from tunewright.server.worker_process import Order
 from tunewright.store import Workspace
 
+if TYPE_CHECKING:
+    from tunewright.lifecycle.serving.fleet import Fleet
+
 # A job saves its step and writes a checkpoint before it leaves.
 WORKER_END_S = 120.0
-
-
-class Fleet(Protocol):
-    """Models in memory, as `lifecycle.serving.fleet.Fleet` is."""
-
-    def start(self) -> None:
-        """Begins to answer."""
-        ...
-
-    def stop(self, drain_s: float) -> None:
-        """Ends; answers under way have so many seconds."""
-        ...
-
-    def status(self) -> Any:
-        """What is in memory."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -149,5 +135,6 @@ def _order(workspace: Workspace, plan: Plan, models: Fleet) -> Order:
 
 
 def _open_fleet(workspace: Workspace, plan: Plan) -> Fleet:
-    fleet: Fleet = import_module("tunewright.lifecycle.serving.fleet").Fleet(workspace, memory_bytes=plan.memory_bytes)
-    return fleet
+    from tunewright.lifecycle.serving.fleet import Fleet
+
+    return Fleet(workspace, memory_bytes=plan.memory_bytes)

@@ -47,11 +47,12 @@ class CallStream:
 
     Args:
         reads_calls: Whether calls are looked for; else all is said.
+        reads_bare: Whether an answer that is JSON as a whole may be a call.
         most: Calls that are told of; None: all.
     """
 
-    def __init__(self, *, reads_calls: bool, most: int | None = None) -> None:
-        self._reads_calls, self._most = reads_calls, most
+    def __init__(self, *, reads_calls: bool, reads_bare: bool = True, most: int | None = None) -> None:
+        self._reads_calls, self._reads_bare, self._most = reads_calls, reads_bare, most
         self._state: Literal["start", "text", "bare", "head", "arguments", "tail"] = "start"
         self._held = ""
         self._depth = 0
@@ -96,7 +97,7 @@ class CallStream:
     def _start(self) -> None:
         first = self._held.lstrip()[:1]
         if first:
-            self._state = "bare" if first in "[{" else "text"
+            self._state = "bare" if self._reads_bare and first in "[{" else "text"
 
     def _text(self) -> Iterator[Event]:
         place = self._held.find(OPEN)

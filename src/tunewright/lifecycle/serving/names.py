@@ -223,6 +223,11 @@ def aliases(workspace: Workspace) -> dict[str, str]:
     return {record.id: str(record.body["target"]) for record in every_record(workspace, ALIAS)}
 
 
+def fine_tuned(workspace: Workspace) -> list[Served]:
+    """The models that jobs have made, newest first."""
+    return [_of_record(record) for record in every_record(workspace, MODEL)]
+
+
 def every_record(workspace: Workspace, kind: str, *, project: str | None = None) -> Iterator[Record]:
     """All records of a kind, newest first."""
     after = None

@@ -19,8 +19,8 @@ from tunewright.models.resolve import find_here
 from tunewright.recipe import Recipe, recipe_from_mapping
 from tunewright.store import Workspace
 
-#: `shared`: an engine with a bank of adapters; `own`: an engine for one fine-tuned model; `direct`: no engine;
-#: `encoder`: a text encoder.
+#: `shared`: an engine with a bank of adapters; `own`: an engine for one fine-tuned model; `direct`: names classes,
+#: without an engine; `encoder`: a text encoder.
 Kind = Literal["shared", "own", "direct", "encoder"]
 _BYTES = {"float32": 4, "bfloat16": 2}
 _FOLLOWING = ("dynamic", "longrope")
@@ -123,7 +123,7 @@ def needs_of(workspace: Workspace, served: Served) -> Needs:
     if not served.adapter:
         from tunewright.models.base import pick_dtype
 
-        return Needs("shared" if files.kind == "causal-lm" else "direct", served, files, None, None, pick_dtype())
+        return Needs("shared", served, files, None, None, pick_dtype())
     adapter = workspace.artifact(served.adapter, "adapter").path
     recipe = recipe_from_mapping(served.recipe, where=f"recipe of {served.name}")
     manifest = read_json(adapter / MANIFEST) if (adapter / MANIFEST).exists() else {}
@@ -132,10 +132,11 @@ def needs_of(workspace: Workspace, served: Served) -> Needs:
 
 
 def _kind(files: BaseFiles, adapter: Path, manifest: Mapping[str, Any]) -> Kind:
-    if files.kind != "causal-lm" or manifest.get("heads"):
+    if manifest.get("heads"):
         return "direct"
     settings = adapter / "adapter_config.json"
-    return "shared" if settings.exists() and read_json(settings).get("peft_type") == "LORA" else "own"
+    is_lora = settings.exists() and read_json(settings).get("peft_type") == "LORA"
+    return "shared" if is_lora and files.kind == "causal-lm" else "own"
 
 
 def _preparing(manifest: Mapping[str, Any]) -> PluginConfig | None:
