@@ -2,14 +2,14 @@
 
 What a pass computes stands in one line of nodes, and each stretch of it belongs to one adapter. A layer's product with
 the base's weights is that of all nodes. Behind it, the narrow products of the adapters are added to their own nodes'
-results: of a long stretch by itself; of all short ones (rows that are being answered, a node each) at once, as one
-product with the adapters' matrices side by side, in which a mask leaves each node its own.
+results: of a long stretch by itself; of short ones (rows that are being answered, a node each) as one product of
+batches, an adapter each, whose matrices lie side by side for that.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,13 +25,14 @@ from tunewright.models.low_rank import Update, read_low_rank, why_not_low_rank
 if TYPE_CHECKING:
     from tunewright.models.base import Base
 
-# A stretch of so many nodes pays for products of its own.
+# A stretch of so many nodes has products of its own.
 _LONG = 32
-# Side by side pays while not most of the columns belong to other adapters, and most of the nodes to long stretches.
-_MOST_IDLE = 2.0
+# How many times as many nodes a product of batches may have as are wanted: all its batches are as long as the longest.
+_MOST_PADDED = 2
 _SPARE = 1.5  # room that is made for adapters to come
 
 Segments = Sequence[tuple[str, int]]
+_Span = tuple[int, int]  # of the rows of a layer's matrices that are one adapter's, from and to
 
 
 class AdapterBank:
@@ -204,20 +205,35 @@ def _moved(old_CX: Tensor, like_RX: Tensor, room: int) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class _Batches:
+    """A product of batches, K of them.
+
+    Args:
+        columns: The rows of the layer's matrices that its adapters take, R each.
+        node_P: The nodes of one batch after another, equally many each, the shorter ones filled up with whichever node.
+        wanted_M: Places in `node_P` that count; None for all.
+        node_M: The nodes in those places.
+        count: K.
+    """
+
+    columns: slice
+    node_P: Tensor
+    wanted_M: Tensor | None
+    node_M: Tensor
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Plan:
     """How the products of a pass are cut for layers whose matrices lie alike.
 
     Args:
         apart: Nodes and columns of products by themselves, from and to.
-        nodes: From the first to behind the last of the nodes whose products are computed at once.
-        columns: Likewise of the matrices' rows.
-        mask_MC: 1 where a column is a node's own; None where nothing is computed at once.
+        together: Products of batches.
     """
 
     apart: list[tuple[slice, slice]]
-    nodes: slice
-    columns: slice
-    mask_MC: Tensor | None
+    together: list[_Batches]
 
 
 class _Pass:
@@ -232,7 +248,7 @@ class _Pass:
                 self.stretches[-1] = key, self.stretches[-1][1], self.nodes
             elif key and count:
                 self.stretches.append((key, start, self.nodes))
-        self._plans: dict[tuple[tuple[int, int] | None, ...], _Plan] = {}
+        self._plans: dict[tuple[_Span | None, ...], _Plan] = {}
 
     @torch.no_grad()
     def add(self, layer: _Layer, x: Tensor, y: Tensor) -> None:
@@ -248,9 +264,8 @@ class _Pass:
         x_NI = x_NI.to(layer.down_CI.dtype)
         for nodes, columns in plan.apart:
             _add(y_NO[nodes], x_NI[nodes] @ layer.down_CI[columns].T, layer.up_CO[columns])
-        if plan.mask_MC is not None:
-            low_MC = (x_NI[plan.nodes] @ layer.down_CI[plan.columns].T).mul_(plan.mask_MC)
-            _add(y_NO[plan.nodes], low_MC, layer.up_CO[plan.columns])
+        for batches in plan.together:
+            _add_batches(batches, layer, x_NI, y_NO)
 
     def _scale(self, layer: _Layer, y_NO: Tensor) -> None:
         for key, start, stop in self.stretches:
@@ -263,34 +278,75 @@ class _Pass:
     def _plan(self, layer: _Layer) -> _Plan:
         spans = tuple(layer.spans.get(key) for key, _, _ in self.stretches)
         if spans not in self._plans:
-            self._plans[spans] = self._make_plan(spans, layer.down_CI)
+            self._plans[spans] = self._make_plan(spans, layer.down_CI.device)
         return self._plans[spans]
 
-    def _make_plan(self, spans: Sequence[tuple[int, int] | None], like: Tensor) -> _Plan:
-        held = [(start, stop, span) for (_, start, stop), span in zip(self.stretches, spans, strict=True) if span]
-        short = [one for one in held if one[1] - one[0] < _LONG]
-        used = sum(b - a for a, b in {span for _, _, span in short})
-        columns = slice(min((a for _, _, (a, _) in short), default=0), max((b for _, _, (_, b) in short), default=0))
-        nodes = slice(min((a for a, _, _ in short), default=0), max((b for _, b, _ in short), default=0))
-        wanted = sum(stop - start for start, stop, _ in short)
-        if (
-            len(short) < 2
-            or columns.stop - columns.start > _MOST_IDLE * used
-            or nodes.stop - nodes.start > _MOST_IDLE * wanted
-        ):
-            short = []
-        apart = [(slice(start, stop), slice(*span)) for start, stop, span in held if (start, stop, span) not in short]
-        if not short:
-            return _Plan(apart, slice(0), slice(0), None)
-        mask_MC = like.new_zeros(nodes.stop - nodes.start, columns.stop - columns.start)
-        for start, stop, (a, b) in short:
-            mask_MC[start - nodes.start : stop - nodes.start, a - columns.start : b - columns.start] = 1
-        return _Plan(apart, nodes, columns, mask_MC)
+    def _make_plan(self, spans: Sequence[_Span | None], device: torch.device) -> _Plan:
+        apart: list[tuple[slice, slice]] = []
+        short: dict[_Span, list[tuple[int, int]]] = {}
+        for (_, start, stop), span in zip(self.stretches, spans, strict=True):
+            if span is None:
+                continue
+            if stop - start >= _LONG:
+                apart.append((slice(start, stop), slice(*span)))
+            else:
+                short.setdefault(span, []).append((start, stop))
+        together: list[_Batches] = []
+        for run in _runs(short):
+            if len(run) > 1:
+                together.append(_batches({span: short[span] for span in run}, device))
+            else:
+                apart += [(slice(start, stop), slice(*run[0])) for start, stop in short[run[0]]]
+        return _Plan(apart, together)
 
 
-def _add(y_MO: Tensor, low_MC: Tensor, up_CO: Tensor) -> None:
-    """Adds a product in place; of narrower results, once it is computed in the adapter's own dtype."""
-    if y_MO.dtype == low_MC.dtype:
-        y_MO.addmm_(low_MC, up_CO)
+def _runs(short: Mapping[_Span, Sequence[tuple[int, int]]]) -> list[list[_Span]]:
+    """Adapters whose matrices are of one rank and lie one behind the other, and whose nodes are about as many."""
+    nodes = {span: sum(stop - start for start, stop in parts) for span, parts in short.items()}
+    runs: list[list[_Span]] = []
+    for span in sorted(nodes):
+        last = runs[-1] if runs else []
+        if last and last[-1][1] == span[0] and span[1] - span[0] == last[-1][1] - last[-1][0]:
+            longer = [*last, span]
+            counts = [nodes[one] for one in longer]
+            if max(counts) * len(counts) <= _MOST_PADDED * sum(counts):
+                runs[-1] = longer
+                continue
+        runs.append([span])
+    return runs
+
+
+def _batches(parts: Mapping[_Span, Sequence[tuple[int, int]]], device: torch.device) -> _Batches:
+    lists = [[node for start, stop in parts[span] for node in range(start, stop)] for span in parts]
+    longest = max(map(len, lists))
+    padded = [node for nodes in lists for node in [*nodes, *[nodes[0]] * (longest - len(nodes))]]
+    wanted = [batch * longest + place for batch, nodes in enumerate(lists) for place in range(len(nodes))]
+    return _Batches(
+        slice(min(start for start, _ in parts), max(stop for _, stop in parts)),
+        torch.tensor(padded, device=device),
+        None if len(wanted) == len(padded) else torch.tensor(wanted, device=device),
+        torch.tensor([node for nodes in lists for node in nodes], device=device),
+        len(lists),
+    )
+
+
+def _add_batches(batches: _Batches, layer: _Layer, x_NI: Tensor, y_NO: Tensor) -> None:
+    """Adds a product of batches in place, as `_add` does."""
+    down_KRI, up_KRO = (
+        stack[batches.columns].view(batches.count, -1, stack.shape[1]) for stack in (layer.down_CI, layer.up_CO)
+    )
+    x_KPI = x_NI.index_select(0, batches.node_P).view(batches.count, -1, x_NI.shape[1])
+    added_PO = torch.bmm(torch.bmm(x_KPI, down_KRI.transpose(1, 2)), up_KRO).view(-1, y_NO.shape[1])
+    added_MO = added_PO if batches.wanted_M is None else added_PO.index_select(0, batches.wanted_M)
+    if y_NO.dtype == added_MO.dtype:
+        y_NO.index_add_(0, batches.node_M, added_MO)
     else:
-        y_MO.add_(low_MC @ up_CO)
+        y_NO.index_copy_(0, batches.node_M, (y_NO.index_select(0, batches.node_M) + added_MO).to(y_NO.dtype))
+
+
+def _add(y_MO: Tensor, low_MR: Tensor, up_RO: Tensor) -> None:
+    """Adds a product in place; to narrower results, once it is computed in the adapter's own dtype."""
+    if y_MO.dtype == low_MR.dtype:
+        y_MO.addmm_(low_MR, up_RO)
+    else:
+        y_MO.add_(low_MR @ up_RO)
