@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.models.methods import test_transposed as transposed
@@ -78,6 +80,36 @@ def test_each_row_is_what_its_adapter_alone_makes_of_it(length: int, folders: di
     for row, key in enumerate(keys):
         alone = load_adapter(base(), folders[key]) if key else base().model
         torch.testing.assert_close(found[row], logits(alone, token_BT[row : row + 1])[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory: pytest.TempPathFactory) -> tuple[Base, AdapterBank, dict[str, Tensor]]:
+    """A bank with six adapters of one rank and one of another, and what each alone makes of any token."""
+    root, at_hand = tmp_path_factory.mktemp("alike"), base()
+    bank, every = AdapterBank(at_hand), torch.arange(259)[:, None]
+    expected = {"": logits(at_hand.model, every)}
+    for seed, key in enumerate("abcdefg"):
+        folder = made(root / key, "lora", {"rank": 5 if key == "d" else 2, "targets": ("v_proj", "up_proj")}, seed)
+        expected[key] = logits(load_adapter(base(), folder), every)
+        bank.load(key, folder)
+    return at_hand, bank, expected
+
+
+@settings(deadline=None)
+@given(segments=st.lists(st.tuples(st.sampled_from(["", *"abcdefg"]), st.integers(1, 5)), min_size=1, max_size=12))
+@example(segments=[(key, 2) for key in "abcefg"])  # evenly
+@example(segments=[("c", 1), ("a", 4), ("b", 3), ("b", 1), ("", 2), ("a", 1)])  # two of them filled up
+@example(segments=[("a", 40), ("b", 1), ("c", 1), ("a", 1)])  # a long one
+def test_any_rows_side_by_side(
+    alike: tuple[Base, AdapterBank, dict[str, Tensor]], segments: list[tuple[str, int]]
+) -> None:
+    at_hand, bank, expected = alike
+    keys = [key for key, count in segments for _ in range(count)]
+    token_B = torch.randint(0, 259, (len(keys),), generator=torch.Generator().manual_seed(len(keys)))
+    with bank.use(segments):
+        found = logits(at_hand.model, token_B[:, None])
+    wanted = torch.stack([expected[key][token] for key, token in zip(keys, token_B.tolist(), strict=True)])
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_without_adapters_it_is_the_bare_base_bit_for_bit(folders: dict[str, Path]) -> None:
