@@ -18,7 +18,8 @@ from tunewright.evaluate.graders._templates import check_namespaces, fill
         ("{{item.answers[1]}} {{item.answers.0}}", "in Paris Paris"),
         ("{{item.n}} {{item.answers}}", '3 ["Paris", "in Paris"]'),
         ("{{sample.choices[0].message.content}}", "It is in Paris"),
-        ("{ {item.n}} {{}} {{item.n", "{ {item.n}} {{}} {{item.n"),
+        ("{ {item.n}} {{}} {{ }} {{item.n", "{ {item.n}} {{}} {{ }} {{item.n"),
+        ("{{" + " a" * 100_000, "{{" + " a" * 100_000),
     ],
 )
 def test_places_are_filled(text: str, filled: str) -> None:

@@ -8,6 +8,8 @@ does not: hooks are a fence against accidents, and no wall against an attacker.
 from __future__ import annotations
 
 import json
+import os
+import threading
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -18,6 +20,8 @@ from tunewright.evaluate.graders._templates import Look
 TIMEOUT_S = 30.0
 MEMORY_BYTES = 1 << 30
 _LONGEST = 256 << 10
+# Rows are graded many at once: of programs as many as there are processors, so that their time is their own.
+_PLACES = threading.BoundedSemaphore(os.cpu_count() or 1)
 
 _ASK = """
 
@@ -61,9 +65,10 @@ def grade(config: Config, look: Look, kit: Kit) -> Graded:
     from tunewright.metrics._sandbox import run_program
 
     given = json.dumps([look.sample or {}, look.item])
-    ran = run_program(
-        config.source + _ASK.format(given=given), timeout_s=TIMEOUT_S, memory_bytes=MEMORY_BYTES, answers=True
-    )
+    with _PLACES:
+        ran = run_program(
+            config.source + _ASK.format(given=given), timeout_s=TIMEOUT_S, memory_bytes=MEMORY_BYTES, answers=True
+        )
     if not ran.passed:
         raise GradingError("python_grader_runtime_error", f"The program failed: {ran.why}", where=config.name)
     try:
