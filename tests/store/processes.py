@@ -21,9 +21,9 @@ def program(code: str, *arguments: object, **environment: str) -> subprocess.Pop
     )
 
 
-def ended(process: subprocess.Popen[str]) -> str:
+def ended(process: subprocess.Popen[str], timeout_s: float = 60) -> str:
     """What a program printed, once it has ended well."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=timeout_s)
     assert process.returncode == 0, err
     return out.strip()
 
