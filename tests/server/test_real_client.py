@@ -1,0 +1,185 @@
+"""The whole way through the official client: upload, create, follow, chat, stream, list, cancel, on a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import openai
+import pytest
+from openai import OpenAI
+from openai.types.fine_tuning import FineTuningJob
+
+from tests.cli.command import tunewright
+from tests.server.process import ROOT, started
+from tests.tiny import tiny_folder
+from tunewright.lifecycle.serving.names import set_alias
+from tunewright.store import Workspace
+
+NAME = "gpt-4o-mini-2024-07-18"
+ENDED = ("succeeded", "failed", "cancelled")
+EXAMPLE = ROOT / "examples" / "openai-migration"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server, and a client of it that rejects whatever does not fit its types."""
+
+    url: str
+    client: OpenAI
+    workspace: Path
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("served")
+    base = tiny_folder(folder / "base", max_position_embeddings=512)
+    set_alias(Workspace.open(folder / "ws"), NAME, str(base))
+    with (
+        started(folder / "ws", log=folder / "serve.log") as url,
+        OpenAI(base_url=f"{url}/v1", api_key="none", _strict_response_validation=True, max_retries=0) as client,
+    ):
+        yield Running(url, client, folder / "ws")
+
+
+def _rows(path: Path, count: int) -> Path:
+    colours = ("red", "green", "blue")
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(count):
+            said = [("user", f"{colours[number % 3]} lamp {number}"), ("assistant", colours[number % 3])]
+            file.write(json.dumps({"messages": [{"role": role, "content": text} for role, text in said]}) + "\n")
+    return path
+
+
+def _upload(client: OpenAI, path: Path) -> str:
+    with path.open("rb") as content:
+        return client.files.create(file=content, purpose="fine-tune").id
+
+
+def _wait(client: OpenAI, job: str, statuses: tuple[str, ...] = ENDED, longest_s: float = 120.0) -> FineTuningJob:
+    until = time.monotonic() + longest_s
+    while (found := client.fine_tuning.jobs.retrieve(job)).status not in statuses:
+        assert time.monotonic() < until, f"{found.status}: {client.fine_tuning.jobs.list_events(job).data}"
+        time.sleep(0.2)
+    return found
+
+
+def test_a_model_is_trained_and_answers(running: Running, tmp_path: Path) -> None:
+    client = running.client
+    file = _upload(client, _rows(tmp_path / "rows.jsonl", 12))
+    job = client.fine_tuning.jobs.create(
+        model=NAME,
+        training_file=file,
+        suffix="lamps",
+        seed=3,
+        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2, "batch_size": 4}}},
+    )
+    assert (job.model, job.object, job.training_file) == (NAME, "fine_tuning.job", file)
+    done = _wait(client, job.id)
+    assert done.status == "succeeded", done.error
+    assert done.fine_tuned_model is not None
+    assert done.fine_tuned_model.startswith("ft:")
+    assert ":lamps:" in done.fine_tuned_model
+    assert done.seed == 3
+    assert done.trained_tokens
+
+    events = list(client.fine_tuning.jobs.list_events(job.id, limit=100))[::-1]
+    assert len({event.id for event in events}) == len(events)
+    steps = [event.data["step"] for event in events if event.type == "metrics"]  # type: ignore[index]
+    assert steps == sorted(steps)
+    assert steps[-1] == 6  # 12 rows, 4 at a time, twice
+    assert events[0].message == f"Created fine-tuning job: {job.id}"
+    assert [event.message for event in events[-2:]] == [
+        "New fine-tuned model created",
+        "The job has successfully completed",
+    ]
+    checkpoints = client.fine_tuning.jobs.checkpoints.list(job.id).data
+    assert [checkpoint.step_number for checkpoint in checkpoints] == [6, 3]
+
+    (result,) = done.result_files
+    assert client.files.retrieve(result).purpose == "fine-tune-results"
+    assert done.fine_tuned_model in [model.id for model in client.models.list()]
+
+    asked = {"model": done.fine_tuned_model, "messages": [{"role": "user", "content": "red lamp 3"}]}
+    asked |= {"max_tokens": 8, "temperature": 0}
+    answer = client.chat.completions.create(**asked)  # type: ignore[call-overload]
+    chunks = list(client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}))  # type: ignore[call-overload]
+    streamed = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert streamed == answer.choices[0].message.content
+    assert chunks[-1].usage.completion_tokens == answer.usage.completion_tokens
+    of_checkpoint = client.chat.completions.create(
+        **asked | {"model": checkpoints[0].fine_tuned_model_checkpoint}  # type: ignore[call-overload]
+    )
+    assert of_checkpoint.choices[0].message.content == streamed  # the last checkpoint is the result
+
+
+def test_a_job_is_cancelled(running: Running, tmp_path: Path) -> None:
+    client = running.client
+    file = _upload(client, _rows(tmp_path / "rows.jsonl", 60))
+    settings = {"n_epochs": 50, "batch_size": 1}
+    job = client.fine_tuning.jobs.create(
+        model=NAME,
+        training_file=file,
+        method={"type": "supervised", "supervised": {"hyperparameters": settings}},  # type: ignore[typeddict-item]
+    )
+    _wait(client, job.id, ("running", *ENDED))
+    client.fine_tuning.jobs.cancel(job.id)
+    assert _wait(client, job.id).status == "cancelled"
+    assert job.id in [each.id for each in client.fine_tuning.jobs.list(limit=5)]
+
+
+def test_a_bad_file_fails_its_job_and_says_why(running: Running, tmp_path: Path) -> None:
+    client = running.client
+    job = client.fine_tuning.jobs.create(model=NAME, training_file=_upload(client, _rows(tmp_path / "few.jsonl", 7)))
+    failed = _wait(client, job.id)
+    assert failed.error is not None
+    assert (failed.status, failed.error.code, failed.error.param) == ("failed", "invalid_n_examples", "training_file")
+    assert failed.error.message == "Training file has 7 example(s), but must have at least 10 examples"
+
+
+def test_faults_are_the_errors_that_the_client_knows(running: Running) -> None:
+    client = running.client
+    with pytest.raises(openai.NotFoundError) as gone:
+        client.fine_tuning.jobs.retrieve("ftjob-none")
+    assert "ftjob-none" in gone.value.message
+    with pytest.raises(openai.NotFoundError) as unknown:
+        client.chat.completions.create(model="gpt-none", messages=[{"role": "user", "content": "x"}])
+    assert unknown.value.code == "model_not_found"
+    with pytest.raises(openai.BadRequestError) as file:
+        client.fine_tuning.jobs.create(model=NAME, training_file="file-none")
+    assert file.value.param == "training_file"
+
+
+def test_a_script_written_for_openai_runs_as_it_is(running: Running) -> None:
+    environment = {**os.environ, "OPENAI_BASE_URL": f"{running.url}/v1", "OPENAI_API_KEY": "none"}
+    script = [sys.executable, str(EXAMPLE / "finetune.py")]
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Fine-tuned model: ft:{NAME}:" in done.stdout
+    assert "Answer: " in done.stdout
+
+
+def test_jobs_and_models_at_the_command_line(running: Running) -> None:
+    there = tunewright("jobs", "list", "--server", running.url, "--json")
+    here = tunewright("jobs", "list", "--workspace", running.workspace, "--json")
+    assert there.code == here.code == 0
+    assert [job["id"] for job in there.document] == [job["id"] for job in here.document]
+    succeeded = next(job for job in there.document if job["status"] == "succeeded")
+    assert succeeded["fine_tuned_model"] in tunewright("jobs", "show", succeeded["id"], "--server", running.url).out
+    followed = tunewright("jobs", "follow", succeeded["id"], "--server", running.url)
+    assert followed.code == 0
+    assert succeeded["fine_tuned_model"] in followed.out
+    failed = next(job for job in there.document if job["status"] == "failed")
+    assert tunewright("jobs", "follow", failed["id"], "--server", running.url).code == 1
+    assert NAME in tunewright("models", "list", "--server", running.url).out
+    asked = ("chat", succeeded["fine_tuned_model"], "--server", running.url, "--message", "red lamp")
+    assert isinstance(tunewright(*asked, "--json").document["answer"], str)
+    unknown = tunewright("chat", "nobody", "--server", running.url, "--message", "x")
+    assert unknown.code == 2
+    assert "nobody" in unknown.err
