@@ -9,7 +9,7 @@ from typing import Any
 
 from tunewright.lifecycle.serving.names import add_model
 from tunewright.models import adapters
-from tunewright.models.base import load_base, pick_dtype
+from tunewright.models.base import Base, load_base, pick_dtype
 from tunewright.models.methods import lora
 from tunewright.models.resolve import resolve
 from tunewright.recipe import recipe_from_mapping
@@ -23,55 +23,56 @@ _SPREAD = 0.02
 
 def main() -> None:
     """Makes it; tells where the base lies, and what the adapters are called."""
-    place, base, written = sys.argv[1:]
+    place, name, written = sys.argv[1:]
     workspace = Workspace.open(Path(place))
-    files = resolve(base, workspace.cache)
-    names = [_make(workspace, files, base, number) for number in range(ADAPTERS)]
-    Path(written).write_text(json.dumps({"adapters": names, "base_folder": str(files.folder)}))
+    base = load_base(resolve(name, workspace.cache), dtype=pick_dtype(), device="cpu")
+    config = lora.Config(rank=RANK)
+    model = lora.attach(base.model, config, 0)
+    names = [_serve(workspace, base, name, model, config, number) for number in range(ADAPTERS)]
+    Path(written).write_text(json.dumps({"adapters": names, "base_folder": str(base.files.folder)}))
 
 
-def _make(workspace: Workspace, files: Any, base: str, number: int) -> str:
+def _serve(workspace: Workspace, base: Base, base_name: str, model: Any, config: lora.Config, number: int) -> str:
+    """Keeps an adapter with weights of its own, and serves it; its name."""
     import torch
 
-    dtype = pick_dtype()
-    loaded = load_base(files, dtype=dtype, device="cpu")
-    config = lora.Config(rank=RANK)
-    model = lora.attach(loaded.model, config, number)
     generator = torch.Generator().manual_seed(number)
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if "lora_B" in name:
+            if "lora_" in name:
                 weight.normal_(0.0, _SPREAD, generator=generator)
 
     def fill(folder: Path) -> None:
-        adapters.save_adapter(model, folder, method=config, base=files, chat_fingerprint=loaded.chat.fingerprint)
+        fingerprint = base.chat.fingerprint
+        adapters.save_adapter(model, folder, method=config, base=base.files, chat_fingerprint=fingerprint)
 
-    stored = workspace.put("adapter", fill)
-    settings = {"name": "bench", "goal": "Measure speed.", "base": base, "data": {"train": "rows.jsonl"}}
-    name = f"ft:{base}:bench::{number}"
-    add_model(
+    dtype = pick_dtype()
+    stored = workspace.put("adapter", fill, manifest={"base": base_name, "dtype": dtype})
+    template = {
+        "format": "messages",
+        "classes": [],
+        "template": None,
+        "system": "",
+        "tools": [],
+        "documents": False,
+        "chat_template": base.chat.template,
+        "chat_fingerprint": base.chat.fingerprint,
+        "max_new_tokens": 256,
+        "dtype": dtype,
+    }
+    settings = {"name": "bench", "goal": "Measure speed.", "base": base_name, "data": {"train": "rows.jsonl"}}
+    served = add_model(
         workspace,
-        name,
-        base=base,
-        base_hash=files.weights_hash,
+        f"ft:{base_name}:bench::{number}",
+        base=base_name,
+        base_hash=base.files.weights_hash,
         adapter=stored.hash,
-        template={
-            "format": "messages",
-            "classes": [],
-            "template": None,
-            "system": "",
-            "tools": [],
-            "documents": False,
-            "chat_template": loaded.chat.template,
-            "chat_fingerprint": loaded.chat.fingerprint,
-            "max_new_tokens": 256,
-            "dtype": dtype,
-        },
+        template=template,
         recipe=recipe_from_mapping(settings, where="bench").model_dump(mode="json"),
-        parent=base,
+        parent=base_name,
         owner="bench",
     )
-    return name
+    return served.name
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
-from tunewright.lifecycle.serving.fleet import Fleet
 
 from tests.tiny import tiny_folder
+from tunewright.lifecycle.serving.fleet import Fleet
 from tunewright.lifecycle.serving.names import set_alias
 from tunewright.server.app import build_app
 from tunewright.server.context import Server
