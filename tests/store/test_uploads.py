@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from tests.store.processes import program
 from tunewright.base.errors import DiskFullError, NoSuchRecordError, TooLargeError, WorkspaceError
 from tunewright.store import Record, Workspace, uploads
-from tunewright.store.uploads import clean_filename, expire_uploads, find_upload, open_upload, receive, remove_upload
+from tunewright.store.uploads import (
+    clean_filename,
+    expire_uploads,
+    find_upload,
+    open_upload,
+    receive,
+    remove_upload,
+    sweep_uploads,
+)
 
 
 def sent(workspace: Workspace, content: bytes = b"one\n", expires_after_s: int | None = None) -> Record:
@@ -147,13 +155,16 @@ def test_killed_in_the_middle_no_half_file_is_seen(workspace: Workspace, tmp_pat
     (left,) = folders(workspace)
     assert left.endswith(".part") == (step != "add_record")
     kept = sent(workspace)
-    assert expire_uploads(workspace) == 0
+    sweep_uploads(workspace)
     assert folders(workspace) == sorted([left, kept.id])  # young: it may be another process's that lives
     old_s = time.time() - 7200
     for path in (workspace.root / "uploads").rglob("*"):
         os.utime(path, (old_s, old_s))
-    expire_uploads(workspace)
-    assert folders(workspace) == [kept.id]
+    foreign = workspace.root / "uploads" / "notes.txt"
+    foreign.write_text("of the operator")
+    os.utime(foreign, (old_s, old_s))
+    sweep_uploads(workspace)
+    assert folders(workspace) == [kept.id, "notes.txt"]
     assert open_upload(workspace, kept).read_bytes() == b"one\n"
 
 

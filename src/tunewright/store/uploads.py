@@ -167,7 +167,7 @@ def is_expired(record: Record) -> bool:
 
 
 def expire_uploads(workspace: Workspace) -> int:
-    """Removes files whose time is over, and bytes that no record names; says how many files expired."""
+    """Removes files whose time is over; says how many."""
     records = tables.records.c
     expires_at = cast(records.body["expires_at"].as_string(), BigInteger)
     query = select(records.id).where(records.kind == KIND, records.body.is_not(None), expires_at <= int(time.time()))
@@ -179,8 +179,22 @@ def expire_uploads(workspace: Workspace) -> int:
         with contextlib.suppress(NoSuchRecordError):
             remove_upload(workspace, workspace.record(KIND, id))
             expired += 1
-    _remove_orphans(workspace)
     return expired
+
+
+def sweep_uploads(workspace: Workspace) -> None:
+    """Removes files whose time is over, and bytes that killed processes have left behind, once they are old."""
+    expire_uploads(workspace)
+    records, folder = tables.records.c, workspace.root / FOLDER
+    oldest = time.time() - ORPHAN_AFTER_S
+    old = [path for path in (folder.iterdir() if folder.is_dir() else ()) if _written_at(path) < oldest]
+    # After the folders, so that a file which was recorded meanwhile is known.
+    with workspace.database.read() as connection:
+        recorded = select(records.id).where(records.kind == KIND, records.body.is_not(None))
+        ids = set(connection.execute(recorded).scalars())
+    for path in old:
+        if path.name not in ids:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def clean_filename(name: str) -> str:
@@ -202,19 +216,9 @@ def _folder(workspace: Workspace, id: str) -> Path:
     return workspace.root / FOLDER / id
 
 
-def _remove_orphans(workspace: Workspace) -> None:
-    oldest = time.time() - ORPHAN_AFTER_S
-    folder = workspace.root / FOLDER
-    for path in folder.iterdir() if folder.is_dir() else ():
-        with contextlib.suppress(FileNotFoundError):  # another process sweeps too
-            newest = max(entry.stat().st_mtime for entry in (path, *path.rglob("*")))
-            if newest < oldest and (path.name.endswith(".part") or not _is_recorded(workspace, path.name)):
-                shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_recorded(workspace: Workspace, id: str) -> bool:
+def _written_at(folder: Path) -> float:
+    """When an upload's folder was last written to, in Unix time; now, where it was just removed, or is none of ours."""
     try:
-        workspace.record(KIND, id)
-    except NoSuchRecordError:
-        return False
-    return True
+        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    except (FileNotFoundError, NotADirectoryError):
+        return time.time()

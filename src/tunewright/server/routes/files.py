@@ -71,8 +71,8 @@ async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
 async def _sweep(workspace: Workspace) -> None:
     while True:
         try:
-            await run_in_threadpool(uploads.expire_uploads, workspace)
-        except TunewrightError as error:  # such as a database that is away: the next sweep removes them
+            await run_in_threadpool(uploads.sweep_uploads, workspace)
+        except (TunewrightError, OSError) as error:  # such as a database that is away: the next sweep removes them
             logs.warned("expired files were not removed", error=str(error))
         await asyncio.sleep(SWEEP_EVERY_S)
 
