@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # A job saves its step and writes a checkpoint before it leaves.
 WORKER_END_S = 120.0
+# Of the memory that is free at the start, where nobody says what models that answer may take.
+_WORKER_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def serve(workspace: Workspace, plan: Plan, *, started: Callable[[Address], None
             stack.callback(exporter.end)
         models.start()
         stack.callback(models.stop, plan.patience.drain)
-        worker = _start_worker(_order(workspace, plan, models), stack) if plan.has_worker else None
+        worker = _start_worker(_order(workspace, plan), stack) if plan.has_worker else None
         server.worker = worker
         beside = (worker,) if worker is not None else ()
         web = web_server(server, patience=plan.patience, tls=plan.tls, beside=beside)
@@ -126,12 +128,13 @@ def _start_worker(order: Order, stack: contextlib.ExitStack) -> Child:
     return worker
 
 
-def _order(workspace: Workspace, plan: Plan, models: Fleet) -> Order:
-    """What the worker is told: it has what the models leave free."""
+def _order(workspace: Workspace, plan: Plan) -> Order:
+    """What the worker is told: it has what models that answer leave free."""
     from tunewright.models.available import available_bytes
 
-    left = max(1, available_bytes() - int(models.status()["memory_bytes"]))
-    return Order(os.getpid(), str(workspace.root), left, plan.settings.python_graders, plan.log)
+    free = available_bytes()
+    left = free - plan.memory_bytes if plan.memory_bytes else int(_WORKER_SHARE * free)
+    return Order(os.getpid(), str(workspace.root), max(1, left), plan.settings.python_graders, plan.log)
 
 
 def _open_fleet(workspace: Workspace, plan: Plan) -> Fleet:
