@@ -14,6 +14,7 @@ from tunewright.server.children import Child
 from tunewright.server.context import Server, Settings
 from tunewright.server.gauges import add_gauges
 from tunewright.server.serving import Certificate, Ended, Patience, check_exposure, own_names, run_on, web_server
+from tunewright.server.watching import Watch
 from tunewright.server.worker_process import Order
 from tunewright.store import Workspace
 
@@ -87,15 +88,16 @@ def serve(workspace: Workspace, plan: Plan, *, started: Callable[[Address], None
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(listen(settings.host, settings.port))
         settings = replace(settings, port=listening.getsockname()[1])
-        models = fleet or _open_fleet(workspace, plan)
-        server = Server(workspace, models, settings)
-        add_gauges(server)
+        watch = Watch()
         if plan.otlp:
             from tunewright.server.otlp import Exporter
 
             exporter = Exporter(plan.otlp)
-            server.watch.listeners.append(exporter)
+            watch.listeners.append(exporter)
             stack.callback(exporter.end)
+        models = fleet or _open_fleet(workspace, plan)
+        server = Server(workspace, models, settings, watch)
+        add_gauges(server)
         models.start()
         stack.callback(models.stop, plan.patience.drain)
         worker = _start_worker(_order(workspace, plan), stack) if plan.has_worker else None
