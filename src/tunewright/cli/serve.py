@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +39,8 @@ Organization = Annotated[str, typer.Option("--organization", help="Under which j
 Graders = Annotated[bool, typer.Option("--python-graders", help="Let graders run code of whoever may train.")]
 Drain = Annotated[float, typer.Option("--drain", min=0, help="Seconds that running answers have at the end.")]
 Otlp = Annotated[str, typer.Option("--otlp", metavar="URL", help="Send measurements to this collector (OTLP/HTTP).")]
+Engine = Annotated[str, typer.Option("--engine", metavar="native|vllm", help="What computes answers.")]
+VllmArgs = Annotated[str, typer.Option("--vllm-args", metavar="TEXT", help="Further options of `vllm serve`.")]
 Log = Annotated[str, typer.Option("--log", metavar="text|json", help="Form of the log, on stderr.")]
 
 
@@ -61,6 +64,8 @@ def serve(
     python_graders: Graders = False,
     drain: Drain = 30.0,
     otlp: Otlp = "",
+    engine: Engine = "native",
+    vllm_args: VllmArgs = "",
     log: Log = "text",
     workspace: WorkspacePath = None,
     json_output: JsonOutput = False,
@@ -80,6 +85,8 @@ def serve(
 
     if log not in ("text", "json"):
         raise InputError(f"--log is text or json, and not '{log}'")
+    if engine not in ("native", "vllm"):
+        raise InputError(f"--engine is native or vllm, and not '{engine}'")
     if (tls_cert is None) != (tls_key is None):
         raise InputError("A certificate and its key go together", where="--tls-cert --tls-key", hint="Give both.")
     logs.set_up(log, debug=debug)  # type: ignore[arg-type]
@@ -101,6 +108,8 @@ def serve(
         has_worker=worker,
         otlp=otlp,
         log=log,  # type: ignore[arg-type]
+        engine=engine,  # type: ignore[arg-type]
+        vllm_arguments=tuple(shlex.split(vllm_args)),
         patience=Patience(drain=drain),
     )
 

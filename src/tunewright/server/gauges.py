@@ -76,7 +76,8 @@ class _Gauges(Collector):
 def _models(status: dict[str, Any]) -> Iterator[GaugeMetricFamily]:
     """Models in memory, as `Fleet.status` tells of them."""
     limit = GaugeMetricFamily("tunewright_fleet_limit_bytes", "Most that models in memory may take.")
-    limit.add_metric([], status["memory_bytes"])
+    if status["memory_bytes"] is not None:
+        limit.add_metric([], status["memory_bytes"])
     yield limit
     of_model = {
         name: GaugeMetricFamily(f"tunewright_fleet_{name}", about, labels=["model"])

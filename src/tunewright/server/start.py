@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tunewright.base.sockets import listen
 from tunewright.server import logs
@@ -38,6 +38,8 @@ class Plan:
         tls: The certificate to serve with; None: plain HTTP.
         otlp: Where measurements are sent; empty: nowhere.
         log: The form of the worker's log.
+        engine: What computes answers.
+        vllm_arguments: Further ones of `vllm serve`.
         patience: How long to wait for whom.
     """
 
@@ -47,6 +49,8 @@ class Plan:
     tls: Certificate | None = None
     otlp: str = ""
     log: logs.Format = "text"
+    engine: Literal["native", "vllm"] = "native"
+    vllm_arguments: tuple[str, ...] = ()
     patience: Patience = field(default_factory=Patience)
 
 
@@ -140,6 +144,10 @@ def _order(workspace: Workspace, plan: Plan) -> Order:
 
 
 def _open_fleet(workspace: Workspace, plan: Plan) -> Fleet:
+    if plan.engine == "vllm":
+        from tunewright.lifecycle.serving.vllm_fleet import VllmFleet
+
+        return VllmFleet(workspace, arguments=plan.vllm_arguments, memory_bytes=plan.memory_bytes)
     from tunewright.lifecycle.serving.fleet import Fleet
 
     return Fleet(workspace, memory_bytes=plan.memory_bytes)

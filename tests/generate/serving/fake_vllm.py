@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,20 @@ def logprobs(tokens: list[int], top: int) -> dict[str, Any]:
 def note(said: dict[str, Any]) -> None:
     with Path(os.environ["FAKE_VLLM_NOTES"]).open("a") as file:
         file.write(json.dumps(said) + "\n")
+
+
+def install(folder: Path, monkeypatch: Any, tokenizer: Any) -> Callable[[], list[dict[str, Any]]]:
+    """Puts a `vllm` on the path; gives a function that says what it was told."""
+    program, notes = folder / "bin" / "vllm", folder / "notes"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{__file__}" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_VLLM_NOTES", str(notes))
+    # The tiny tokenizer has one token for each byte, some way on.
+    (letter,) = tokenizer.encode("a", add_special_tokens=False)
+    monkeypatch.setenv("FAKE_VLLM_OFFSET", str(letter - ord("a")))
+    return lambda: [json.loads(line) for line in notes.read_text().splitlines()]
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,17 +34,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture
 def notes(base: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
-    """Puts a `vllm` on the path; what it is told."""
-    program = tmp_path / "bin" / "vllm"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{fake_vllm.__file__}" "$@"\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("FAKE_VLLM_NOTES", str(tmp_path / "notes"))
-    # The tiny tokenizer has one token for each byte, some way on.
-    (letter,) = base.tokenizer.encode("a", add_special_tokens=False)
-    monkeypatch.setenv("FAKE_VLLM_OFFSET", str(letter - ord("a")))
-    return lambda: [json.loads(line) for line in (tmp_path / "notes").read_text().splitlines()]
+    return fake_vllm.install(tmp_path, monkeypatch, base.tokenizer)
 
 
 @pytest.fixture

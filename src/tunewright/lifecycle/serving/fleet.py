@@ -209,7 +209,7 @@ class Fleet:
             one.stop(max(0.0, deadline - time.monotonic()))
 
     def status(self) -> dict[str, Any]:
-        """What is in memory, JSON-ready."""
+        """What is in memory, JSON-ready; `memory_bytes` is None until it is known, at the first model."""
         with self._guard:
             models = [
                 {
@@ -221,7 +221,9 @@ class Fleet:
                 for one in self._held.values()
             ]
         used = sum(int(model["bytes"]) for model in models)  # type: ignore[call-overload]
-        return {"memory_bytes": self._limit, "used_bytes": used, "models": models}
+        # To look for the limit loads torch, which whoever only asks need not wait for.
+        limit = self.__dict__.get("_limit", self._given_limit)
+        return {"memory_bytes": limit, "used_bytes": used, "models": models}
 
     def seat(self, name: str, *, project: str | None = None) -> Seat:
         """A model that is ready to answer; the first one who asks for it waits until it is loaded.
@@ -293,7 +295,7 @@ class Fleet:
                     held.users += 1
                     held.used = time.monotonic()
                     return held
-            size = needs.size + (self._cache_bytes if needs.has_engine else 0)
+            size = self._size_of(needs)
             self._make_room(size, needs.label)
             try:
                 held = self._load(needs, size)
@@ -403,6 +405,10 @@ class Fleet:
             raise _FinishingError(error) from error
         del held.adapters[adapter]
         return None
+
+    def _size_of(self, needs: Needs) -> int:
+        """Bytes that what is needed takes, its adapters apart."""
+        return needs.size + (self._cache_bytes if needs.has_engine else 0)
 
     def _load(self, needs: Needs, size: int) -> _Held:
         held = _Held(needs.key, needs.label, size)
