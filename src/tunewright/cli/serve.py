@@ -17,6 +17,7 @@ from tunewright.cli.verb import verb
 from tunewright.cli.worker import size_of
 
 if TYPE_CHECKING:
+    from tunewright.server.serving import Certificate, Ended
     from tunewright.server.start import Address
     from tunewright.store import Workspace
 
@@ -78,45 +79,41 @@ def serve(
     """
     from tunewright.server import logs
     from tunewright.server.context import Settings
-    from tunewright.server.serving import Certificate, Patience
+    from tunewright.server.serving import Patience
     from tunewright.server.start import Plan
     from tunewright.server.start import serve as run
     from tunewright.store import Workspace
 
-    if log not in ("text", "json"):
-        raise InputError(f"--log is text or json, and not '{log}'")
-    if engine not in ("native", "vllm"):
-        raise InputError(f"--engine is native or vllm, and not '{engine}'")
-    if (tls_cert is None) != (tls_key is None):
-        raise InputError("A certificate and its key go together", where="--tls-cert --tls-key", hint="Give both.")
+    _check_word("--log", log, ("text", "json"))
+    _check_word("--engine", engine, ("native", "vllm"))
     logs.set_up(log, debug=debug)  # type: ignore[arg-type]
     place = Workspace.open(workspace)
-    asks = _asks_for_keys(place, keys)
+    settings = Settings(
+        host=host,
+        port=port,
+        organization=organization,
+        max_upload_bytes=size_of(max_upload, "--max-upload"),
+        python_graders=python_graders,
+        keys=_asks_for_keys(place, keys),
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+    )
     plan = Plan(
-        settings=Settings(
-            host=host,
-            port=port,
-            organization=organization,
-            max_upload_bytes=size_of(max_upload, "--max-upload"),
-            python_graders=python_graders,
-            keys=asks,
-            requests_per_minute=requests_per_minute,
-            tokens_per_minute=tokens_per_minute,
-        ),
-        tls=Certificate(tls_cert, tls_key) if tls_cert and tls_key else None,
-        memory_bytes=size_of(memory, "--memory") if memory else None,
+        settings,
         has_worker=worker,
+        memory_bytes=size_of(memory, "--memory") if memory else None,
+        tls=_certificate(tls_cert, tls_key),
         otlp=otlp,
         log=log,  # type: ignore[arg-type]
         engine=engine,  # type: ignore[arg-type]
         vllm_arguments=tuple(shlex.split(vllm_args)),
         patience=Patience(drain=drain),
     )
+    ended = run(place, plan, started=lambda address: _tell(address, place, settings.keys, json_output))
+    _leave(ended)
 
-    def started(address: Address) -> None:
-        _tell(address, place, asks=asks, json_output=json_output)
 
-    ended = run(place, plan, started=started)
+def _leave(ended: Ended) -> None:
     if ended == "forced":
         # A thread that is still at work on an answer must not keep the process: the user has asked twice.
         sys.stderr.flush()
@@ -124,6 +121,19 @@ def serve(
         os._exit(INTERRUPTED)
     if ended == "interrupted":
         raise typer.Exit(INTERRUPTED)
+
+
+def _check_word(option: str, given: str, known: tuple[str, str]) -> None:
+    if given not in known:
+        raise InputError(f"{option} is {' or '.join(known)}, and not '{given}'")
+
+
+def _certificate(certificate: Path | None, key: Path | None) -> Certificate | None:
+    from tunewright.server.serving import Certificate
+
+    if (certificate is None) != (key is None):
+        raise InputError("A certificate and its key go together", where="--tls-cert --tls-key", hint="Give both.")
+    return Certificate(certificate, key) if certificate and key else None
 
 
 def _asks_for_keys(workspace: Workspace, wanted: bool | None) -> bool:
@@ -144,7 +154,7 @@ def _asks_for_keys(workspace: Workspace, wanted: bool | None) -> bool:
     return there_are if wanted is None else wanted
 
 
-def _tell(address: Address, workspace: Workspace, *, asks: bool, json_output: bool) -> None:
+def _tell(address: Address, workspace: Workspace, asks: bool, json_output: bool) -> None:
     if json_output:
         print_json({"url": address.url, "keys": asks, "workspace": str(workspace.root), "pid": os.getpid()})
         return
