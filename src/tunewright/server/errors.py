@@ -23,6 +23,7 @@ from tunewright.base.errors import (
     UnknownNameError,
     WorkspaceError,
 )
+from tunewright.lifecycle.serving.bodies import place_of
 from tunewright.server import logs
 
 INVALID, NOT_FOUND, SERVER = "invalid_request_error", "not_found_error", "server_error"
@@ -100,17 +101,9 @@ def _invalid(_: Request, error: Exception) -> Response:
     first, *others = error.errors()
     if first["type"] == "json_invalid":
         return JSONResponse(body(400, f"The body is not valid JSON: {first['ctx']['error']}."), 400)
-    place = _place(first["loc"])
+    place = place_of(first["loc"][1:])
     more = f" ({len(others)} further fields are wrong too.)" if others else ""
     return JSONResponse(body(400, f"Invalid '{place}': {first['msg']}.{more}", param=place or None), 400)
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    """`messages[0].role` of ("body", "messages", 0, "role")."""
-    text = ""
-    for part in location[1:]:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
 
 
 def _http(request: Request, error: Exception) -> Response:

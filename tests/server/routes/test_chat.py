@@ -167,11 +167,52 @@ def test_what_means_nothing_here_is_named(server: Running) -> None:
     assert given.headers["x-tunewright-ignored"] == "reasoning_effort, service_tier"
 
 
+def test_all_fields_may_be_sent_at_once(server: Running) -> None:
+    """A bias of nothing says nothing, whatever it is for; tools that may not be called are not."""
+    answer = server.client.chat.completions.create(
+        **ASKED,
+        audio={"format": "wav", "voice": "alloy"},
+        frequency_penalty=-2,
+        function_call="none",
+        functions=[{"name": "wash", "description": "d", "parameters": {"type": "object"}}],
+        logit_bias={"anything": 0},
+        logprobs=True,
+        max_completion_tokens=3,
+        metadata={"k": "v"},
+        modalities=["text"],
+        n=2,
+        parallel_tool_calls=True,
+        prediction={"content": "x", "type": "content"},
+        presence_penalty=-2,
+        prompt_cache_key="k",
+        prompt_cache_retention="in_memory",
+        reasoning_effort="none",
+        response_format={"type": "text"},
+        safety_identifier="s",
+        seed=-9007199254740991,
+        service_tier="auto",
+        stop="\n",
+        store=False,
+        stream=False,
+        stream_options={"include_usage": True},
+        temperature=1,
+        tool_choice="none",
+        tools=[TOOL],  # type: ignore[list-item]
+        top_logprobs=0,
+        top_p=1,
+        user="u",
+        verbosity="low",
+        web_search_options={"search_context_size": "low"},
+    )
+    assert [choice.finish_reason in ("length", "stop") for choice in answer.choices] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("more", "param"),
     [
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
+        ({"stop": 5}, "stop"),
         ({"temperature": 2.5}, "temperature"),
         ({"temperature": "warm"}, "temperature"),
         ({"top_logprobs": 3}, "top_logprobs"),
@@ -182,6 +223,7 @@ def test_what_means_nothing_here_is_named(server: Running) -> None:
         ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools[0].type"),
         ({"tools": [TOOL], "response_format": {"type": "json_object"}, "tool_choice": "dance"}, "tool_choice"),
         ({"messages": []}, "messages"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type"),
         ({"messages": [{"role": "user"}]}, "messages[0].content"),

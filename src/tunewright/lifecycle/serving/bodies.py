@@ -6,12 +6,15 @@ field does stands in `docs/serving.md`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tunewright.base.errors import InputError
+
+_TYPE = re.compile(r"(bool|float|int|str|list|dict|function-\w+)(\[.*\])?", re.DOTALL)
 
 Metadata = dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]]
 Stops = str | list[str]
@@ -204,8 +207,21 @@ def read_body(kind: type[AnyBody], given: AnyBody | Mapping[str, Any]) -> AnyBod
         return kind.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-        raise InputError(f"Invalid value: {first['msg']}", where=place) from None
+        raise InputError(f"Invalid value: {first['msg']}", where=place_of(first["loc"])) from None
+
+
+def place_of(location: tuple[int | str, ...]) -> str:
+    """A fault's place as OpenAI's API writes it: `messages[0].role` of ("messages", 0, "role").
+
+    What pydantic adds to say which of several types was tried, such as `list[str]`, is no field and left out.
+    """
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif not _TYPE.fullmatch(part):
+            text += f".{part}" if text else part
+    return text
 
 
 def _texts(value: Any) -> Iterator[str]:
