@@ -11,7 +11,7 @@ from tests.tiny import tiny_folder
 from tunewright.lifecycle.jobs.desk import Desk, Setup, handle
 from tunewright.lifecycle.jobs.jobs import EVENT, JOB, Asked, every
 from tunewright.lifecycle.jobs.ordering import order
-from tunewright.lifecycle.serving.names import set_alias
+from tunewright.lifecycle.serving.names import find_served, set_alias
 from tunewright.store import Workspace
 from tunewright.store.queue import Claims
 from tunewright.store.records import Record
@@ -19,6 +19,7 @@ from tunewright.store.uploads import receive
 
 MODEL = "gpt-tiny"
 COLOURS = ("red", "green", "blue")
+LEARNED = {"n_epochs": 4, "batch_size": 8}  # of 30 rows: 15 steps, and epochs that end with 4, 8, 12 and 15
 
 
 def made_workspace(folder: Path) -> Workspace:
@@ -84,3 +85,13 @@ def fresh(workspace: Workspace, job: Record) -> dict[str, Any]:
 def told(workspace: Workspace, job: Record) -> list[dict[str, Any]]:
     """A job's events in order."""
     return [event.body for event in every(workspace, EVENT, parent=job.id)]
+
+
+def steps_told(workspace: Workspace, job: Record) -> list[int]:
+    """The steps of a job's events of metrics, in order."""
+    return [event["data"]["step"] for event in told(workspace, job) if event["type"] == "metrics"]
+
+
+def adapter_of(workspace: Workspace, job: Record) -> str:
+    """The hash of the adapter that a job's model answers with."""
+    return str(find_served(workspace, fresh(workspace, job)["fine_tuned_model"]).adapter)

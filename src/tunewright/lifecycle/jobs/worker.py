@@ -148,6 +148,9 @@ class Worker:
             self._claims.finish(task)
             self._say("failed", task)
             return
+        if task.id in self._working:
+            # This worker was held up for so long that its own task counted as abandoned.
+            self._working[task.id].hand.kill()
         working = _Working(task, self._start(task), time.monotonic(), so_far=come_so_far(task, self.workspace))
         self._working[task.id] = working
         self._say("claimed", task)

@@ -1,0 +1,164 @@
+"""Workers and their processes are killed at any instant, and jobs end as if nothing had been."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.lifecycle.jobs.conftest import Done
+from tests.lifecycle.jobs.made import (
+    LEARNED,
+    adapter_of,
+    chat_rows,
+    fresh,
+    made_workspace,
+    ordered,
+    steps_told,
+    told,
+    uploaded,
+)
+from tunewright.lifecycle.jobs.desk import Desk, Setup
+from tunewright.lifecycle.jobs.process import work
+from tunewright.lifecycle.jobs.worker import Worker
+from tunewright.store import Workspace
+from tunewright.store.queue import Task
+from tunewright.store.records import Record
+from tunewright.store.uploads import find_upload, open_upload
+
+SETUP = Setup(checkpoint_every_s=0.001)
+
+
+class Fork:
+    """A copy of this process that works on a task: as a process of its own, and without its imports."""
+
+    def __init__(self, task: Task, root: Path) -> None:
+        self._code: int | None = None
+        self.id = os.fork()
+        if self.id == 0:
+            code = 1
+            try:
+                code = work(task, Desk(Workspace.open(root), SETUP))
+            finally:
+                os._exit(code)
+
+    def ended(self) -> int | None:
+        if self._code is None:
+            found, status = os.waitpid(self.id, os.WNOHANG)
+            self._code = os.waitstatus_to_exitcode(status) if found else None
+        return self._code
+
+    def stop(self, reason: str) -> None:
+        raise AssertionError(f"Nobody asked for that: {reason}")
+
+    def kill(self) -> None:
+        if self._code is None:
+            os.kill(self.id, signal.SIGKILL)
+            os.waitpid(self.id, 0)
+            self._code = -9
+
+
+def check_whole(workspace: Workspace, job: Record, adapter: str) -> None:
+    """The job has ended well, with nothing lost and nothing twice."""
+    body = fresh(workspace, job)
+    assert (body["status"], body["error"]) == ("succeeded", None)
+    assert adapter_of(workspace, job) == adapter
+    steps = steps_told(workspace, job)
+    assert steps == list(range(1, len(steps) + 1))
+    messages = [event["message"] for event in told(workspace, job)]
+    assert len(messages) == len(set(messages))
+    order = [messages.index(text) for text in ("Fine-tuning job started", "New fine-tuned model created")]
+    assert order[0] < next(at for at, text in enumerate(messages) if text.startswith("Step 1/")) < order[1]
+    assert messages[-1] == "The job has successfully completed"
+    for file in (body["training_file"], *body["result_files"]):
+        open_upload(workspace, find_upload(workspace, file))
+    names = [record.body["filename"] for record in workspace.records("file").records]
+    assert names.count(f"step_metrics_{job.id}.csv") == 1
+
+
+def until(worker: Worker, reached: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 120
+    while not reached():
+        assert time.monotonic() < limit
+        worker.step()
+        time.sleep(0.01)
+
+
+def test_three_kills_change_nothing(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = done.workspace
+    hands: list[Fork] = []
+
+    def start(self: Worker, task: Task) -> Fork:
+        hands.append(Fork(task, workspace.root))
+        return hands[-1]
+
+    monkeypatch.setattr(Worker, "_start", start)
+    files = [uploaded(workspace, rows) for rows in (chat_rows(30), chat_rows(6, 100))]
+    job = ordered(workspace, files[0], validation_file=files[1], suffix="desk", hyperparameters=LEARNED)
+    worker = Worker(workspace, setup=SETUP, lease_s=0.5)
+    try:
+        until(worker, lambda: len(steps_told(workspace, job)) >= 3)
+        hands[-1].kill()  # the process: its worker starts it again
+        until(worker, lambda: len(steps_told(workspace, job)) >= 7)
+        hands[-1].kill()  # and the worker with it: another one takes over once the lease is over
+        begun = len(hands)
+        worker = Worker(workspace, setup=SETUP, lease_s=0.5)
+        until(worker, lambda: len(hands) > begun and len(steps_told(workspace, job)) >= 11)
+        hands[-1].kill()
+        until(worker, lambda: not worker.has_work())
+    finally:
+        for hand in hands:
+            hand.kill()
+    assert len(hands) == 5  # the first of them has looked at the files
+    check_whole(workspace, job, adapter_of(workspace, done.job))
+
+
+@pytest.mark.long
+def test_twenty_kills_at_random_instants_change_nothing(tmp_path: Path) -> None:
+    """Of the worker, of the job's process, or of both: real ones, while the job is anywhere between order and end."""
+    workspace = made_workspace(tmp_path)
+    files = [uploaded(workspace, rows) for rows in (chat_rows(120), chat_rows(6, 200))]
+    asked = {"validation_file": files[1], "suffix": "desk", "hyperparameters": {"n_epochs": 40, "batch_size": 4}}
+    undisturbed, disturbed = (ordered(workspace, files[0], **asked) for _ in range(2))
+    workspace.ask(f"{disturbed.id}/files", "pause")
+    run = [sys.executable, "-m", "tunewright", "worker", "--workspace", str(workspace.root)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*run, "--until-idle"], env=environment, check=True, capture_output=True)
+    workspace.ask(f"{disturbed.id}/files", "resume")
+    drawn = random.Random(3)
+    kills = 0
+    worker = subprocess.Popen([*run, "--checkpoint-every", "0.05"], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        while fresh(workspace, disturbed)["status"] not in ("succeeded", "failed"):
+            time.sleep(drawn.uniform(0.5, 12.0) if kills < 20 else 0.5)
+            if kills < 20:
+                kill(worker, drawn.choice(["worker", "process", "both"]))
+                kills += 1
+            if worker.poll() is not None:
+                worker = subprocess.Popen([*run, "--checkpoint-every", "0.05"], env=environment)
+        assert kills == 20
+    finally:
+        kill(worker, "both")
+        worker.wait()
+    check_whole(workspace, disturbed, adapter_of(workspace, undisturbed))
+
+
+def kill(worker: subprocess.Popen[bytes], which: str) -> None:
+    """Kills a worker, what it has started, or both."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children = psutil.Process(worker.pid).children(recursive=True)
+        for child in children if which != "worker" else []:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+    if which != "process":
+        worker.kill()
+        worker.wait()
