@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 import pytest
 
+from tests.lifecycle.jobs.child import work_on
 from tests.lifecycle.jobs.conftest import Done
 from tests.lifecycle.jobs.made import (
     LEARNED,
@@ -27,8 +29,8 @@ from tests.lifecycle.jobs.made import (
     told,
     uploaded,
 )
-from tunewright.lifecycle.jobs.desk import Desk, Setup
-from tunewright.lifecycle.jobs.process import work
+from tunewright.lifecycle.jobs import worker as workers
+from tunewright.lifecycle.jobs.desk import Setup
 from tunewright.lifecycle.jobs.worker import Worker
 from tunewright.store import Workspace
 from tunewright.store.queue import Task
@@ -37,34 +39,30 @@ from tunewright.store.uploads import find_upload, open_upload
 
 SETUP = Setup(checkpoint_every_s=0.001)
 
+# Forked off a process that has imported everything, and computed nothing: importing takes seconds.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.lifecycle.jobs.child"])
 
-class Fork:
-    """A copy of this process that works on a task: as a process of its own, and without its imports."""
 
-    def __init__(self, task: Task, root: Path) -> None:
-        self._code: int | None = None
-        self.id = os.fork()
-        if self.id == 0:
-            code = 1
-            try:
-                code = work(task, Desk(Workspace.open(root), SETUP))
-            finally:
-                os._exit(code)
+class Child:
+    """A process that works on a task as the worker's own do; it begins with its libraries imported."""
+
+    made: ClassVar[list[Child]] = []
+
+    def __init__(self, task: Task, workspace: Workspace, setup: Setup) -> None:
+        self._process = CONTEXT.Process(target=work_on, args=(task.id, str(workspace.root), setup.as_text()))
+        self._process.start()
+        self.made.append(self)
 
     def ended(self) -> int | None:
-        if self._code is None:
-            found, status = os.waitpid(self.id, os.WNOHANG)
-            self._code = os.waitstatus_to_exitcode(status) if found else None
-        return self._code
+        return self._process.exitcode
 
     def stop(self, reason: str) -> None:
         raise AssertionError(f"Nobody asked for that: {reason}")
 
     def kill(self) -> None:
-        if self._code is None:
-            os.kill(self.id, signal.SIGKILL)
-            os.waitpid(self.id, 0)
-            self._code = -9
+        self._process.kill()
+        self._process.join()
 
 
 def check_whole(workspace: Workspace, job: Record, adapter: str) -> None:
@@ -94,31 +92,24 @@ def until(worker: Worker, reached: Callable[[], bool]) -> None:
 
 
 def test_three_kills_change_nothing(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace = done.workspace
-    hands: list[Fork] = []
-
-    def start(self: Worker, task: Task) -> Fork:
-        hands.append(Fork(task, workspace.root))
-        return hands[-1]
-
-    monkeypatch.setattr(Worker, "_start", start)
+    workspace, hands = done.workspace, Child.made
+    monkeypatch.setattr(workers, "ProcessHand", Child)
     files = [uploaded(workspace, rows) for rows in (chat_rows(30), chat_rows(6, 100))]
     job = ordered(workspace, files[0], validation_file=files[1], suffix="desk", hyperparameters=LEARNED)
-    worker = Worker(workspace, setup=SETUP, lease_s=0.5)
+    worker = Worker(workspace, setup=SETUP, lease_s=1.0)
     try:
         until(worker, lambda: len(steps_told(workspace, job)) >= 3)
-        hands[-1].kill()  # the process: its worker starts it again
+        hands[0].kill()  # the process: its worker starts it again
         until(worker, lambda: len(steps_told(workspace, job)) >= 7)
-        hands[-1].kill()  # and the worker with it: another one takes over once the lease is over
-        begun = len(hands)
-        worker = Worker(workspace, setup=SETUP, lease_s=0.5)
-        until(worker, lambda: len(hands) > begun and len(steps_told(workspace, job)) >= 11)
-        hands[-1].kill()
+        hands[1].kill()  # and the worker with it: another one takes over once the lease is over
+        worker = Worker(workspace, setup=SETUP, lease_s=1.0)
+        until(worker, lambda: len(hands) > 2 and len(steps_told(workspace, job)) >= 11)
+        hands[2].kill()
         until(worker, lambda: not worker.has_work())
     finally:
         for hand in hands:
             hand.kill()
-    assert len(hands) == 5  # the first of them has looked at the files
+    assert len(hands) == 4
     check_whole(workspace, job, adapter_of(workspace, done.job))
 
 

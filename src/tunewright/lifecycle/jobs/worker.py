@@ -81,7 +81,10 @@ class Worker:
         names = tuple(self.kinds) or KINDS.names()
         self._light = [name for name in names if is_light(name)]
         self._heavy = [name for name in names if name not in self._light]
-        self._claims = Claims(self.workspace, f"{socket.gethostname()}:{os.getpid()}", self.lease_s)
+        owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._claims = Claims(self.workspace, owner, self.lease_s)
+        # Apart, since a look at the queue forgets what it has seen of tasks that it was not asked for.
+        self._light_claims = Claims(self.workspace, owner, self.lease_s)
         self._working: dict[str, _Working] = {}
         self._desk = Desk(self.workspace, self.setup)
         self._not_before = 0.0
@@ -129,7 +132,7 @@ class Worker:
 
     def _claim(self) -> None:
         """Claims light tasks as they come, and heavy ones as long as there is room."""
-        while self._light and (task := self._claims.claim(self._light)):
+        while self._light and (task := self._light_claims.claim(self._light)):
             self._begin(task)
         while (task := self._claim_heavy()) is not None:
             self._begin(task)
@@ -142,15 +145,14 @@ class Worker:
         return self._claims.claim(self._heavy, free_bytes=free)
 
     def _begin(self, task: Task) -> None:
+        if before := self._working.pop(task.id, None):
+            before.hand.kill()  # this worker was held up for so long that its own task counted as abandoned
         if task.attempts > _MOST_CLAIMS:
             why = f"Its workers have died {task.attempts - 1} times while they worked on it."
             give_up(task, self._desk, why)
             self._claims.finish(task)
             self._say("failed", task)
             return
-        if task.id in self._working:
-            # This worker was held up for so long that its own task counted as abandoned.
-            self._working[task.id].hand.kill()
         working = _Working(task, self._start(task), time.monotonic(), so_far=come_so_far(task, self.workspace))
         self._working[task.id] = working
         self._say("claimed", task)
