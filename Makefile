@@ -65,10 +65,11 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "tunewright: '$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt install python3-venv" >&2; exit 2; }
 
+# Modules are compiled as they are first used: of those installed, most never are.
 # pip's own output goes to a log; of it, only the large downloads are shown, and its end if it fails.
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing tunewright and what it needs (once, some minutes; the log is $(VENV)/install.log)"
-	@{ $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[dev]' 2>&1; \
+	@{ $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile -c constraints.txt -e '.[dev]' 2>&1; \
 	   echo $$? > $(VENV)/install.status; } | tee $(VENV)/install.log | awk \
 	  '/(Downloading|Using cached) .*\([0-9.]+ [MG]B\)/ { sub(/^ */, "  "); print; fflush() } \
 	   /^Installing collected packages/ { print "  Unpacking all of it"; fflush() }'
