@@ -239,27 +239,42 @@ def test_a_value_that_it_cannot_hold_is_wrong_input(workspace: Workspace) -> Non
             workspace.start_run(name, "run", {})
 
 
-def test_a_full_disk_is_said_to_be(workspace: Workspace, server: Postgres, small_disk: Path) -> None:
-    place = small_disk / "tables"
+@pytest.fixture
+def full_server(small_disk: Path) -> Iterator[Postgres]:
+    """A server that is thrown away: one whose disk was full is no good for other tests."""
+    made = Postgres()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.remove()
+
+
+def test_a_full_disk_is_said_to_be_and_then_it_goes_on(
+    full_server: Postgres, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, ballast = small_disk / "tables", small_disk / "ballast"
     place.mkdir()
-    if server.user is not None:
+    ballast.write_bytes(bytes(500_000))
+    if full_server.user is not None:
         for folder in (small_disk, place):
-            shutil.chown(folder, server.user)
+            shutil.chown(folder, full_server.user)
         for folder in small_disk.parents[:3]:  # pytest's own, which no other user may look into
             folder.chmod(0o755)
+    monkeypatch.setenv("TUNEWRIGHT_DATABASE_URL", new_schema(full_server.url))
+    workspace = Workspace.open(tmp_path / "workspace")
     with workspace.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"CREATE TABLESPACE small LOCATION '{place}'"))
-        connection.execute(text("ALTER TABLE events SET TABLESPACE small"))
-    run = workspace.start_run("demo", "run", {})
-    run.emit(Message("before"))
+        connection.execute(text("ALTER TABLE records SET TABLESPACE small"))
+    kept = []
 
     def fill() -> None:
         for number in range(2000):
-            run.emit(Message(f"{number} " + os.urandom(1000).hex()))
+            kept.append(workspace.add_record("job", {"text": os.urandom(900).hex()}, id=f"job-{number}"))
 
     with pytest.raises(DiskFullError, match="No space is left for the workspace database"):
         fill()
-    with workspace.database.write() as connection:
-        connection.execute(text("DROP TABLE events"))
-    with workspace.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("DROP TABLESPACE small"))
+    ballast.unlink()
+    after = workspace.add_record("job", {"text": os.urandom(900).hex()}, id="after")
+    assert workspace.records("job", limit=2000, order="asc").records == [*kept, after]
+    workspace.close()
