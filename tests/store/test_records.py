@@ -265,3 +265,18 @@ def test_a_reader_meets_each_record_once_whatever_is_added_or_removed(reading: t
 
     small = settings(deadline=None, max_examples=20, stateful_step_count=15, derandomize=True)
     run_state_machine_as_test(reading, settings=small)
+
+
+def test_all_records_are_gone_through_page_by_page(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunewright.store.workspace._AT_ONCE", 2)
+    for number in range(5):
+        workspace.add_record("job", {"status": "even" if number % 2 == 0 else "odd"}, id=f"job-{number}", parent="p")
+    workspace.add_record("job", {}, id="job-else", parent="q")
+    assert [each.id for each in workspace.each_record("job", parent="p")] == [f"job-{number}" for number in range(5)]
+    even = workspace.each_record("job", where={"status": "even"}, order="desc")
+    assert [each.id for each in even] == ["job-4", "job-2", "job-0"]
+    left = []
+    for each in workspace.each_record("job", parent="p"):
+        left.append(each.id)
+        workspace.remove_record("job", each.id)
+    assert left == [f"job-{number}" for number in range(5)]

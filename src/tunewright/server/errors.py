@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from tunewright.base.errors import (
-    DatabaseAwayError,
-    DiskFullError,
-    EndpointError,
-    InputError,
-    MissingExtraError,
-    NoSuchRecordError,
-    OutOfMemoryError,
-    TooLargeError,
-    TunewrightError,
-    UnknownNameError,
-    WorkspaceError,
-)
+from tunewright.base.errors import DatabaseAwayError, TunewrightError
+from tunewright.base.refusals import body, refusal_of
 from tunewright.lifecycle.serving.bodies import place_of
 from tunewright.server import logs
 
-INVALID, NOT_FOUND, SERVER = "invalid_request_error", "not_found_error", "server_error"
-_TYPES = {401: "authentication_error", 403: "permission_error", 404: NOT_FOUND, 429: "rate_limit_error"}
-
-_SOON = {"Retry-After": "2"}
-
-# The first that fits.
-_STATUSES: tuple[tuple[type[TunewrightError], int], ...] = (
-    (UnknownNameError, 404),
-    (NoSuchRecordError, 404),
-    (TooLargeError, 413),
-    (OutOfMemoryError, 503),
-    (DiskFullError, 507),
-    (EndpointError, 502),
-    # Of the machine that serves, and not of the request.
-    (MissingExtraError, 501),
-    (WorkspaceError, 500),
-    (InputError, 400),
-)
+__all__ = ["ApiError", "add_handlers", "body", "explained", "not_found"]
 
 
 class ApiError(Exception):
@@ -74,12 +45,6 @@ class ApiError(Exception):
 def not_found(what: str, name: str, *, param: str | None = None, code: str | None = None) -> ApiError:
     """The error for an object that is not there: "No such file object: file-x"."""
     return ApiError(404, f"No such {what}: {name}", param=param, code=code)
-
-
-def body(status: int, message: str, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:
-    """An error's body."""
-    kind = _TYPES.get(status, SERVER if status >= 500 else INVALID)
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -125,23 +90,7 @@ def _ours(_: Request, error: Exception) -> Response:
 
 
 def explained(error: TunewrightError) -> ApiError:
-    """How a fault of ours is told; where its class has a `code`, programs are told that."""
-    if isinstance(error, DatabaseAwayError):
-        return ApiError(503, "The server's database does not answer. Please try again.", headers=_SOON)
-    status = _status(error)
-    retry_after_s = getattr(error, "retry_after_s", 1 if status == 503 else None)
-    headers = {} if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
-    code = getattr(error, "code", None)
-    if isinstance(error, NoSuchRecordError):
-        return ApiError(404, f"No such {error.kind} object: {error.id}", code=code)
-    if status < 500:
-        return ApiError(status, str(error), param=error.where or None, code=code, headers=headers)
-    # Where it happened is a place on this machine, and nobody else's business.
-    return ApiError(status, f"{error.what}. {error.hint}".rstrip(), code=code, headers=headers)
-
-
-def _status(error: TunewrightError) -> int:
-    """The HTTP status of a fault; what says when to come again (`retry_after_s`) is 429."""
-    if hasattr(error, "retry_after_s"):
-        return 429
-    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+    """How a fault of ours is told to whoever has asked."""
+    told = refusal_of(error)
+    headers = {} if told.retry_after_s is None else {"Retry-After": str(max(1, math.ceil(told.retry_after_s)))}
+    return ApiError(told.status, told.message, param=told.param, code=told.code, headers=headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tunewright.store.runs import Run, Status
 
 FOLDER = ".tunewright"
 LEFTOVER_AFTER_S = 24 * 3600
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -254,6 +255,26 @@ class Workspace:
         return records.listed(
             self.database, kind, parent=parent, project=project, after=after, limit=limit, order=order, where=where
         )
+
+    def each_record(
+        self,
+        kind: str,
+        *,
+        parent: str | None = None,
+        project: str | None = None,
+        order: Order = "asc",
+        where: Mapping[str, str | None] | None = None,
+    ) -> Iterator[Record]:
+        """All records that fit, some hundreds in memory at a time; the arguments are those of `records`."""
+        after: str | None = None
+        while True:
+            page = self.records(
+                kind, parent=parent, project=project, after=after, limit=_AT_ONCE, order=order, where=where
+            )
+            yield from page.records
+            if not page.has_more:
+                return
+            after = page.records[-1].id
 
     def change_record(self, kind: str, id: str, change: Change) -> Record:
         """Changes a record's body: `change` is given the present one and returns the next, in one transaction.

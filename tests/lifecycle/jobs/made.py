@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.tiny import tiny_folder
 from tunewright.lifecycle.jobs.desk import Desk, Setup, handle
-from tunewright.lifecycle.jobs.jobs import EVENT, JOB, Asked, every
+from tunewright.lifecycle.jobs.jobs import EVENT, JOB, Asked
 from tunewright.lifecycle.jobs.ordering import order
 from tunewright.lifecycle.serving.names import find_served, set_alias
 from tunewright.store import Workspace
@@ -84,7 +84,7 @@ def fresh(workspace: Workspace, job: Record) -> dict[str, Any]:
 
 def told(workspace: Workspace, job: Record) -> list[dict[str, Any]]:
     """A job's events in order."""
-    return [event.body for event in every(workspace, EVENT, parent=job.id)]
+    return [event.body for event in workspace.each_record(EVENT, parent=job.id)]
 
 
 def steps_told(workspace: Workspace, job: Record) -> list[int]:

@@ -29,7 +29,7 @@ from tests.lifecycle.jobs.made import (
 )
 from tunewright.lifecycle.jobs import jobs
 from tunewright.lifecycle.jobs.desk import Desk, Later, Reason, Setup, Stopped, handle
-from tunewright.lifecycle.jobs.jobs import CHECKPOINT, every
+from tunewright.lifecycle.jobs.jobs import CHECKPOINT
 from tunewright.lifecycle.jobs.results import run_of
 from tunewright.lifecycle.serving.names import UnknownModelError, find_served
 from tunewright.store import Workspace, database
@@ -87,7 +87,7 @@ def test_metrics_have_every_number_and_a_sentence(done: Done) -> None:
 
 
 def test_the_last_epochs_are_kept_and_served(done: Done) -> None:
-    kept = list(every(done.workspace, CHECKPOINT, parent=done.job.id))
+    kept = list(done.workspace.each_record(CHECKPOINT, parent=done.job.id))
     assert [each.body["step_number"] for each in kept] == [8, 12, 15]
     names = [each.body["fine_tuned_model_checkpoint"] for each in kept]
     assert names == [f"{done.job.body['fine_tuned_model']}:ckpt-step-{step}" for step in (8, 12, 15)]

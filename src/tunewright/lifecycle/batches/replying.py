@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tunewright.base.errors import InputError, NoSuchRecordError, TunewrightError, UnknownNameError
+from tunewright.base.errors import TunewrightError
+from tunewright.base.refusals import refusal_of
 from tunewright.lifecycle.batches.requests import CHAT, COMPLETIONS, EMBEDDINGS
 from tunewright.lifecycle.batches.running import Reply
 from tunewright.lifecycle.grading import patiently
@@ -28,16 +29,7 @@ def replier(fleet: Fleet, project: str) -> Reply:
         try:
             return 200, patiently(lambda: asks[endpoint](body))
         except TunewrightError as error:
-            return refusal(error)
+            told = refusal_of(error)
+            return told.status, told.body()
 
     return reply
-
-
-def refusal(error: TunewrightError) -> tuple[int, dict[str, Any]]:
-    """The status and the body, in the API's form, of a request that was not answered."""
-    status = 404 if isinstance(error, UnknownNameError | NoSuchRecordError) else 400
-    kind = "not_found_error" if status == 404 else "invalid_request_error"
-    if not isinstance(error, InputError):
-        status, kind = 500, "server_error"
-    code = getattr(error, "code", None)
-    return status, {"error": {"message": str(error), "type": kind, "param": error.where or None, "code": code}}

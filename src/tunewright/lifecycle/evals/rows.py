@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import SHOWN_FAULTS, DataError, InputError, NoSuchRecordError, collect
-from tunewright.lifecycle.each_record import each_record
 from tunewright.lifecycle.evals.definition import validator_of
 from tunewright.store.records import Record
 from tunewright.store.uploads import find_upload, open_upload
@@ -96,7 +95,7 @@ def stored_ids(workspace: Workspace, source: Mapping[str, Any], *, noted: Mappin
     if source.get("model"):
         wanted["model"] = source["model"]
     after, before = source.get("created_after") or 0, source.get("created_before") or math.inf
-    found = each_record(workspace, STORED, project=project, where=wanted)
+    found = workspace.each_record(STORED, project=project, where=wanted)
     ids = (record.id for record in found if after <= record.created_at <= before)
     return [*islice(ids, min(source.get("limit") or MOST_ROWS, MOST_ROWS))]
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import InputError, NoSuchRecordError
 from tunewright.evaluate.graders import check_allowed, parse_grader
-from tunewright.lifecycle.each_record import each_record
 from tunewright.lifecycle.evals import definition
 from tunewright.lifecycle.evals.rows import stored_ids
 from tunewright.lifecycle.evals.sampling import check_sampling
@@ -120,14 +119,14 @@ def remove_items(workspace: Workspace, run: str) -> None:
 def remove_eval(workspace: Workspace, record: Record) -> None:
     """Removes an eval with its runs."""
     workspace.remove_record(definition.KIND, record.id)
-    for run in [*each_record(workspace, KIND, parent=record.id)]:
+    for run in [*workspace.each_record(KIND, parent=record.id)]:
         with suppress(NoSuchRecordError):
             remove_run(workspace, run)
 
 
 def items_of(workspace: Workspace, run: str) -> Iterator[Record]:
     """What was graded in a run, in the order in which it was."""
-    return each_record(workspace, ITEM, parent=run)
+    return workspace.each_record(ITEM, parent=run)
 
 
 def _check_models(workspace: Workspace, names: Iterable[str], project: str) -> None:

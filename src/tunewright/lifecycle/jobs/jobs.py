@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -244,21 +244,10 @@ def _is_worked_on(workspace: Workspace, id: str) -> bool:
         return False
 
 
-def every(workspace: Workspace, kind: str, **which: Any) -> Iterator[Record]:
-    """All records of a kind in the order in which they were added; `which` as `Workspace.records` has it."""
-    after = None
-    while True:
-        page = workspace.records(kind, after=after, limit=200, order="asc", **which)
-        yield from page.records
-        if not page.has_more:
-            return
-        after = page.records[-1].id
-
-
 def put_right(workspace: Workspace, tasks: Callable[[Record], None]) -> None:
     """Calls a function for each job that has not ended."""
     for status in OPEN:
-        for job in every(workspace, JOB, where={"status": status}):
+        for job in workspace.each_record(JOB, where={"status": status}):
             tasks(job)
 
 

@@ -172,7 +172,7 @@ def _table(workspace: Workspace, job: Record) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    for event in jobs.every(workspace, EVENT, parent=job.id, where={"type": "metrics"}):
+    for event in workspace.each_record(EVENT, parent=job.id, where={"type": "metrics"}):
         data = event.body["data"]
         writer.writerow(["" if data[name] is None else data[name] for name in _COLUMNS.values()])
     return text.getvalue()

@@ -101,12 +101,12 @@ def find_served(workspace: Workspace, name: str, *, project: str | None = None) 
 def all_served(workspace: Workspace, *, project: str | None = None) -> list[Served]:
     """All that is served: aliases, fine-tuned models, releases (each version, and the newest by name alone), bases."""
     found: dict[str, Served] = {}
-    for alias in every_record(workspace, ALIAS):
+    for alias in workspace.each_record(ALIAS, order="desc"):
         try:
             found[alias.id] = find_served(workspace, alias.id, project=project)
         except (UnknownNameError, ModelError):
             continue  # what it stood for is gone: who asks for it is told so
-    for record in every_record(workspace, MODEL, project=project):
+    for record in workspace.each_record(MODEL, project=project, order="desc"):
         found.setdefault(record.id, _of_record(record))
     for release in workspace.releases():
         for name in (release.name, release.label):
@@ -214,29 +214,18 @@ def remove_alias(workspace: Workspace, name: str) -> None:
         UnknownNameError: If there is none of this name.
     """
     if _record(workspace, ALIAS, name) is None:
-        raise UnknownNameError("alias", name, [record.id for record in every_record(workspace, ALIAS)])
+        raise UnknownNameError("alias", name, [record.id for record in workspace.each_record(ALIAS, order="desc")])
     workspace.remove_record(ALIAS, name)
 
 
 def aliases(workspace: Workspace) -> dict[str, str]:
     """What each alias stands for, by its name."""
-    return {record.id: str(record.body["target"]) for record in every_record(workspace, ALIAS)}
+    return {record.id: str(record.body["target"]) for record in workspace.each_record(ALIAS, order="desc")}
 
 
 def fine_tuned(workspace: Workspace) -> list[Served]:
     """The models that jobs have made, newest first."""
-    return [_of_record(record) for record in every_record(workspace, MODEL)]
-
-
-def every_record(workspace: Workspace, kind: str, *, project: str | None = None) -> Iterator[Record]:
-    """All records of a kind, newest first."""
-    after = None
-    while True:
-        page = workspace.records(kind, project=project, after=after, limit=100)
-        yield from page.records
-        if not page.has_more:
-            return
-        after = page.records[-1].id
+    return [_of_record(record) for record in workspace.each_record(MODEL, order="desc")]
 
 
 def _find(workspace: Workspace, name: str, project: str | None) -> Served:
@@ -255,7 +244,10 @@ def _find(workspace: Workspace, name: str, project: str | None) -> Served:
 
 def _known_names(workspace: Workspace, project: str | None) -> list[str]:
     """What a wrong name may have meant; older versions of releases are left out."""
-    records = [*every_record(workspace, ALIAS), *every_record(workspace, MODEL, project=project)]
+    records = [
+        *workspace.each_record(ALIAS, order="desc"),
+        *workspace.each_record(MODEL, project=project, order="desc"),
+    ]
     releases = {release.name for release in workspace.releases()}
     return [*(record.id for record in records), *releases, *(base.name for base in _bases_here(workspace.cache))]
 

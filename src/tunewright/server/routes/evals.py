@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
 from tunewright.base.errors import InputError, NoSuchRecordError
-from tunewright.lifecycle.each_record import each_record
 from tunewright.lifecycle.evals import definition, page, run
 from tunewright.lifecycle.evals.definition import create_eval, render_eval, update_eval
 from tunewright.lifecycle.evals.run import render_item, render_run
@@ -181,7 +180,7 @@ def _page(
 
 def _by_change(here: Server, caller: Caller, page: Wanted) -> Page:
     """A page of evals in the order in which they were changed last."""
-    everything = [*each_record(here.workspace, definition.KIND, project=caller.project)]
+    everything = [*here.workspace.each_record(definition.KIND, project=caller.project)]
     everything.sort(key=lambda record: (record.body["_updated_at"], record.seq), reverse=page.order == "desc")
     start = 0
     if page.after is not None:

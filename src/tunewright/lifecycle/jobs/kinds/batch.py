@@ -41,8 +41,7 @@ def come_so_far(task: Task, workspace: Workspace) -> int:
 
 def recover(workspace: Workspace) -> None:
     """Queues batches that were recorded, or were being cancelled, by a process that was killed."""
-    from tunewright.lifecycle.each_record import each_record
 
     for status in ("validating", "cancelling"):
-        for batch in each_record(workspace, "batch", where={"status": status}):
+        for batch in workspace.each_record("batch", where={"status": status}):
             workspace.enqueue("batch", batch.id)

@@ -41,7 +41,6 @@ def come_so_far(task: Task, workspace: Workspace) -> int:
 
 def recover(workspace: Workspace) -> None:
     """Queues runs that were recorded by a process that was killed before it could queue them."""
-    from tunewright.lifecycle.each_record import each_record
 
-    for run in each_record(workspace, "eval_run", where={"status": "queued"}):
+    for run in workspace.each_record("eval_run", where={"status": "queued"}):
         workspace.enqueue("eval_run", run.id)
