@@ -66,6 +66,7 @@ class Call:
         self._loop = asyncio.get_running_loop()
         self._heard: asyncio.Queue[tuple[int, Heard]] = asyncio.Queue()
         self._is_ended = False
+        self._written = 0
 
     def submit(self) -> None:
         """Hands the request to its engine."""
@@ -84,6 +85,7 @@ class Call:
             number, heard = await self._heard.get()
             if isinstance(heard, Piece):
                 self._asked.first_token()
+                self._written += len(heard.tokens)
             for chunk in answering.take(number, heard):
                 yield chunk
         for chunk in answering.closing():
@@ -109,8 +111,12 @@ class Call:
             self.answering.cancel()
             error = error or _CANCELLED
         usage = self.answering.usage
+        # Of an answer that is cut nobody has told the sums, and who hangs up has had the tokens all the same.
         self._asked.finished(
-            input_tokens=usage.prompt, output_tokens=usage.completion, cached_tokens=usage.cached, error=error
+            input_tokens=usage.prompt or sum(len(each.prompt) for each in self.answering.requests),
+            output_tokens=max(usage.completion, self._written),
+            cached_tokens=usage.cached,
+            error=error,
         )
         self.answering.leave()
 

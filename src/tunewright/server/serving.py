@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import socket
 import ssl
@@ -145,6 +146,8 @@ class Web(uvicorn.Server):
         """Ends it; for the second time, at once."""
         if self.should_exit:
             self.force_exit = True
+            # What is torn down from here on complains of just that.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             self.ended = "forced"
             return
         self.should_exit = True

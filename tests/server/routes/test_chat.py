@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from tests.server.served import Running, running
 from tunewright.base.errors import BusyError
 from tunewright.generate.serving.engine import Engine
+from tunewright.server.watching import Answered
 
 ASKED: dict[str, Any] = {"model": "tiny", "messages": [{"role": "user", "content": "a red apple"}]}
 
@@ -275,15 +276,20 @@ def test_a_fault_in_mid_stream_is_an_event(server: Running, monkeypatch: pytest.
 
 
 def test_who_hangs_up_is_not_answered_on(server: Running) -> None:
-    """Twice: while an answer is streamed, and while a whole one is waited for."""
+    """Twice: while an answer is streamed, and while a whole one is waited for. What was written counts all the same."""
+    heard: list[Answered] = []
+    server.state.watch.listeners.append(heard.append)
     chunks = server.client.chat.completions.create(**ASKED, max_tokens=2000, stream=True)
-    next(iter(chunks))
+    for _ in zip(chunks, range(4), strict=False):  # the first chunk says who speaks, and the others something
+        pass
     chunks.close()
     server.wait_until_idle()
     with pytest.raises(openai.APITimeoutError):
         server.client.with_options(max_retries=0, timeout=0.2).chat.completions.create(**ASKED, max_tokens=2000)
     server.wait_until_idle()
     assert server.engine.status().completion_tokens < 3000
+    assert [(each.error, each.input_tokens) for each in heard] == [("cancelled", 30)] * 2
+    assert 3 <= heard[0].output_tokens < 2000
 
 
 def test_answers_run_side_by_side(server: Running) -> None:
