@@ -14,8 +14,8 @@ from tunewright.server.errors import ApiError
 
 MOST_PARTS = 64
 MOST_FIELD_BYTES = 32 << 10
-# A disk is written to from a thread, and handing over to it costs more than writing a little.
-_WRITE_BYTES = 1 << 20
+# Forms are read in a thread, since a file of many short lines keeps a processor busy; handing over to it costs too.
+_READ_BYTES = 256 << 10
 
 
 async def read_form(
@@ -23,41 +23,28 @@ async def read_form(
 ) -> dict[str, str]:
     """Reads a form to its end, and returns the fields beside the file.
 
-    What goes wrong with the file is raised once the form is read, so that a client which is still sending hears of it.
+    What is wrong with it is raised once all of it has come, so that a client which is still sending hears of it.
 
     Args:
         file_field: The name of the field that holds the file.
-        opened: Called with the file's name as soon as it begins.
-        write: Called in a thread, with the file's pieces in order.
+        opened: Called with the file's name as soon as it begins; in a thread.
+        write: Called with the file's pieces in order; likewise.
 
     Raises:
         ApiError: If it is no form, breaks off, has no file or two, or too much beside it.
     """
-    form = _Form(_boundary(request), file_field, opened)
-    fault: Exception | None = None
+    form = _Form(_boundary(request), file_field, opened, write)
+    waiting = bytearray()
     try:
         async for chunk in request.stream():
-            form.take(chunk)
-            if fault is None and form.waiting_bytes >= _WRITE_BYTES:
-                fault = await _written(form, write)
-            elif fault is not None:
-                form.pieces()
+            waiting += chunk
+            if len(waiting) >= _READ_BYTES:
+                await run_in_threadpool(form.take, bytes(waiting))
+                waiting.clear()
     except ClientDisconnect:
         raise ApiError(400, "The upload broke off. Please send it again.", param=file_field) from None
-    if fault is None:
-        fault = await _written(form, write)
-    if fault is not None:
-        raise fault
+    await run_in_threadpool(form.take, bytes(waiting))
     return form.ended()
-
-
-async def _written(form: _Form, write: Callable[[bytes], None]) -> Exception | None:
-    pieces = form.pieces()
-    try:
-        await run_in_threadpool(write, pieces)
-    except Exception as error:
-        return error
-    return None
 
 
 def _boundary(request: Request) -> bytes:
@@ -71,13 +58,15 @@ def _boundary(request: Request) -> bytes:
 class _Form:
     """A form as its bytes come."""
 
-    def __init__(self, boundary: bytes, file_field: str, opened: Callable[[str], None]) -> None:
-        self._file_field, self._opened = file_field, opened
+    def __init__(
+        self, boundary: bytes, file_field: str, opened: Callable[[str], None], write: Callable[[bytes], None]
+    ) -> None:
+        self._file_field, self._opened, self._write = file_field, opened, write
         self._fields: dict[str, bytearray] = {}
         self._field_bytes = self._parts = 0
         self._has_file = self._is_whole = False
-        self._waiting: list[bytes] = []
-        self.waiting_bytes = 0
+        self._waiting = bytearray()
+        self._fault: Exception | None = None
         self._header_name = self._header_value = b""
         self._disposition = b""
         # The field that is being read; None for the file.
@@ -100,19 +89,28 @@ class _Form:
             raise ApiError(400, f"The form cannot be read: {error}.") from error
 
     def take(self, chunk: bytes) -> None:
-        """Reads on."""
+        """Reads on; after a fault nothing is read any more."""
+        if self._fault is not None:
+            return
         try:
             self._parser.write(chunk)
+            if self._waiting:
+                self._write(bytes(self._waiting))
+                self._waiting.clear()
         except FormParserError as error:
-            raise ApiError(400, f"The form cannot be read: {error}.") from error
-
-    def pieces(self) -> bytes:
-        """What has come of the file since the last call."""
-        found, self._waiting, self.waiting_bytes = b"".join(self._waiting), [], 0
-        return found
+            self._fault = ApiError(400, f"The form cannot be read: {error}.")
+        except Exception as error:
+            self._fault = error
 
     def ended(self) -> dict[str, str]:
-        """The fields of a form that is whole."""
+        """The fields of a form that is whole.
+
+        Raises:
+            ApiError: If it is not, or anything was wrong with it.
+            Exception: What `opened` or `write` raised.
+        """
+        if self._fault is not None:
+            raise self._fault
         if not self._is_whole:
             raise ApiError(400, "The form breaks off before its end. Please send it again.")
         if not self._has_file:
@@ -160,8 +158,7 @@ class _Form:
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._field is None:
-            self._waiting.append(data[start:end])
-            self.waiting_bytes += end - start
+            self._waiting += data[start:end]
             return
         self._field_bytes += end - start
         if self._field_bytes > MOST_FIELD_BYTES:
