@@ -264,9 +264,11 @@ _alphabets_lock = threading.Lock()
 
 def alphabet_of(base: Base) -> Alphabet:
     """A base's tokens; made once, which takes about a second for a large vocabulary."""
+    from tunewright.forest import layout as layouts
+
     with _alphabets_lock:
         if base.chat not in _alphabets:
-            words = int(base.model.get_output_embeddings().weight.shape[0])
+            words = int(layouts.unwrap(base.model).get_output_embeddings().weight.shape[0])
             _alphabets[base.chat] = Alphabet(base.tokenizer, words, base.chat.stop_ids)
         return _alphabets[base.chat]
 

@@ -14,10 +14,10 @@ import numpy as np
 from tunewright.forest import Path
 from tunewright.generate.generation import Generation
 from tunewright.generate.sampling import chances
+from tunewright.generate.writing import Decode, TextStream
 from tunewright.recipe.sampling import Sampling
 
 OnToken = Callable[[int, int], None]  # row, token
-Decode = Callable[[Sequence[int]], str]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Draft:
         self._logprobs: list[float] = []
         self._stopped = False
         self._text: str | None = None
+        self._shown: list[str] = []
         self._began = self._ended = math.nan
 
     def begin(self) -> None:
@@ -88,19 +89,21 @@ class Draft:
         self.tokens.append(token)
         if self._on_token:
             self._on_token(self.row, token)
-        if rules.stop_texts and self._found_stop_text():
+        if rules.stop_texts and self._found_stop_text(token):
             return False
         return len(self.tokens) < rules.limit
 
-    def _found_stop_text(self) -> bool:
-        """Whether a stop text has come up; keeps what stands in front of the first."""
+    def _found_stop_text(self, token: int) -> bool:
+        """Whether a stop text has come up with a token; keeps what stands in front of the first."""
+        self._shown.append(self._stream.add(token))
+        if self._stream.stopped:
+            self._text, self._stopped = "".join(self._shown), True
+        return self._stream.stopped
+
+    @cached_property
+    def _stream(self) -> TextStream:
         assert self._rules.decode
-        # All of it again: how a token reads may depend on those before it, and parts of a character read as nothing.
-        text = self._rules.decode(self.tokens)
-        places = [place for stop in self._rules.stop_texts if (place := text.find(stop)) >= 0]
-        if places:
-            self._text, self._stopped = text[: min(places)], True
-        return bool(places)
+        return TextStream(self._rules.decode, self._rules.stop_texts)
 
     def result(self, reference_logprobs: list[float] | None, further: Sequence[Generation] = ()) -> Generation:
         """The answer as it stands."""

@@ -12,12 +12,13 @@ from tunewright.base import events
 from tunewright.base.errors import DataError
 from tunewright.forest import layout as layouts
 from tunewright.forest.seq2seq import is_encoder_decoder
-from tunewright.generate.draft import Asked, Decode, OnToken, Rules, results
+from tunewright.generate.draft import Asked, OnToken, Rules, results
 from tunewright.generate.family import Family, families
 from tunewright.generate.generation import Generation
 from tunewright.generate.references import reference_logprobs
 from tunewright.generate.rows import decode_rows
 from tunewright.generate.seq2seq import decode_sources
+from tunewright.generate.writing import Decode
 from tunewright.models.folding import folded
 from tunewright.recipe.sampling import Sampling
 
