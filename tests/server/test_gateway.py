@@ -24,7 +24,13 @@ def client_of(server: Server, **options: Any) -> TestClient:
 
     @app.post("/v1/echo/{name:path}")
     async def echo(name: str, request: Request, caller: Reader) -> dict[str, Any]:
-        return {"name": name, "bytes": len(await request.body()), "project": caller.project, "key": caller.key}
+        return {
+            "name": name,
+            "bytes": len(await request.body()),
+            "project": caller.project,
+            "key": caller.key,
+            "organization": caller.organization,
+        }
 
     @app.post("/v1/answer")
     def answer(here: Here, caller: Inferrer) -> None:
@@ -95,7 +101,8 @@ def test_a_key_opens_its_own_project_until_it_is_revoked(server_with: Make, log:
     secret, key = create_key(server.workspace, name="ci", scopes=["read"], project="desk", organization="acme")
     client = client_of(server, headers={"Authorization": f"Bearer {secret}"})
     answer = client.post("/v1/echo/x")
-    assert answer.json() == {"name": "x", "bytes": 0, "project": "desk", "key": key.id}
+    whose = {"project": "desk", "key": key.id, "organization": "acme"}
+    assert answer.json() == {"name": "x", "bytes": 0, **whose}
     assert (answer.headers["openai-organization"], answer.headers["openai-project"]) == ("acme", "desk")
     other = client.post("/v1/echo/x", headers={"OpenAI-Project": "other"})
     assert (other.status_code, error_of(other)["code"]) == (401, "mismatched_project")
@@ -111,8 +118,9 @@ def test_a_key_opens_its_own_project_until_it_is_revoked(server_with: Make, log:
 
 
 def test_without_keys_a_header_names_the_project(server_with: Make) -> None:
-    client = client_of(server_with())
-    assert client.post("/v1/echo/x", headers={"OpenAI-Project": "proj_1"}).json()["project"] == "proj_1"
+    client = client_of(server_with(organization="acme"))
+    said = client.post("/v1/echo/x", headers={"OpenAI-Project": "proj_1"}).json()
+    assert (said["project"], said["organization"]) == ("proj_1", "acme")
     assert client.post("/v1/echo/x", headers={"OpenAI-Project": "../x"}).status_code == 400
 
 

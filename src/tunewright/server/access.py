@@ -31,7 +31,7 @@ def identify(server: Server, headers: Headers) -> Caller:
     if not server.settings.keys:
         if project and not _PROJECT.fullmatch(project):
             raise ApiError(400, "OpenAI-Project may have letters, digits, dots, hyphens and underscores, 64 at most.")
-        return Caller(project=project or "default")
+        return Caller(project=project or "default", organization=server.settings.organization)
     secret = _bearer(headers)
     key = find_key(server.workspace, secret) if len(secret) <= _LONGEST_KEY else None
     if key is None:

@@ -97,13 +97,13 @@ class Caller:
         key: The key's id; empty where the server asks for none.
         project: Whose objects are seen and made.
         scopes: What the key may do.
-        organization: Whose the key is; empty: the server's own.
+        organization: Whose the key is; the server's own where none is asked for.
     """
 
     key: str = ""
     project: str = "default"
     scopes: frozenset[Scope] = frozenset({"read", "infer", "train", "admin"})
-    organization: str = ""
+    organization: str = "tunewright"
 
 
 def server_of(request: Request) -> Server:

@@ -88,7 +88,6 @@ class Gateway:
                 headers={"Retry-After": "1"},
             )
         check_origin(self._server.settings, exchange.scope, exchange.headers)
-        exchange.caller = Caller()
         if exchange.path not in _OPEN:
             exchange.caller = await run_in_threadpool(identify, self._server, exchange.headers)
             exchange.noted.key = exchange.caller.key
@@ -105,7 +104,7 @@ class Exchange:
         self.server, self.scope, self._send = server, scope, send
         self.headers = Headers(scope=scope)
         self.path: str = scope["path"]
-        self.caller = Caller(scopes=frozenset())
+        self.caller = Caller(scopes=frozenset(), organization=server.settings.organization)
         self.is_limited = False
         self._began_s = time.monotonic()
         self._status = 0
@@ -167,7 +166,7 @@ class Exchange:
         headers["openai-processing-ms"] = str(round((time.monotonic() - self._began_s) * 1000))
         headers["openai-version"] = API_VERSION
         headers["x-content-type-options"] = "nosniff"
-        headers["openai-organization"] = self.caller.organization or self.server.settings.organization
+        headers["openai-organization"] = self.caller.organization
         headers["openai-project"] = self.caller.project
         if self.is_limited:
             for name, value in self.server.limits.headers(self.caller.key).items():
