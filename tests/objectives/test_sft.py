@@ -34,6 +34,8 @@ def test_each_message_counts_by_its_weight() -> None:
     # Two answers of one conversation: 6 7 weighs a quarter, 9 weighs one; 8 is a question between them.
     (path,) = objective.paths(TokenRow(tokens, np.array([0, 0.25, 0.25, 0, 1], dtype=np.float32)), 0, 0)
     # Edges 5 to 6, 6 to 7 and 8 to 9, in this order.
-    found = objective.loss(EdgeScores(torch.tensor([-1.0, -2.0, -4.0]), torch.zeros(3).bool()), build([path]))
+    hit = torch.tensor([False, True, True])
+    found = objective.loss(EdgeScores(torch.tensor([-1.0, -2.0, -4.0]), hit), build([path]))
     assert float(found.total) == pytest.approx(0.25 * 1 + 0.25 * 2 + 1 * 4)
     assert found.weight == 1.5
+    assert found.reported == {"token_accuracy": pytest.approx(0.25 + 1)}  # a sum, to be divided by the weight

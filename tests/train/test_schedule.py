@@ -8,7 +8,7 @@ import pytest
 from tunewright.base.seeds import derive
 from tunewright.data.balance import Draws
 from tunewright.recipe.schema import Train
-from tunewright.train.schedule import Order, learning_rate, validation_steps
+from tunewright.train.schedule import Order, kept_steps, learning_rate, validation_steps
 
 
 def test_each_epoch_holds_every_row_once_in_another_order() -> None:
@@ -111,3 +111,14 @@ def test_an_epoch_holds_each_group_as_often_as_drawn_and_its_share_of_general_ro
     assert sorted(row for row in drawn if row < 6) == list(range(6))
     again = Order(rows=8, batch_size=5, epochs=2, seed=1, general=4, replay=0.1, draws=draws)
     assert [row for step in range(again.steps) for row in again.of_step(step)] == drawn
+
+
+def test_the_ends_of_the_last_epochs_are_kept() -> None:
+    # 10 rows, 3 a step: the epochs end within steps 4, 7 and 10 (3.33, 6.67, 10).
+    order = Order(rows=10, batch_size=3, epochs=3, seed=1)
+    assert kept_steps(order, 0) == frozenset()
+    assert kept_steps(order, 2) == {7, 10}
+    assert kept_steps(order, 9) == {4, 7, 10}
+    # The second epoch is cut short: 15 rows are 5 steps.
+    assert kept_steps(Order(rows=10, batch_size=3, epochs=1.5, seed=1), 3) == {4, 5}
+    assert kept_steps(Order(rows=4, batch_size=16, epochs=3, seed=1), 3) == {1}
