@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import peft
@@ -18,4 +19,4 @@ __all__ = ["peft", "polars", "torch", "transformers", "tunewright", "work_on"]
 
 def work_on(task: str, root: str, setup: str) -> None:
     """Does what `python -m tunewright.lifecycle.jobs.process` does."""
-    sys.exit(main(task, root, setup))
+    sys.exit(main(task, root, setup, str(os.getppid())))

@@ -118,7 +118,7 @@ def test_twenty_kills_at_random_instants_change_nothing(tmp_path: Path) -> None:
     """Of the worker, of the job's process, or of both: real ones, while the job is anywhere between order and end."""
     workspace = made_workspace(tmp_path)
     files = [uploaded(workspace, rows) for rows in (chat_rows(120), chat_rows(6, 200))]
-    asked = {"validation_file": files[1], "suffix": "desk", "hyperparameters": {"n_epochs": 40, "batch_size": 4}}
+    asked = {"validation_file": files[1], "suffix": "desk", "hyperparameters": {"n_epochs": 12, "batch_size": 4}}
     undisturbed, disturbed = (ordered(workspace, files[0], **asked) for _ in range(2))
     workspace.ask(f"{disturbed.id}/files", "pause")
     run = [sys.executable, "-m", "tunewright", "worker", "--workspace", str(workspace.root)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ class ProcessHand:
     """A process."""
 
     def __init__(self, task: Task, workspace: Workspace, setup: Setup) -> None:
-        arguments = [task.id, str(workspace.root), setup.as_text()]
+        arguments = [task.id, str(workspace.root), setup.as_text(), str(os.getpid())]
         self._process = subprocess.Popen(  # noqa: S603 - no shell, and ids that this workspace gave
             [sys.executable, "-m", "tunewright.lifecycle.jobs.process", *arguments],
             stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The process of one task: `python -m tunewright.lifecycle.jobs.process TASK WORKSPACE SETUP`, started by a worker.
+"""The process of a task: `python -m tunewright.lifecycle.jobs.process TASK WORKSPACE SETUP WORKER`, as a worker starts it.
 
 It ends with its worker. Exit codes: 0, the task is done; 75, it was stopped and another process goes on with it, if it
 was not cancelled; 76, it cannot go on for now; anything else: the process failed, and the worker tries again.
@@ -33,10 +33,12 @@ class Signals:
         self.asked = True
 
 
-def main(task_id: str, root: str, setup: str) -> int:
-    """Works on a task; gives the exit code."""
-    end_with_parent()
+def main(task_id: str, root: str, setup: str, worker: str) -> int:
+    """Works on a task for the worker with this process id; gives the exit code."""
     signals = Signals()
+    end_with_parent()
+    if os.getppid() != int(worker):  # it was gone before anybody looked
+        return STOPPED
     # Read by the tokenizers library at its first use, before anything can fork.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     return_freed_pages()
