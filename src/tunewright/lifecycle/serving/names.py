@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from tunewright.base.errors import InputError, ModelError, NoSuchRecordError, UnknownNameError
 from tunewright.base.files import read_json
+from tunewright.lifecycle.jobs.jobs import PERMISSION
 from tunewright.models import catalog
 from tunewright.models.catalog import ENCODER
 from tunewright.models.files import BaseFiles
@@ -168,6 +169,8 @@ def delete_model(workspace: Workspace, name: str, *, project: str | None = None)
     if found.origin != "model":
         what = {"base": "a base model", "release": "a release", "alias": "an alias that the operator has set"}
         raise ProtectedModelError(f"'{name}' is {what[found.origin]}, and only fine-tuned models can be deleted")
+    if _record(workspace, MODEL, name, project) is None:  # one that another project lets this one ask
+        raise ProtectedModelError(f"'{name}' is another project's, and only that can delete it")
     workspace.remove_record(MODEL, name)
 
 
@@ -229,7 +232,7 @@ def fine_tuned(workspace: Workspace) -> list[Served]:
 
 
 def _find(workspace: Workspace, name: str, project: str | None) -> Served:
-    record = _record(workspace, MODEL, name, project)
+    record = _record(workspace, MODEL, name, project) or _shared(workspace, name, project)
     if record is not None:
         return _of_record(record)
     if releases := workspace.releases(name.partition("@")[0]):
@@ -324,6 +327,13 @@ def _of_record(record: Record) -> Served:
         parent=body["parent"],
         job=body["job"],
     )
+
+
+def _shared(workspace: Workspace, name: str, project: str | None) -> Record | None:
+    """A fine-tuned model of another project, which has permitted this one to ask it."""
+    asked = {"project_id": project} if project else {}
+    permitted = asked and workspace.records(PERMISSION, parent=name, where=asked, limit=1).records
+    return _record(workspace, MODEL, name) if permitted else None
 
 
 def _record(workspace: Workspace, kind: str, name: str, project: str | None = None) -> Record | None:
