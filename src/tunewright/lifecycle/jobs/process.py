@@ -1,6 +1,6 @@
 """The process of a task: `python -m tunewright.lifecycle.jobs.process TASK WORKSPACE SETUP WORKER`.
 
-A worker starts it, and it ends with its worker. Exit codes: 0, the task is done; 75, it was stopped, and another process
+A worker starts it, and it ends with its worker. Exit codes: 0, the task is done; 75, it was stopped, and another one
 goes on if it was not cancelled; 76, it cannot go on for now; anything else: the process failed, and the worker tries it
 again.
 """
