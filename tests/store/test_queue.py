@@ -245,7 +245,7 @@ def test_of_two_that_find_one_abandoned_only_one_takes_it(workspace: Workspace, 
     workers=st.integers(1, 4),
     tasks=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=12),
 )
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_each_task_goes_to_one_of_many_claimers(
     workspace: Workspace, workers: int, tasks: list[tuple[int, int]]
 ) -> None:
@@ -282,11 +282,11 @@ while (task := claims.claim(["job"])) is not None:
 
 
 def test_each_task_goes_to_one_of_several_processes(workspace: Workspace) -> None:
-    for number in range(30):
+    for number in range(16):
         workspace.enqueue("job", f"job-{number}")
     said = [ended(process) for process in [program(WORK, workspace.root, name) for name in ("a", "b")]]
     got = [id for lines in said for id in lines.split()]
-    assert Counter(got) == Counter(f"job-{number}" for number in range(30))
+    assert Counter(got) == Counter(f"job-{number}" for number in range(16))
 
 
 def test_a_killed_workers_task_goes_on(workspace: Workspace, tmp_path: Path) -> None:
