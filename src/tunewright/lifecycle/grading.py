@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tunewright.base.errors import BusyError
+from tunewright.base.errors import BusyError, DatabaseAwayError, DataError, DiskFullError
 from tunewright.evaluate.graders import Ask, Kit
+from tunewright.lifecycle.jobs.desk import Later
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,41 +25,75 @@ T = TypeVar("T")
 _LONGEST_PAUSE_S = 5.0
 
 
+class WorkTakenError(DataError):
+    """Another process still works on a task: one that was thought dead, and has not noticed yet."""
+
+
 def grading_kit(workspace: Workspace, ask: Ask | None, *, runs_python: bool) -> Kit:
     """The kit of graders that may ask models, compare meanings by the embedded encoder, and run programs if allowed."""
     return Kit(ask=ask, embed=_Embedding(workspace), runs_python=runs_python)
 
 
-def asker(fleet: Fleet, project: str) -> Ask:
-    """Asks a fleet's models as a client of a project would, and waits where they are busy."""
+def asker(fleet: Fleet, project: str, patience: Patience | None = None) -> Ask:
+    """Asks a fleet's models as a client of a project would.
+
+    Args:
+        patience: Waits where models are busy; None: who asks is told so.
+    """
 
     def ask(body: Mapping[str, Any]) -> Mapping[str, Any]:
         from tunewright.lifecycle.serving.asking import ask_chat
 
-        return patiently(lambda: ask_chat(fleet, body, project=project).body)
+        def once() -> Mapping[str, Any]:
+            return ask_chat(fleet, body, project=project).body
+
+        return once() if patience is None else patience.ask(once)
 
     return ask
 
 
-def patiently(ask: Callable[[], T]) -> T:
-    """Asks until there is a place: work that nobody waits for lets others go first."""
-    while True:
-        try:
-            return ask()
-        except BusyError as busy:
-            time.sleep(min(busy.retry_after_s, _LONGEST_PAUSE_S))
+class Patience:
+    """Asks until there is an answer: work that nobody waits for lets others go first, and a database come back."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """The answer, as soon as there is a place for the question.
+
+        Raises:
+            BusyError: If there is none, and it is over.
+        """
+        while True:
+            try:
+                return question()
+            except (BusyError, DatabaseAwayError) as error:
+                pause_s = getattr(error, "retry_after_s", _LONGEST_PAUSE_S)
+                if self._over.wait(min(pause_s, _LONGEST_PAUSE_S)):
+                    raise
+
+    def end(self) -> None:
+        """Lets those who wait go."""
+        self._over.set()
 
 
 @contextmanager
-def own_fleet(desk: Desk) -> Iterator[Fleet]:
-    """The models of a task's process, within the memory that it was given."""
+def own_models(desk: Desk) -> Iterator[tuple[Fleet, Patience]]:
+    """The models of a task's process, within the memory that it was given.
+
+    Raises:
+        Later: If the work inside cannot go on for now.
+    """
     from tunewright.lifecycle.serving.fleet import Fleet
 
-    fleet = Fleet(desk.workspace, memory_bytes=desk.setup.memory_bytes)
+    fleet, patience = Fleet(desk.workspace, memory_bytes=desk.setup.memory_bytes), Patience()
     fleet.start()
     try:
-        yield fleet
+        yield fleet, patience
+    except (DatabaseAwayError, DiskFullError, WorkTakenError) as error:
+        raise Later(str(error)) from error
     finally:
+        patience.end()
         fleet.stop(0.0)
 
 

@@ -19,7 +19,7 @@ from tunewright.evaluate.graders import Kit
 from tunewright.lifecycle.evals import run as runs
 from tunewright.lifecycle.evals import running
 from tunewright.lifecycle.evals.page import page_of
-from tunewright.lifecycle.evals.rows import STORED
+from tunewright.lifecycle.evals.rows import STORED, Row
 from tunewright.lifecycle.evals.run import ITEM, KIND, cancel_run, items_of, remove_eval, remove_run, render_run
 from tunewright.lifecycle.evals.running import fail, work_on
 from tunewright.lifecycle.jobs.desk import Stopped
@@ -111,6 +111,31 @@ def test_rows_of_a_file_are_checked_by_line(workspace: Workspace) -> None:
     run = make_run(workspace, made, {"type": "jsonl", "source": {"type": "file_id", "id": file.id}})
     work_on(workspace, run.id, Kit(), never)
     assert told(workspace, run.id)["result_counts"]["passed"] == 1
+
+
+def test_a_nul_is_refused_in_rows_and_replaced_in_answers(workspace: Workspace) -> None:
+    made = make_eval(workspace)
+    file = upload(workspace, [row("a\0", "b", "b"), row("\\u0000", "b", "b")], purpose="evals")
+    run = make_run(workspace, made, {"type": "jsonl", "source": {"type": "file_id", "id": file.id}})
+    work_on(workspace, run.id, Kit(), never)
+    assert "1 of 2 rows" in told(workspace, run.id)["error"]["message"]
+    assert "in.jsonl:1: A text holds a NUL" in told(workspace, run.id)["error"]["message"]
+
+    def says_nul(body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"choices": [{"message": {"content": "a\0b"}, "finish_reason": "stop"}], "usage": {}}
+
+    run = make_run(workspace, made, drawn(row("q", "x")))
+    work_on(workspace, run.id, Kit(ask=says_nul), never)
+    (item,) = items_of(workspace, run.id)
+    assert item.body["sample"]["output"][0]["content"] == "a\ufffdb"
+
+
+def test_a_row_that_somebody_else_has_graded_counts_as_they_have_graded_it(workspace: Workspace) -> None:
+    run = make_run(workspace, make_eval(workspace), given(row("a", "b", "b")))
+    work_on(workspace, run.id, Kit(), never)
+    (item,) = items_of(workspace, run.id)
+    again = running._keep_item(workspace, run, Row(0, {}, None), {"status": "fail", "results": [], "_spent": []})
+    assert again == item.body
 
 
 def test_only_files_for_evals_are_taken(workspace: Workspace) -> None:

@@ -61,7 +61,7 @@ def test_a_grader_is_checked(here: tuple[OpenAI, TestClient, Workspace]) -> None
     assert told.model_dump() == CHECK
     with pytest.raises(BadRequestError) as wrong:
         graders.validate(grader={**CHECK, "operation": "is"})
-    assert wrong.value.param == "grader"
+    assert wrong.value.param == "grader.operation"
 
 
 def test_programs_run_only_where_the_operator_allows_it(tmp_path: Path) -> None:

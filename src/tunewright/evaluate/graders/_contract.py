@@ -137,9 +137,12 @@ def parse_grader(raw: object, *, where: str = "grader") -> GraderConfig:
     try:
         config = GRADERS.config(kind).model_validate(raw)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or kind}: {_told(fault['msg'])}" for fault in error.errors()]
-        what = faults[0] if len(faults) == 1 else f"{len(faults)} fields are wrong:\n{collect(faults)}"
-        raise InputError(what, where=where) from error
+        faults = [(".".join(map(str, fault["loc"])), _told(fault["msg"])) for fault in error.errors()]
+        if len(faults) == 1:
+            place, said = faults[0]
+            raise InputError(said, where=f"{where}.{place}" if place else where) from error
+        told = collect([f"{place or kind}: {said}" for place, said in faults])
+        raise InputError(f"{len(faults)} fields are wrong:\n{told}", where=where) from error
     assert isinstance(config, GraderConfig), "every grader's settings are"
     check_namespaces(config.templates(), where=where)
     return config

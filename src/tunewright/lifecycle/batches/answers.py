@@ -15,6 +15,7 @@ from tunewright.base.errors import DataError
 from tunewright.base.files import atomic_file
 from tunewright.base.lines import Lines, read_lines
 from tunewright.lifecycle.batches.requests import Request
+from tunewright.lifecycle.grading import WorkTakenError
 
 FOLDER = "batches"
 _FILE = "answers.jsonl"
@@ -64,9 +65,9 @@ def open_answers(folder: Path) -> Lines[Answered]:
     """The answers of a batch so far, open for more; one process at a time.
 
     Raises:
-        DataError: If another process works on the batch.
+        WorkTakenError: If another process works on the batch.
     """
-    taken = DataError("Another process answers this batch", where=str(folder))
+    taken = WorkTakenError("Another process answers this batch", where=str(folder))
     return Lines[Answered].open(folder / _FILE, _parse, taken=taken)
 
 

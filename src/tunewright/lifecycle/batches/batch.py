@@ -82,6 +82,7 @@ def cancel_batch(workspace: Workspace, record: Record) -> Record:
         InputError: If it has ended otherwise.
     """
     from tunewright.lifecycle.batches.running import finish
+    from tunewright.lifecycle.grading import WorkTakenError
 
     status = record.body["status"]
     if status in ("cancelling", "cancelled"):
@@ -98,7 +99,10 @@ def cancel_batch(workspace: Workspace, record: Record) -> Record:
     except InputError:
         # The work has just come to its own end, and whoever did it has told the outcome, or will.
         return workspace.record(KIND, record.id)
-    return finish(workspace, changed, "cancelled") if is_over else changed
+    try:
+        return finish(workspace, changed, "cancelled") if is_over else changed
+    except WorkTakenError:
+        return changed  # a worker that has lost the task has not noticed yet; the next one ends the batch
 
 
 def moved(body: Mapping[str, Any], status: str, **more: Any) -> dict[str, Any]:

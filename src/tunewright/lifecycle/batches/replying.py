@@ -9,13 +9,13 @@ from tunewright.base.errors import TunewrightError
 from tunewright.base.refusals import refusal_of
 from tunewright.lifecycle.batches.requests import CHAT, COMPLETIONS, EMBEDDINGS
 from tunewright.lifecycle.batches.running import Reply
-from tunewright.lifecycle.grading import patiently
+from tunewright.lifecycle.grading import Patience
 
 if TYPE_CHECKING:
     from tunewright.lifecycle.serving.fleet import Fleet
 
 
-def replier(fleet: Fleet, project: str) -> Reply:
+def replier(fleet: Fleet, project: str, patience: Patience) -> Reply:
     """Answers requests by a fleet's models, as a client of a project would be answered."""
     from tunewright.lifecycle.serving.asking import ask_chat, ask_completion, ask_embeddings
 
@@ -27,7 +27,7 @@ def replier(fleet: Fleet, project: str) -> Reply:
 
     def reply(endpoint: str, body: dict[str, Any]) -> tuple[int, Mapping[str, Any]]:
         try:
-            return 200, patiently(lambda: asks[endpoint](body))
+            return 200, patience.ask(lambda: asks[endpoint](body))
         except TunewrightError as error:
             told = refusal_of(error)
             return told.status, told.body()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tunewright.store import Workspace
 
 MOST_ROWS = 100_000
+_UNSENDABLE = re.compile("[\0\ud800-\udfff]")  # what records cannot keep
 # Chat completions that were asked for with `store`.
 STORED = "chat_completion"
 
@@ -129,10 +131,22 @@ def _row(number: int, where: str, raw: Any) -> Row:
     sample = raw.get("sample")
     if sample is not None and not isinstance(sample, dict):
         raise DataError("A row's 'sample' is an object", where=where)
-    text = json.dumps(raw, ensure_ascii=False)
-    if "\\u0000" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+    if any(_UNSENDABLE.search(text) for text in _texts(raw)):
         raise DataError("A text holds a NUL character or half a surrogate pair", where=where, hint="Remove it.")
     return Row(number, raw["item"], sample)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a JSON value, names of fields included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            yield name
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
 
 
 def _fault(number: int, where: str, raw: Any, validator: Any) -> str | None:

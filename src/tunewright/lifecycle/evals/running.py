@@ -100,15 +100,31 @@ def _grade_all(
             check()
             for future in wait(asked, timeout=_LOOK_S, return_when=FIRST_COMPLETED)[0]:
                 row = asked.pop(future)
-                body = {"eval_id": run.parent, "run_id": run.id, **future.result()}
-                id = f"outputitem_{run.id.partition('_')[2]}_{row.number}"
-                workspace.add_record(ITEM, body, id=id, parent=run.id, project=run.project)
-                tally.add(body)
+                tally.add(_keep_item(workspace, run, row, future.result()))
             if time.monotonic() - told_s >= _TELL_S:
                 told_s = time.monotonic()
                 workspace.change_record(KIND, run.id, lambda body: {**body, **tally.as_json()})
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _keep_item(workspace: Workspace, run: Record, row: Row, graded: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Puts a row's item on record; what stands there already stays: a process that was thought dead may still write."""
+    id = f"outputitem_{run.id.partition('_')[2]}_{row.number}"
+    body = {"eval_id": run.parent, "run_id": run.id, **_without_nul(graded)}
+    try:
+        return workspace.add_record(ITEM, body, id=id, parent=run.id, project=run.project).body
+    except InputError:
+        return workspace.record(ITEM, id).body
+
+
+def _without_nul(value: Any) -> Any:
+    """What a model has said, without the one character that a database does not keep as text."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, Mapping):
+        return {_without_nul(name): _without_nul(each) for name, each in value.items()}
+    return [_without_nul(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _grade_row(source: Mapping[str, Any], criteria: list[GraderConfig], kit: Kit, row: Row) -> dict[str, Any]:

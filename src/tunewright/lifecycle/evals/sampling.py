@@ -83,8 +83,7 @@ def draw_answer(source: Mapping[str, Any], item: Mapping[str, Any], ask: Ask) ->
         told = {"code": "sampling_error", "message": str(error)}
         return Answer(None, _shown(model=source["model"], input=_texts(asked), error=told), error=str(error))
     choice = answer["choices"][0]
-    # A NUL is nothing that a database keeps as text.
-    text = (choice["message"].get("content") or "").replace("\0", "�")
+    text = choice["message"].get("content") or ""
     tools = choice["message"].get("tool_calls") or []
     spent = spent_by(source["model"], answer)
     shown = _shown(

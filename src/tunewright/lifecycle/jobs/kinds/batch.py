@@ -15,14 +15,15 @@ def handle(task: Task, desk: Desk) -> None:
 
     Raises:
         Stopped: If the process shall stop.
+        Later: If it cannot go on for now.
     """
     from tunewright.lifecycle.batches.replying import replier
     from tunewright.lifecycle.batches.running import work_on
-    from tunewright.lifecycle.grading import own_fleet
+    from tunewright.lifecycle.grading import own_models
 
     project = desk.workspace.record(task.kind, task.id).project
-    with own_fleet(desk) as fleet:
-        work_on(desk.workspace, task.id, replier(fleet, project), desk.check)
+    with own_models(desk) as (fleet, patience):
+        work_on(desk.workspace, task.id, replier(fleet, project, patience), desk.check)
 
 
 def give_up(task: Task, desk: Desk, why: str) -> None:

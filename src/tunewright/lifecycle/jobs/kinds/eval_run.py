@@ -15,13 +15,14 @@ def handle(task: Task, desk: Desk) -> None:
 
     Raises:
         Stopped: If the process shall stop.
+        Later: If it cannot go on for now.
     """
     from tunewright.lifecycle.evals.running import work_on
-    from tunewright.lifecycle.grading import asker, grading_kit, own_fleet
+    from tunewright.lifecycle.grading import asker, grading_kit, own_models
 
     project = desk.workspace.record(task.kind, task.id).project
-    with own_fleet(desk) as fleet:
-        kit = grading_kit(desk.workspace, asker(fleet, project), runs_python=desk.setup.python_graders)
+    with own_models(desk) as (fleet, patience):
+        kit = grading_kit(desk.workspace, asker(fleet, project, patience), runs_python=desk.setup.python_graders)
         work_on(desk.workspace, task.id, kit, desk.check)
 
 
