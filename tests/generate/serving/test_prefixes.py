@@ -208,4 +208,4 @@ class Forest(RuleBasedStateMachine):
 
 
 TestForest = Forest.TestCase
-TestForest.settings = settings(max_examples=30, stateful_step_count=30, derandomize=True, deadline=None)
+TestForest.settings = settings(max_examples=20, stateful_step_count=30, derandomize=True, deadline=None)
