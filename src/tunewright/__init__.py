@@ -32,6 +32,7 @@ _PUBLIC = {
     "measure_outputs": "tunewright.lifecycle.outputs_measuring",
     "remeasure": "tunewright.lifecycle.remeasure",
     "run": "tunewright.lifecycle.pipeline",
+    "serve": "tunewright.server.start",
     "stages": "tunewright.lifecycle",
     "start": "tunewright.lifecycle.job",
     "talk": "tunewright.lifecycle.talk",
