@@ -43,6 +43,8 @@ def test_the_newer_limit_goes_before_the_older() -> None:
     [
         ({"temperature": "1"}, "temperature"),
         ({"stop": 1}, "stop"),
+        # Logits must stay numbers: this one would make them infinite, for all that are answered in the same pass.
+        ({"repetition_penalty": 5e-324}, "repetition_penalty"),
         ({"stop": ["a", 1]}, "stop"),
         ({"logit_bias": {"1": "x"}}, "logit_bias.1"),
         ({"metadata": {"k": "v" * 513}}, "metadata.k"),

@@ -60,7 +60,7 @@ class Drawn(Body):
 
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
-    repetition_penalty: float | None = Field(None, gt=0, le=10, description="Not OpenAI's: as in transformers.")
+    repetition_penalty: float | None = Field(None, ge=0.01, le=100, description="Not OpenAI's: as in transformers.")
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     top_k: int | None = Field(None, ge=1, description="Not OpenAI's: only the so many most probable tokens.")
