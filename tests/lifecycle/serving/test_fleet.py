@@ -68,7 +68,7 @@ def test_other_methods_have_an_engine_of_their_own_and_say_what_they_learned(
     from tunewright.generate import generate
     from tunewright.lifecycle.serving.loading import load_tuned
 
-    for name, method in (("prompted", "prompt"), ("whole", "full")):
+    for name, method in (("prompted", "prompt"), ("whole", "full"), ("narrow", "bottleneck")):
         served = add_adapter(workspace, name, method=method, seed=9)
         needs = needs_of(workspace, served)
         assert needs.adapter is not None
@@ -79,7 +79,13 @@ def test_other_methods_have_an_engine_of_their_own_and_say_what_they_learned(
             prompt = seat.chat.prompt([*read("a red apple")])
         (expected,) = generate(loaded.model, [prompt], max_new_tokens=8, stop_ids=loaded.chat.stop_ids)
         assert say(fleet, name) == loaded.chat.decode(expected.tokens)
-    assert [model for model, _ in in_memory(fleet)] == ["prompted", "whole"]
+    assert [model for model, _ in in_memory(fleet)] == ["prompted", "whole", "narrow"]
+    form = {
+        "model": "narrow",
+        "messages": [{"role": "user", "content": "x"}],
+        "response_format": {"type": "json_object"},
+    }
+    assert ask_chat(fleet, {**form, "max_tokens": 4}).text.startswith("{")
 
 
 def read(text: str) -> Any:

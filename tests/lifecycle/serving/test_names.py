@@ -111,7 +111,7 @@ def test_bases_in_the_cache_are_served_and_others_are_not_fetched(workspace: Wor
         assert (found.value.code, found.value.where) == ("model_not_found", "model")
 
 
-@pytest.mark.parametrize("name", ["/etc", "../base", "./base", "~", "x.gguf", "..", "hub/../../base", ""])
+@pytest.mark.parametrize("name", ["/etc", "../base", "./base", "~", "x.gguf", "..", "hub/../../base", "", "a\0b"])
 def test_a_request_names_no_place_on_the_disk(workspace: Workspace, name: str) -> None:
     with pytest.raises(UnknownNameError):
         find_served(workspace, name)

@@ -131,7 +131,9 @@ class Seat:
     @cached_property
     def words(self) -> int:
         """Tokens that it chooses from."""
-        output = self.base.model.get_output_embeddings() if self.base is not None else None
+        from tunewright.forest.layout import unwrap
+
+        output = unwrap(self.base.model).get_output_embeddings() if self.base is not None else None
         return int(output.weight.shape[0]) if output is not None else 0
 
     @cached_property

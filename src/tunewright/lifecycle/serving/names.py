@@ -232,6 +232,8 @@ def fine_tuned(workspace: Workspace) -> list[Served]:
 
 
 def _find(workspace: Workspace, name: str, project: str | None) -> Served:
+    if not name.isprintable():  # nothing is called so, and not every database can be asked for it
+        raise UnknownModelError(name, _known_names(workspace, project))
     record = _record(workspace, MODEL, name, project) or _shared(workspace, name, project)
     if record is not None:
         return _of_record(record)
