@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from tunewright.base.errors import InputError, ModelError, TunewrightError, UnknownNameError
-from tunewright.generate.strict_schema import check_strict
+from tunewright.generate.strict_schema import check_size, check_strict
 from tunewright.models.tool_calls import CLOSE, OPEN
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Otherwise:
 
 def json_object() -> Grammar:
     """Any JSON object."""
-    return Grammar(_lark(f"start: {_json({'type': 'object'}, strict=True)}"))
+    return Grammar(_lark(f"start: {_json({'type': 'object'}, 'schema', strict=True)}"))
 
 
 def json_schema(schema: Mapping[str, Any], *, strict: bool = True, where: str = "schema") -> Grammar:
@@ -84,7 +84,7 @@ def json_schema(schema: Mapping[str, Any], *, strict: bool = True, where: str = 
     """
     if strict:
         check_strict(schema, where)
-    return Grammar(_lark(f"start: {_json(schema, strict=strict)}"), where=where)
+    return Grammar(_lark(f"start: {_json(schema, where, strict=strict)}"), where=where)
 
 
 def regex(pattern: str, *, where: str = "regex") -> Grammar:
@@ -136,7 +136,8 @@ def tool_call(
         if mode == "required":
             lines.insert(0, f"start: call {further}")
         elif said is not None:
-            lines = [f"start: said | call {further}", *lines, f"said: {_json(said.schema, strict=said.strict)}"]
+            instead = _json(said.schema, "response_format.json_schema.schema", strict=said.strict)
+            lines = [f"start: said | call {further}", *lines, f"said: {instead}"]
         else:
             # A lazy lexeme ends with the first tag, so that nothing but a call can follow one.
             lines = [f"start: TEXT | opened body {further}", *lines, f"TEXT: {_ANY_TEXT}"]
@@ -189,10 +190,12 @@ def _body(tool: Tool, where: str) -> str:
     name = json.dumps(function["name"], ensure_ascii=False)
     # Spaced as `tool_calls.write_answer` has it, which is what models were trained on.
     head = json.dumps(f'\n{{"name": {name}, "arguments": ')
-    return f"{head} {_json({'type': 'object', **parameters}, strict=strict)} {json.dumps('}' + chr(10))}"
+    arguments = _json({"type": "object", **parameters}, f"{where}.function.parameters", strict=strict)
+    return f"{head} {arguments} {json.dumps('}' + chr(10))}"
 
 
-def _json(schema: Mapping[str, Any], *, strict: bool) -> str:
+def _json(schema: Mapping[str, Any], where: str, *, strict: bool) -> str:
+    check_size(schema, where)
     # The last key is one of llguidance's, and a caller's own must not change how it works.
     return f"%json {json.dumps({**schema, 'x-guidance': {**_BLANKS, 'lenient': not strict}})}"
 

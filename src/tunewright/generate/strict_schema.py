@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from tunewright.base.errors import InputError
@@ -20,6 +21,28 @@ _BY_TYPE: dict[str, frozenset[str]] = {
 _KNOWN = _KEYWORDS.union(*_BY_TYPE.values())
 # OpenAI's own limits, but for the depth, which it sets to ten levels of objects.
 _MOST_PROPERTIES, _MOST_ENUM_VALUES, _MOST_CHARACTERS, _DEEPEST = 5000, 1000, 120_000, 64
+
+_LARGEST_FACTOR = 10_000  # of `multipleOf`: each remainder is a state of its own
+
+
+def check_size(schema: Any, where: str) -> None:
+    """Refuses a schema, strict or not, that would take long to compile: in the server, others would have to wait.
+
+    Raises:
+        InputError: Names the place of what is too large.
+    """
+    waiting: list[tuple[str, int, Any]] = [(where, 0, schema)]
+    while waiting:
+        place, depth, value = waiting.pop()
+        if depth > 2 * _DEEPEST:  # a property's schema is two objects further in
+            raise _fault(where, f"schemas are nested more than {_DEEPEST} deep")
+        inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+        for name, one in inner:
+            if name == "multipleOf" and isinstance(one, int | float) and _digits(one) > _LARGEST_FACTOR:
+                raise _fault(
+                    f"{place}.{name}", f"this is {one}; without its point, it may be {_LARGEST_FACTOR:,} at the most"
+                )
+            waiting.append((f"{place}.{name}" if isinstance(name, str) else f"{place}[{name}]", depth + 1, one))
 
 
 def check_strict(schema: Any, where: str) -> None:
@@ -130,6 +153,15 @@ def _check_reference(reference: Any, place: str, root: Mapping[str, Any]) -> Non
         if not isinstance(at, Mapping) or name not in at:
             raise _fault(f"{place}.$ref", f"it points at '{reference}', which is not there")
         at = at[name]
+
+
+def _digits(number: float) -> int:
+    """A number's digits as a whole number: 125 of 12.5, 1 of 0.001; the number itself where it has no point."""
+    _, digits, exponent = Decimal(str(number)).as_tuple()
+    if not isinstance(exponent, int):
+        return 0  # infinite or no number, which JSON does not have
+    whole = int("".join(map(str, digits)))
+    return whole if exponent <= 0 else whole * int(10 ** min(exponent, 99))
 
 
 def _kind(value: Any) -> str:
