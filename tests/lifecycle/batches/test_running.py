@@ -6,7 +6,9 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier, Event
 from typing import Any
@@ -191,6 +193,29 @@ def test_a_cancelled_batch_keeps_what_was_answered(workspace: Workspace, monkeyp
         ("c", None, "batch_cancelled"),
     ]
     assert render_batch(cancel_batch(workspace, workspace.record(KIND, made.id))) == done
+
+
+def test_cancelling_waits_for_what_is_asked_and_for_nothing_else(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "ThreadPoolExecutor", lambda count, **_: ThreadPoolExecutor(1))
+    made = batch(workspace, upload(workspace, [line(str(number)) for number in range(5)]))
+    asked = Event()
+
+    def answers(endpoint: str, body: dict[str, Any]) -> tuple[int, Mapping[str, Any]]:
+        asked.set()
+        time.sleep(0.1)
+        return reply(endpoint, body)
+
+    def check() -> None:
+        asked.wait(10)
+        raise Stopped("cancel")
+
+    began_s = time.monotonic()
+    work_on(workspace, made.id, answers, check)
+    assert time.monotonic() - began_s < running.DRAIN_S / 2
+    done = told(workspace, made.id)
+    assert (done["status"], done["request_counts"]["completed"]) == ("cancelled", 1)
 
 
 def test_a_batch_that_waits_is_cancelled_at_once(workspace: Workspace) -> None:

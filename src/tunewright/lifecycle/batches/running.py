@@ -160,6 +160,7 @@ def _answer_all(workspace: Workspace, record: Record, reply: Reply, check: Calla
             outcome = "cancelled"
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+        work.forget_unasked()
         until = time.monotonic() + DRAIN_S
         while work.asked and (left := until - time.monotonic()) > 0:
             work.take(left)
@@ -182,13 +183,16 @@ class _Work:
             self.asked[ask(request)] = request
         return bool(self.asked)
 
+    def forget_unasked(self) -> None:
+        """Leaves out what no thread had begun when the pool was shut: nobody would ever tell of it."""
+        self.asked = {future: request for future, request in self.asked.items() if not future.cancelled()}
+
     def take(self, timeout_s: float) -> None:
         """Puts on disk what is answered, and says now and then how far the batch is."""
         ready, _ = wait(self.asked, timeout=timeout_s, return_when=FIRST_COMPLETED)
         for future in ready:
             request = self.asked.pop(future)
-            if not future.cancelled():
-                self._answers.add(*remember(request.line, answer_line(request, *future.result())))
+            self._answers.add(*remember(request.line, answer_line(request, *future.result())))
         if ready and time.monotonic() - self._told_s >= _TELL_S:
             self._told_s = time.monotonic()
             values = _told(self._answers.values, self._record.body["request_counts"]["total"])
