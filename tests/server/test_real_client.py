@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -70,68 +73,81 @@ def _wait(client: OpenAI, job: str, statuses: tuple[str, ...] = ENDED, longest_s
     return found
 
 
-def test_a_model_is_trained_and_answers(running: Running, tmp_path: Path) -> None:
-    client = running.client
-    file = _upload(client, _rows(tmp_path / "rows.jsonl", 12))
-    job = client.fine_tuning.jobs.create(
-        model=NAME,
-        training_file=file,
-        suffix="lamps",
-        seed=3,
-        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2, "batch_size": 4}}},
-    )
-    assert (job.model, job.object, job.training_file) == (NAME, "fine_tuning.job", file)
-    done = _wait(client, job.id)
-    assert done.status == "succeeded", done.error
-    assert done.fine_tuned_model is not None
-    assert done.fine_tuned_model.startswith("ft:")
-    assert ":lamps:" in done.fine_tuned_model
-    assert done.seed == 3
-    assert done.trained_tokens
+@dataclass(frozen=True)
+class Trained:
+    """What the example's script printed, and the job that it made."""
 
-    events = list(client.fine_tuning.jobs.list_events(job.id, limit=100))[::-1]
+    printed: str
+    job: FineTuningJob
+
+
+@pytest.fixture(scope="module")
+def trained(running: Running) -> Trained:
+    """The job of a script that was written for OpenAI's service, and runs as it is."""
+    environment = {**os.environ, "OPENAI_BASE_URL": f"{running.url}/v1", "OPENAI_API_KEY": "none"}
+    script = [sys.executable, str(EXAMPLE / "finetune.py")]
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    job = re.search(r"Created (ftjob-\w+)", done.stdout)
+    assert job is not None
+    return Trained(done.stdout, running.client.fine_tuning.jobs.retrieve(job[1]))
+
+
+def test_a_script_written_for_openai_runs_as_it_is(trained: Trained) -> None:
+    assert f"Fine-tuned model: {trained.job.fine_tuned_model}" in trained.printed
+    assert "The job has successfully completed" in trained.printed
+    assert "Answer: " in trained.printed
+
+
+def test_a_job_says_all_that_came_of_it(running: Running, trained: Trained) -> None:
+    client, job = running.client, trained.job
+    assert (job.status, job.model, job.seed, job.user_provided_suffix) == ("succeeded", NAME, 7, "support")
+    assert job.trained_tokens
+    assert job.fine_tuned_model is not None
+    assert job.fine_tuned_model.startswith(f"ft:{NAME}:")
+    assert ":support:" in job.fine_tuned_model
+    assert job.fine_tuned_model in [model.id for model in client.models.list()]
+    assert job.id in [each.id for each in client.fine_tuning.jobs.list(limit=5)]
+
+    events = list(client.fine_tuning.jobs.list_events(job.id, limit=7))[::-1]  # page after page
     assert len({event.id for event in events}) == len(events)
     steps = [event.data["step"] for event in events if event.type == "metrics"]  # type: ignore[index]
-    assert steps == sorted(steps)
-    assert steps[-1] == 6  # 12 rows, 4 at a time, twice
+    assert steps == list(range(1, 19))  # 24 rows, 4 at a time, three times
     assert events[0].message == f"Created fine-tuning job: {job.id}"
     assert [event.message for event in events[-2:]] == [
         "New fine-tuned model created",
         "The job has successfully completed",
     ]
     checkpoints = client.fine_tuning.jobs.checkpoints.list(job.id).data
-    assert [checkpoint.step_number for checkpoint in checkpoints] == [6, 3]
-
-    (result,) = done.result_files
+    assert [checkpoint.step_number for checkpoint in checkpoints] == [18, 12, 6]
+    (result,) = job.result_files
     assert client.files.retrieve(result).purpose == "fine-tune-results"
-    assert done.fine_tuned_model in [model.id for model in client.models.list()]
+    table = base64.b64decode(client.files.content(result).read()).decode().splitlines()
+    assert table[0] == "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"
+    assert [line.split(",")[0] for line in table[1:]] == [str(step) for step in steps]
 
-    asked = {"model": done.fine_tuned_model, "messages": [{"role": "user", "content": "red lamp 3"}]}
-    asked |= {"max_tokens": 8, "temperature": 0}
-    answer = client.chat.completions.create(**asked)  # type: ignore[call-overload]
-    chunks = list(client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}))  # type: ignore[call-overload]
+
+def test_what_was_trained_answers_whole_and_in_pieces(running: Running, trained: Trained) -> None:
+    client = running.client
+    asked: Any = {"messages": [{"role": "user", "content": "Where is my parcel?"}], "max_tokens": 8, "temperature": 0}
+    model = trained.job.fine_tuned_model
+    answer = client.chat.completions.create(model=model, **asked)
+    usage = {"include_usage": True}
+    chunks = list(client.chat.completions.create(model=model, **asked, stream=True, stream_options=usage))
     streamed = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert streamed == answer.choices[0].message.content
     assert chunks[-1].usage.completion_tokens == answer.usage.completion_tokens
-    of_checkpoint = client.chat.completions.create(
-        **asked | {"model": checkpoints[0].fine_tuned_model_checkpoint}  # type: ignore[call-overload]
-    )
+    last, *_ = client.fine_tuning.jobs.checkpoints.list(trained.job.id).data
+    of_checkpoint = client.chat.completions.create(model=last.fine_tuned_model_checkpoint, **asked)
     assert of_checkpoint.choices[0].message.content == streamed  # the last checkpoint is the result
 
 
 def test_a_job_is_cancelled(running: Running, tmp_path: Path) -> None:
-    client = running.client
-    file = _upload(client, _rows(tmp_path / "rows.jsonl", 60))
-    settings = {"n_epochs": 50, "batch_size": 1}
-    job = client.fine_tuning.jobs.create(
-        model=NAME,
-        training_file=file,
-        method={"type": "supervised", "supervised": {"hyperparameters": settings}},  # type: ignore[typeddict-item]
-    )
-    _wait(client, job.id, ("running", *ENDED))
-    client.fine_tuning.jobs.cancel(job.id)
-    assert _wait(client, job.id).status == "cancelled"
-    assert job.id in [each.id for each in client.fine_tuning.jobs.list(limit=5)]
+    jobs = running.client.fine_tuning.jobs
+    job = jobs.create(model=NAME, training_file=_upload(running.client, _rows(tmp_path / "rows.jsonl", 60)))
+    assert jobs.cancel(job.id).status == "cancelled"
+    assert jobs.retrieve(job.id).status == "cancelled"
+    assert "The job was cancelled." in [event.message for event in jobs.list_events(job.id)]
 
 
 def test_a_bad_file_fails_its_job_and_says_why(running: Running, tmp_path: Path) -> None:
@@ -156,29 +172,21 @@ def test_faults_are_the_errors_that_the_client_knows(running: Running) -> None:
     assert file.value.param == "training_file"
 
 
-def test_a_script_written_for_openai_runs_as_it_is(running: Running) -> None:
-    environment = {**os.environ, "OPENAI_BASE_URL": f"{running.url}/v1", "OPENAI_API_KEY": "none"}
-    script = [sys.executable, str(EXAMPLE / "finetune.py")]
-    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Fine-tuned model: ft:{NAME}:" in done.stdout
-    assert "Answer: " in done.stdout
-
-
-def test_jobs_and_models_at_the_command_line(running: Running) -> None:
+def test_jobs_and_models_at_the_command_line(running: Running, trained: Trained) -> None:
     there = tunewright("jobs", "list", "--server", running.url, "--json")
     here = tunewright("jobs", "list", "--workspace", running.workspace, "--json")
     assert there.code == here.code == 0
     assert [job["id"] for job in there.document] == [job["id"] for job in here.document]
-    succeeded = next(job for job in there.document if job["status"] == "succeeded")
-    assert succeeded["fine_tuned_model"] in tunewright("jobs", "show", succeeded["id"], "--server", running.url).out
-    followed = tunewright("jobs", "follow", succeeded["id"], "--server", running.url)
+    job, model = trained.job.id, trained.job.fine_tuned_model
+    assert model is not None
+    assert model in tunewright("jobs", "show", job, "--server", running.url).out
+    followed = tunewright("jobs", "follow", job, "--server", running.url)
     assert followed.code == 0
-    assert succeeded["fine_tuned_model"] in followed.out
+    assert model in followed.out
     failed = next(job for job in there.document if job["status"] == "failed")
     assert tunewright("jobs", "follow", failed["id"], "--server", running.url).code == 1
     assert NAME in tunewright("models", "list", "--server", running.url).out
-    asked = ("chat", succeeded["fine_tuned_model"], "--server", running.url, "--message", "red lamp")
+    asked = ("chat", model, "--server", running.url, "--message", "red lamp")
     assert isinstance(tunewright(*asked, "--json").document["answer"], str)
     unknown = tunewright("chat", "nobody", "--server", running.url, "--message", "x")
     assert unknown.code == 2

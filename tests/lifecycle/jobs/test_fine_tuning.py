@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import os
 import shutil
@@ -105,7 +106,8 @@ def test_the_file_of_figures_has_a_line_for_each_step(done: Done) -> None:
     (id,) = done.job.body["result_files"]
     record = find_upload(done.workspace, id)
     assert record.body["purpose"] == "fine-tune-results"
-    rows = list(csv.DictReader(open_upload(done.workspace, record).read_text().splitlines()))
+    table = base64.b64decode(open_upload(done.workspace, record).read_bytes()).decode()
+    rows = list(csv.DictReader(table.splitlines()))
     assert list(rows[0]) == ["step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy"]
     assert [int(row["step"]) for row in rows] == list(range(1, 16))
     events = [event["data"] for event in told(done.workspace, done.job) if event["type"] == "metrics"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import shutil
@@ -161,7 +162,8 @@ def results_file(workspace: Workspace, job: Record) -> str:
     there = workspace.records("file", project=job.project, where={"filename": filename, "purpose": RESULTS}, limit=1)
     if there.records:
         return there.records[0].id
-    content = _table(workspace, job).encode()
+    # As OpenAI serves it: clients decode what they get.
+    content = base64.b64encode(_table(workspace, job).encode())
     limit = len(content)
     with receive(workspace, filename=filename, purpose=RESULTS, project=job.project, limit_bytes=limit) as upload:
         upload.write(content)
