@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -65,6 +66,8 @@ def folder_for(keep: Path | None) -> Iterator[Path]:
 
 def main() -> int:
     """Measures and prints; 0 when all was measured, 3 when a server failed or refused."""
+    # Asked to end, it ends its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = options_of()
     found: dict[str, Any] = {}
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -94,6 +95,8 @@ def folder_for(keep: Path | None) -> Iterator[Path]:
 
 def main() -> int:
     """Runs and prints; 0 when the bar is reached, 1 when not, 3 when it could not be run."""
+    # Asked to end, it ends its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = options_of()
     try:
         with folder_for(options.keep) as folder, cache_folder() as cache:
