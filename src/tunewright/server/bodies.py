@@ -32,7 +32,7 @@ class Body:
 
     def __init__(self, receive: Receive, headers: Headers, most: int, patience_s: float, rate: int) -> None:
         self._receive, self._most, self._patience_s, self._rate = receive, most, patience_s, rate
-        self._began_s = time.monotonic()
+        self._began_s: float | None = None
         self._bytes = 0
         declared = headers.get("content-length", "")
         self._declared = int(declared) if declared.isascii() and declared.isdigit() else 0
@@ -58,8 +58,10 @@ class Body:
         """
         if self.is_read:
             return await self._receive()
+        if self._began_s is None:  # only now: that nobody has looked before is not the client's fault
+            self._began_s = time.monotonic()
         try:
-            async with asyncio.timeout(self._patience()):
+            async with asyncio.timeout(self._patience(self._began_s)):
                 message = await self._receive()
         except TimeoutError:
             raise self._refused(_too_slow()) from None
@@ -83,9 +85,9 @@ class Body:
                         return
                     left -= len(message["body"])
 
-    def _patience(self) -> float:
+    def _patience(self, began_s: float) -> float:
         """Seconds until the next byte must be here."""
-        due_s = self._began_s + self._patience_s + self._bytes / self._rate
+        due_s = began_s + self._patience_s + self._bytes / self._rate
         return max(0.0, min(self._patience_s, due_s - time.monotonic()))
 
     def _refused(self, why: ApiError) -> HTTPException:

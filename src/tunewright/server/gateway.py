@@ -10,7 +10,7 @@ import re
 import secrets
 import time
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,6 +30,8 @@ _UPLOADS = frozenset({"/v1/files"})
 _ENVELOPE_BYTES = 64 << 10
 # In place of a status, where the client was gone before there was one.
 _HUNG_UP = 499
+# Keys that are looked up at a time.
+_LOOKUPS = 8
 _NUMBER = re.compile(r"[\x21-\x7e]{1,128}")
 _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -45,6 +47,7 @@ class Gateway:
     def __init__(self, app: ASGIApp, server: Server) -> None:
         self._app, self._server = app, server
         self._under_way = 0
+        self._lookups = CapacityLimiter(_LOOKUPS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -89,12 +92,18 @@ class Gateway:
             )
         check_origin(self._server.settings, exchange.scope, exchange.headers)
         if exchange.path not in _OPEN:
-            exchange.caller = await run_in_threadpool(identify, self._server, exchange.headers)
+            exchange.caller = await self._identify(exchange.headers)
             exchange.noted.key = exchange.caller.key
             self._server.limits.take_request(exchange.caller.key)
             exchange.is_limited = True
         exchange.scope["state"]["caller"] = exchange.caller
         exchange.body.check_length()
+
+    async def _identify(self, headers: Headers) -> Caller:
+        if not self._server.settings.keys:
+            return identify(self._server, headers)
+        # Threads of its own: those of the routes may all be busy, and whoever has no key must not wait for them.
+        return await to_thread.run_sync(identify, self._server, headers, limiter=self._lookups)
 
 
 class Exchange:

@@ -13,8 +13,9 @@ _READY = "ready"
 
 
 @router.get("/healthz")
-def alive() -> dict[str, str]:
+async def alive() -> dict[str, str]:
     """The process lives."""
+    # Without a thread: all of them may be busy, and that is no reason to start the server again.
     return {"status": "ok"}
 
 
