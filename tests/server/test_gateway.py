@@ -11,9 +11,11 @@ import pytest
 from fastapi import Request
 from fastapi.testclient import TestClient
 
+from tunewright.base.errors import DatabaseAwayError
 from tunewright.server import logs
 from tunewright.server.app import build_app
 from tunewright.server.context import Here, Inferrer, Reader, Server
+from tunewright.store import Workspace
 from tunewright.store.keys import create_key, revoke_key
 
 Make = Callable[..., Server]
@@ -173,6 +175,20 @@ def test_limits_hold_for_each_key_and_are_told(server_with: Make) -> None:
     over = clients[0].post("/v1/answer")
     assert (over.status_code, "requests" in error_of(over)["message"]) == (429, True)
     assert clients[1].post("/v1/answer").status_code == 200
+
+
+def test_without_its_database_nobody_is_let_in_and_all_are_told_when_to_come(
+    server_with: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(workspace: Workspace, secret: str) -> None:
+        raise DatabaseAwayError("The database is not reached", where="postgresql://db.internal/tunewright")
+
+    monkeypatch.setattr("tunewright.server.access.find_key", away)
+    answer = client_of(server_with(keys=True)).post("/v1/echo/x", headers={"Authorization": "Bearer tw-x"})
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "db.internal" not in answer.text
+    assert error_of(answer)["type"] == "server_error"
 
 
 def test_too_many_at_once_are_told_to_come_again(server_with: Make) -> None:

@@ -15,11 +15,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tunewright.base.errors import DatabaseAwayError
 from tunewright.server import logs
 from tunewright.server.access import check_origin, identify
 from tunewright.server.bodies import Body
 from tunewright.server.context import Caller, Server
-from tunewright.server.errors import ApiError, body
+from tunewright.server.errors import ApiError, body, explained
 from tunewright.server.watching import Noted, noted
 
 API_VERSION = "2020-10-01"
@@ -66,6 +67,9 @@ class Gateway:
             await self._app(exchange.scope, exchange.body.receive, exchange.send)
         except ApiError as error:
             await exchange.refuse(error)
+        except DatabaseAwayError as error:  # while the key was looked up
+            logs.warned("the database is away", error=error.what)
+            await exchange.refuse(explained(error))
         except Exception as error:
             if exchange.body.refusal is not None:
                 await exchange.refuse(exchange.body.refusal)
