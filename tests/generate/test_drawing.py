@@ -154,7 +154,13 @@ def test_broken_numbers_and_unknown_tokens_are_refused() -> None:
     with pytest.raises(InputError, match="numbered from 0 to 4"):
         Choosing(logit_bias={5: 1}).check(5)
     Choosing(logit_bias={4: 1}).check(5)
-    with pytest.raises(TunewrightError, match="not finite"):
-        draw_rows(torch.tensor([[1.0, math.nan]]), [RowState(GREEDY, [])], [None], [None])
+    way = Choosing(seed=1, frequency_penalty=1)
+    rows, untouched = [RowState(way, [3]), RowState(way, [4])], RowState(way, [3])
+    for broken in (math.nan, math.inf):
+        with pytest.raises(TunewrightError, match="not finite"):
+            draw_rows(torch.tensor([[1.0, 0.9], [1.0, broken]]), rows, [None] * 2, [None] * 2)
+    # Nothing was drawn for the row beside it.
+    again = [draw_rows(torch.zeros(1, 9), [row], [None], [None])[0].token for row in (rows[0], untouched) * 5]
+    assert again[::2] == again[1::2]
     with pytest.raises(TunewrightError, match="no token"):
         draw_rows(torch.zeros(1, 3), [RowState(GREEDY, [])], [None], [packed(3)])

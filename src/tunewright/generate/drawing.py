@@ -189,7 +189,7 @@ class _Seen:
 def draw_rows(
     logit_MV: Tensor, rows: Sequence[RowState], top: Sequence[int | None], masks: Sequence[Tensor | None]
 ) -> list[Chosen]:
-    """Chooses each row's next token, and notes it in the row.
+    """Chooses each row's next token, and notes it in the row; where it fails, no row has moved.
 
     Args:
         logit_MV: The model's own, shape (M, V); they stay as they are.
@@ -201,6 +201,7 @@ def draw_rows(
         TunewrightError: If the model gave numbers that are not finite, or if a row may choose nothing.
     """
     logit_MV = logit_MV.float()
+    whole_M1 = _whole(logit_MV)
     odd = [place for place, row in enumerate(rows) if not row.choosing.greedy or row.shifts or masks[place] is not None]
     token_M = likeliest(logit_MV) if len(odd) < len(rows) else torch.empty(len(rows), dtype=torch.long)
     token_M = token_M.to(logit_MV.device)
@@ -213,7 +214,7 @@ def draw_rows(
     tokens = token_M.tolist()
     for row, token in zip(rows, tokens, strict=True):
         row.take(token)
-    return tell(logit_MV, tokens, top)
+    return _told(logit_MV, whole_M1, tokens, top)
 
 
 def tell(logit_MV: Tensor, tokens: Sequence[int], top: Sequence[int | None]) -> list[Chosen]:
@@ -227,9 +228,19 @@ def tell(logit_MV: Tensor, tokens: Sequence[int], top: Sequence[int | None]) -> 
         TunewrightError: If the model gave numbers that are not finite.
     """
     logit_MV = logit_MV.float()
+    return _told(logit_MV, _whole(logit_MV), tokens, top)
+
+
+def _whole(logit_MV: Tensor) -> Tensor:
+    """What each row's logits are normalised by, shape (M, 1); raises as `tell` does."""
     whole_M1 = logit_MV.logsumexp(-1, keepdim=True)
     if not bool(whole_M1.isfinite().all()):
         raise TunewrightError("The model gave logits that are not finite numbers", hint="Check its weights.")
+    return whole_M1
+
+
+def _told(logit_MV: Tensor, whole_M1: Tensor, tokens: Sequence[int], top: Sequence[int | None]) -> list[Chosen]:
+    """The tokens as they were chosen, with what the model says of them."""
     token_M1 = torch.tensor(tokens, dtype=torch.long, device=logit_MV.device)[:, None]
     logps = (logit_MV.gather(1, token_M1) - whole_M1)[:, 0].tolist()
     best: list[tuple[tuple[int, float], ...]] = [()] * len(tokens)
