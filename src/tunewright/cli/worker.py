@@ -34,6 +34,10 @@ def worker(
     checkpoint_every: Annotated[
         float, typer.Option("--checkpoint-every", metavar="SECONDS", min=0.01, help="Between two checkpoints of a job.")
     ] = 60.0,
+    lease: Annotated[
+        float,
+        typer.Option("--lease", metavar="SECONDS", min=1, help="After which others take over a silent worker's jobs."),
+    ] = 20.0,
     python_graders: Annotated[
         bool, typer.Option("--python-graders", help="Let graders run code, in a sandbox without network and files.")
     ] = False,
@@ -61,6 +65,7 @@ def worker(
         concurrency=concurrency,
         memory_bytes=limit,
         setup=setup,
+        lease_s=lease,
         until=is_idle if until_idle else lambda _: False,
         listener=say,
     )

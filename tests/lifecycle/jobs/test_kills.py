@@ -118,7 +118,7 @@ def test_twenty_kills_at_random_instants_change_nothing(tmp_path: Path) -> None:
     """Of the worker, of the job's process, or of both: real ones, while the job is anywhere between order and end."""
     workspace = made_workspace(tmp_path)
     files = [uploaded(workspace, rows) for rows in (chat_rows(120), chat_rows(6, 200))]
-    asked = {"validation_file": files[1], "suffix": "desk", "hyperparameters": {"n_epochs": 12, "batch_size": 4}}
+    asked = {"validation_file": files[1], "suffix": "desk", "hyperparameters": {"n_epochs": 16, "batch_size": 4}}
     undisturbed, disturbed = (ordered(workspace, files[0], **asked) for _ in range(2))
     workspace.ask(f"{disturbed.id}/files", "pause")
     run = [sys.executable, "-m", "tunewright", "worker", "--workspace", str(workspace.root)]
@@ -127,20 +127,32 @@ def test_twenty_kills_at_random_instants_change_nothing(tmp_path: Path) -> None:
     workspace.ask(f"{disturbed.id}/files", "resume")
     drawn = random.Random(3)
     kills = 0
-    worker = subprocess.Popen([*run, "--checkpoint-every", "0.05"], env=environment, stderr=subprocess.DEVNULL)
+    run += ["--checkpoint-every", "0.05", "--lease", "2"]
+    worker = subprocess.Popen(run, env=environment, stderr=subprocess.DEVNULL)
     try:
         while fresh(workspace, disturbed)["status"] not in ("succeeded", "failed"):
-            time.sleep(drawn.uniform(0.5, 12.0) if kills < 20 else 0.5)
             if kills < 20:
+                await_instant(workspace, disturbed, drawn)
                 kill(worker, drawn.choice(["worker", "process", "both"]))
                 kills += 1
+            else:
+                time.sleep(0.5)
             if worker.poll() is not None:
-                worker = subprocess.Popen([*run, "--checkpoint-every", "0.05"], env=environment)
+                worker = subprocess.Popen(run, env=environment, stderr=subprocess.DEVNULL)
         assert kills == 20
     finally:
         kill(worker, "both")
-        worker.wait()
     check_whole(workspace, disturbed, adapter_of(workspace, undisturbed))
+
+
+def await_instant(workspace: Workspace, job: Record, drawn: random.Random) -> None:
+    """Waits a few seconds, or for a few more steps: so kills fall into starts, into training, and between them."""
+    if drawn.random() < 0.4:
+        time.sleep(drawn.uniform(0.0, 6.0))
+        return
+    limit, wanted = time.monotonic() + 60, len(steps_told(workspace, job)) + drawn.randint(1, 30)
+    while len(steps_told(workspace, job)) < wanted and time.monotonic() < limit:
+        time.sleep(0.02)
 
 
 def kill(worker: subprocess.Popen[bytes], which: str) -> None:
