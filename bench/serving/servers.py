@@ -59,7 +59,7 @@ def peers(folder: Path, python: Path, model: Path, environment: Mapping[str, str
     """`transformers serve`, with the model loaded before it says that it is there."""
     program = python.with_name("transformers")
     command = [str(program), "serve", str(model), "--device", "cpu", "--host", "127.0.0.1", *more]
-    with _server(command, "v1/models", folder / f"peer{''.join(more)}.log", environment) as running:
+    with _server(command, "health", folder / f"peer{''.join(more)}.log", environment) as running:
         yield running
 
 
