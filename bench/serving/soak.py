@@ -75,8 +75,8 @@ def text(found: dict[str, Any]) -> str:
 async def _soak(bench: Bench) -> dict[str, Any]:
     seconds = bench.options.soak_minutes * 60
     started = time.monotonic()
-    # Idle connections are closed here well before a server would do it: else, now and then, a request goes out on one just
-    # as the other side closes it, which is nobody's fault and would be counted as an error.
+    # Idle connections are closed here well before a server would do it: else a request may go out on one just as the
+    # other side closes it, which is nobody's fault and would be counted as an error.
     limits = httpx.Limits(keepalive_expiry=1.0)
     async with httpx.AsyncClient(timeout=300.0, limits=limits, trust_env=False) as http:
         load = Load(bench, http, started + seconds)
