@@ -81,7 +81,7 @@ def delete(completion_id: str, here: Here, caller: Inferrer) -> dict[str, Any]:
 def messages(completion_id: str, here: Here, caller: Reader, wanted: OldestFirst) -> dict[str, Any]:
     """The messages that a stored completion answered."""
     record = here.workspace.record(KIND, completion_id, project=caller.project)
-    all_of_it = [_message(record.id, place, each) for place, each in enumerate(record.body["messages"])]
+    all_of_it = [_message(each) for each in record.body["messages"]]
     if wanted.order == "desc":
         all_of_it.reverse()
     start = 0
@@ -101,7 +101,10 @@ def messages(completion_id: str, here: Here, caller: Reader, wanted: OldestFirst
 
 
 def _keep(workspace: Workspace, body: ChatBody, caller: Caller, answer: dict[str, Any]) -> None:
-    asked = [message.model_dump(exclude_unset=True) for message in body.messages]
+    asked = [
+        {"id": f"{answer['id']}-{place}", **message.model_dump(exclude_unset=True)}
+        for place, message in enumerate(body.messages)
+    ]
     record = {"model": body.model, "metadata": body.metadata or {}, "messages": asked, "completion": answer}
     workspace.add_record(KIND, record, id=answer["id"], project=caller.project)
 
@@ -110,14 +113,14 @@ def _rendered(record: Record) -> dict[str, Any]:
     return {**record.body["completion"], "metadata": record.body["metadata"]}
 
 
-def _message(completion: str, place: int, given: dict[str, Any]) -> dict[str, Any]:
+def _message(given: dict[str, Any]) -> dict[str, Any]:
     message = ChatMessage.model_validate(given)
     parts = message.content if isinstance(message.content, list) else None
     text = message.content if isinstance(message.content, str) else None
     if parts is not None:
         text = "".join(str(part.get("text", "")) for part in parts)
     return {
-        "id": f"{completion}-{place}",
+        "id": given["id"],
         "role": message.role,
         "content": text,
         "content_parts": parts,
