@@ -73,7 +73,9 @@ def check_whole(workspace: Workspace, job: Record, adapter: str) -> None:
     steps = steps_told(workspace, job)
     assert steps == list(range(1, len(steps) + 1))
     messages = [event["message"] for event in told(workspace, job)]
-    assert len(messages) == len(set(messages))
+    # A process whose worker was killed may still say so, each time anew.
+    once = [text for text in messages if not text.startswith("The worker has stopped")]
+    assert len(once) == len(set(once))
     order = [messages.index(text) for text in ("Fine-tuning job started", "New fine-tuned model created")]
     assert order[0] < next(at for at, text in enumerate(messages) if text.startswith("Step 1/")) < order[1]
     assert messages[-1] == "The job has successfully completed"
