@@ -14,8 +14,11 @@ from tunewright.server.gauges import add_gauges
 
 class Models:
     def status(self) -> dict[str, Any]:
-        held = {"model": "tiny", "bytes": 70, "users": 2, "adapters": ["a", "b"]}
-        return {"memory_bytes": 100, "used_bytes": 70, "models": [held]}
+        engine = {"rows": 2, "waiting": 3, "pages_total": 8, "pages_used": 4, "pages_held": 1, "page_bytes": 10}
+        engine |= {"tokens_per_s": 1.5, "prompt_tokens": 90, "cached_tokens": 30, "put_back": 0}
+        held = {"model": "tiny", "bytes": 70, "users": 2, "adapters": ["a", "b"], "engine": engine}
+        classes = {"model": "classes", "bytes": 5, "users": 0, "adapters": [], "engine": None}
+        return {"memory_bytes": 100, "used_bytes": 75, "models": [held, classes]}
 
 
 def test_models_jobs_and_training_are_seen(server_with: Callable[..., Server]) -> None:
@@ -44,6 +47,11 @@ def test_models_jobs_and_training_are_seen(server_with: Callable[..., Server]) -
     assert value("tunewright_fleet_bytes", {"model": "tiny"}) == 70
     assert value("tunewright_fleet_answers", {"model": "tiny"}) == 2
     assert value("tunewright_fleet_adapters", {"model": "tiny"}) == 2
+    assert value("tunewright_engine_waiting", {"model": "tiny"}) == 3
+    assert value("tunewright_engine_cache_bytes", {"model": "tiny"}) == 80
+    assert value("tunewright_engine_cache_used_bytes", {"model": "tiny"}) == 40
+    assert value("tunewright_engine_cached_tokens", {"model": "tiny"}) == 30
+    assert value("tunewright_engine_rows", {"model": "classes"}) is None
 
 
 def test_without_its_database_a_server_says_so(server_with: Callable[..., Server]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
@@ -87,8 +87,30 @@ def _models(status: dict[str, Any]) -> Iterator[GaugeMetricFamily]:
             ("adapters", "Adapters that it holds."),
         )
     }
+    of_engine = {
+        name: GaugeMetricFamily(f"tunewright_engine_{name}", about, labels=["model"])
+        for name, (about, _) in _OF_ENGINE.items()
+    }
     for model in status["models"]:
         values = {"bytes": model["bytes"], "answers": model["users"], "adapters": len(model["adapters"])}
         for name, value in values.items():
             of_model[name].add_metric([model["model"]], value)
+        if model["engine"] is not None:
+            for name, (_, value_of) in _OF_ENGINE.items():
+                of_engine[name].add_metric([model["model"]], value_of(model["engine"]))
     yield from of_model.values()
+    yield from of_engine.values()
+
+
+# What is told of an engine, and how it follows from the fields of `EngineStatus`.
+_OF_ENGINE: dict[str, tuple[str, Callable[[dict[str, Any]], float]]] = {
+    "rows": ("Answers that are being written.", lambda engine: engine["rows"]),
+    "waiting": ("Requests that wait for a place.", lambda engine: engine["waiting"]),
+    "cache_bytes": ("Room for keys and values.", lambda engine: engine["pages_total"] * engine["page_bytes"]),
+    "cache_used_bytes": ("That hold something, perhaps for later.", lambda e: e["pages_used"] * e["page_bytes"]),
+    "cache_held_bytes": ("That are in use.", lambda engine: engine["pages_held"] * engine["page_bytes"]),
+    "tokens_per_second": ("Tokens chosen, over ten seconds.", lambda engine: engine["tokens_per_s"]),
+    "prompt_tokens": ("Of all prompts since the model was loaded.", lambda engine: engine["prompt_tokens"]),
+    "cached_tokens": ("How many of those were not read anew.", lambda engine: engine["cached_tokens"]),
+    "put_back": ("Times that an answer had to wait for memory.", lambda engine: engine["put_back"]),
+}

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -211,7 +211,10 @@ class Fleet:
             one.stop(max(0.0, deadline - time.monotonic()))
 
     def status(self) -> dict[str, Any]:
-        """What is in memory, JSON-ready; `memory_bytes` is None until it is known, at the first model."""
+        """What is in memory, JSON-ready; `memory_bytes` is None until it is known, at the first model.
+
+        A model's `engine` has the fields of `EngineStatus`; null where another program computes, or none is needed.
+        """
         with self._guard:
             models = [
                 {
@@ -219,6 +222,7 @@ class Fleet:
                     "bytes": one.total,
                     "users": one.users,
                     "adapters": [guest.label for guest in one.adapters.values()],
+                    "engine": _status_of(one.engine),
                 }
                 for one in self._held.values()
             ]
@@ -482,3 +486,11 @@ def _too_large(label: str, size: int, limit: int) -> OutOfMemoryError:
         f"{label} takes {size / 2**20:,.0f} MiB, and models may take {limit / 2**20:,.0f} MiB",
         hint="Start the server with more memory for models, or a smaller cache.",
     )
+
+
+def _status_of(engine: Engine | None) -> dict[str, Any] | None:
+    if engine is None:
+        return None
+    from tunewright.generate.serving.engine import Engine
+
+    return asdict(engine.status()) if isinstance(engine, Engine) else None
