@@ -71,7 +71,7 @@ class Copies:
     workspace: Workspace
     made: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, record: Record, id: str, *, parent: str | None = None, **names: str) -> None:
+    def add(self, record: Record, id: str, *, parent: str | None = None, **names: Any) -> None:
         """Copies a record under an id, and under another parent.
 
         Args:
@@ -82,7 +82,7 @@ class Copies:
         self.made.append({"kind": record.kind, "id": id, "parent": above, "body": body})
         put_record(self.workspace, **self.made[-1])
 
-    def add_with_after(self, record: Record, id: str, *, parent: str | None = None, **names: str) -> None:
+    def add_with_after(self, record: Record, id: str, *, parent: str | None = None, **names: Any) -> None:
         """The same, and once more under the id that lists are asked to begin behind."""
         for each in (id, AFTER):
             self.add(record, each, parent=parent, **names)
@@ -160,7 +160,10 @@ def _inference(copies: Copies, client: OpenAI) -> None:
     chat = client.chat.completions.create(
         model="model", messages=messages, store=True, max_tokens=4, metadata={"foo": "string"}
     )
-    copies.add_with_after(copies.workspace.record("chat_completion", chat.id), "completion_id")
+    stored = copies.workspace.record("chat_completion", chat.id)
+    # Its messages are a list too, which the suite asks for from behind one of this name.
+    messages = [{**message, "id": AFTER} for message in stored.body["messages"]]
+    copies.add_with_after(stored, "completion_id", messages=messages)
 
 
 def _evals(copies: Copies, client: OpenAI) -> None:
