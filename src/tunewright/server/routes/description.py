@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -13,10 +14,11 @@ router = APIRouter(include_in_schema=False)
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; }
-td { padding: .3rem .6rem; border-top: 1px solid #8884; vertical-align: top; }
-code { font-family: ui-monospace, monospace; white-space: nowrap; }
-h2 { margin-top: 2rem; }
+dl { display: grid; grid-template-columns: minmax(0, 11fr) minmax(0, 9fr); }
+dt, dd { margin: 0; padding: .3rem .6rem .3rem 0; border-top: 1px solid #8884; }
+code { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
+h2 { margin-top: 2rem; text-transform: capitalize; }
+@media (max-width: 40rem) { dl { display: block; } dd { border: 0; padding: 0 0 .6rem; } }
 @media (prefers-color-scheme: dark) { body { background: #16181d; color: #e6e6e6; } a { color: #8ab4ff; } }
 """
 
@@ -30,12 +32,13 @@ def page(request: Request) -> HTMLResponse:
         for method, operation in methods.items():
             area = (operation.get("tags") or ["other"])[0]
             areas.setdefault(area, []).append(_row(method, path, operation))
-    sections = "".join(f"<h2>{escape(area)}</h2><table>{''.join(rows)}</table>" for area, rows in sorted(areas.items()))
+    sections = "".join(f"<h2>{escape(area)}</h2><dl>{''.join(rows)}</dl>" for area, rows in sorted(areas.items()))
     info = described["info"]
     title = f"{escape(info['title'])} {escape(info['version'])}"
     text = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f"</head><body><h1>{title}</h1><p>{escape(info.get('description', ''))}"
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
+        f"<style>{_STYLE}</style></head><body><h1>{title}</h1><p>{escape(info.get('description', ''))}"
         f' Programs read <a href="/openapi.json">/openapi.json</a>.</p>{sections}</body></html>'
     )
     return HTMLResponse(text, headers={"Content-Security-Policy": _POLICY})
@@ -43,4 +46,5 @@ def page(request: Request) -> HTMLResponse:
 
 def _row(method: str, path: str, operation: dict[str, Any]) -> str:
     said = (operation.get("description") or operation.get("summary") or "").strip().partition("\n")[0]
-    return f"<tr><td><code>{escape(method.upper())} {escape(path)}</code></td><td>{escape(said)}</td></tr>"
+    shown = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(said))
+    return f"<dt><code>{escape(method.upper())} {escape(path)}</code></dt><dd>{shown}</dd>"
