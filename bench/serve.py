@@ -42,6 +42,7 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=64, help="Longest answer.")
     parser.add_argument("--rounds", type=int, default=3, help="Of each side, in turn.")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="Of arithmetic, on both sides.")
+    parser.add_argument("--memory", default="2GiB", help="For models and caches, which so are full early in a soak.")
     parser.add_argument("--peer-python", type=Path, help="An interpreter with the peers; else bench/.peers is made.")
     parser.add_argument("--keep", type=Path, help="A folder for all that the runs write; else it is thrown away.")
     parser.add_argument("--json", action="store_true")
@@ -74,7 +75,8 @@ def main() -> int:
         with folder_for(options.keep) as folder:
             tell("the models")
             prepared = prepare(folder, options)
-            with ours(folder, prepared.workspace, environment(options.threads) | prepared.environment) as server:
+            ours_environment = environment(options.threads) | prepared.environment
+            with ours(folder, prepared.workspace, ours_environment, "--memory", options.memory) as server:
                 tell("warming up")
                 at_once(server.url, stories(options.base, options.requests, 8, 0))
                 bench = Bench(folder, options, server, prepared.adapters, prepared.base_folder)
