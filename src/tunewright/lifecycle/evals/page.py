@@ -15,9 +15,13 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ run.name }}</title>
 <style>
-  body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }
+  :root { color-scheme: light dark }
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+  div { overflow-x: auto }
   table { border-collapse: collapse; width: 100%; margin: 1rem 0 }
-  th, td { border-bottom: 1px solid #ccc; padding: .4rem .6rem; text-align: left; vertical-align: top }
+  td { min-width: 8rem }
+  td.number { min-width: 0 }
+  th, td { border-bottom: 1px solid #8886; padding: .4rem .6rem; text-align: left; vertical-align: top }
   td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font: inherit }
 </style>
@@ -25,16 +29,16 @@ _PAGE = """<!doctype html>
 <p>{{ run.status }}{% if run.model %}, answered by <b>{{ run.model }}</b>{% endif %}:
 {{ counts.passed }} of {{ counts.total }} rows passed, {{ counts.failed }} did not,
 {{ counts.errored }} could not be graded.{% if run.error.message %} {{ run.error.message }}{% endif %}</p>
-<table>
+<div><table>
 <tr><th>Criterion</th><th class="number">passed</th><th class="number">failed</th></tr>
 {% for each in run.per_testing_criteria_results %}
 <tr><td>{{ each.testing_criteria }}</td><td class="number">{{ each.passed }}</td>
 <td class="number">{{ each.failed }}</td></tr>
 {% endfor %}
-</table>
+</table></div>
 {% if items %}
 <h2>Rows that did not pass</h2>
-<table>
+<div><table>
 <tr><th class="number">Row</th><th>Row's fields</th><th>Answer</th><th>Grades</th></tr>
 {% for item in items %}
 <tr><td class="number">{{ item.datasource_item_id }}</td>
@@ -43,7 +47,7 @@ _PAGE = """<!doctype html>
 <td>{% for each in item.results %}<pre>{{ each.name }}: {{ '%.3g' % each.score }}
 {%- if each.sample and each.sample.error %} ({{ each.sample.error.message }}){% endif %}</pre>{% endfor %}</td></tr>
 {% endfor %}
-</table>
+</table></div>
 {% if more %}<p>Only the first {{ items | length }} are shown; the API lists all of them.</p>{% endif %}
 {% endif %}
 </html>
