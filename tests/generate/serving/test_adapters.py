@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.generate.serving.test_engine import (
@@ -31,7 +32,7 @@ from tunewright.generate.constraint import Constraint, alphabet_of, json_schema
 from tunewright.generate.drawing import Choosing
 from tunewright.generate.serving.blocking import Listening, answer, answer_each
 from tunewright.generate.serving.engine import Engine
-from tunewright.generate.serving.request import Request
+from tunewright.generate.serving.request import EngineSettings, Request
 from tunewright.models.adapters import load_adapter
 from tunewright.models.base import Base
 from tunewright.models.chat import ChatFormat
@@ -163,3 +164,27 @@ def test_the_engine_is_one_of_a_base_that_was_not_adopted() -> None:
     engine = Engine(SimpleNamespace(**vars(base)))  # type: ignore[arg-type]
     assert engine.shares
     assert engine.longest == 2048
+
+
+def test_any_load_is_answered() -> None:
+    """Grammars with forced tokens beside full tails, several scored answers of one prompt, in little memory."""
+    base = fresh()
+    alphabet = alphabet_of(base)
+    dice = np.random.default_rng(0)
+
+    def asked() -> Request:
+        more: dict[str, Any] = {}
+        if dice.random() < 0.5:
+            more["constraint"] = Constraint(json_schema(SCHEMA), alphabet)
+        if dice.random() < 0.4:
+            more["samples"], more["prompt_logprobs"] = 3, 1
+        prompt = dice.integers(3, 259, int(dice.integers(1, 60))).tolist()
+        return Request(tuple(prompt), int(dice.integers(1, 50)), choosing=Choosing(seed=1), **more)
+
+    settings = EngineSettings(memory_bytes=400_000, max_rows=8, chunk_tokens=64)
+    for engine in running(base, settings):
+        requests = [asked() for _ in range(24)]
+        for request, found in zip(requests, answer_each(engine, requests), strict=True):
+            assert len(found.answers) == request.samples
+            assert all(len(each.tokens) <= request.limit for each in found.answers)
+        assert engine.status().failed == 0

@@ -115,7 +115,10 @@ class PassLayout:
         self._row_T, nth_T = torch.tensor([newest.rows, newest.nth], dtype=torch.long, device=device)
         self._slot_T = self._length_B[self._row_T] + nth_T
         self._deep = max(newest.nth, default=0) + 1  # newest tokens of a row, Q
-        self._longest = max(newest.lengths, default=0) + self._deep
+        # What is padded beside a row's tokens is asked nothing, and must not lead out of the tails.
+        self._longest = (
+            max((newest.lengths[row] + nth for row, nth in zip(newest.rows, newest.nth, strict=True)), default=0) + 1
+        )
         # Rows stand in their own order and have one token each, mostly; else places are padded to Q for each row.
         alike = self._deep == 1 and list(newest.rows) == list(range(len(newest.rows)))
         self._place_T = None if alike else self._row_T * self._deep + nth_T

@@ -418,6 +418,7 @@ class Desk:
         self._behind = None
         for row in gone:
             self._prefixes.release(row.node)
+        for row in gone:  # once none of them needs its tree, which several answers may share
             self._forget_private(row.key, row.answer.job)
 
     def _forget_private(self, key: Hashable, job: Job) -> None:
