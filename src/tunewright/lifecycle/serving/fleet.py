@@ -216,7 +216,7 @@ class Fleet:
         A model's `engine` has the fields of `EngineStatus`; null where another program computes, or none is needed.
         """
         with self._guard:
-            models = [
+            models: list[dict[str, Any]] = [
                 {
                     "model": one.label,
                     "bytes": one.total,
@@ -226,7 +226,7 @@ class Fleet:
                 }
                 for one in self._held.values()
             ]
-        used = sum(int(model["bytes"]) for model in models)  # type: ignore[call-overload]
+        used = sum(int(model["bytes"]) for model in models)
         # To look for the limit loads torch, which whoever only asks need not wait for.
         limit = self.__dict__.get("_limit", self._given_limit)
         return {"memory_bytes": limit, "used_bytes": used, "models": models}
