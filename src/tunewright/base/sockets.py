@@ -22,6 +22,7 @@ def listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((address[0], port, *address[2:]))
+        listening.listen()  # at once: who is told the address may come before the server is ready to answer
     except (OSError, OverflowError) as error:
         listening.close()
         raise _unusable(host, port, error) from error

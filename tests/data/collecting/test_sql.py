@@ -97,5 +97,5 @@ def test_passwords_come_from_the_environment_and_are_never_shown(monkeypatch: py
 
 
 def test_a_missing_driver_is_named() -> None:
-    with pytest.raises(DataError, match=r"driver 'psycopg' is not installed.*pip install 'psycopg"):
-        list(query_rows("postgresql+psycopg://db.example.org/x", "SELECT 1", "t"))
+    with pytest.raises(DataError, match=r"driver 'pymysql' is not installed.*pip install 'pymysql"):
+        list(query_rows("mysql+pymysql://db.example.org/x", "SELECT 1", "t"))
