@@ -95,6 +95,7 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(
     assert adapter_bytes(place) == uninterrupted
 
 
+@pytest.mark.long
 def test_the_system_may_end_a_run_as_tidily(world: Path, tmp_path: Path) -> None:
     process = spawn("run", world, "--workspace", tmp_path / "ws", "--json", cwd=tmp_path)
     wait_for_checkpoint(tmp_path / "ws", process)

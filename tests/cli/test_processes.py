@@ -70,6 +70,7 @@ def assert_gone(processes: Sequence[psutil.Process]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_process_ends_the_run_and_resuming_gives_what_one_process_gives(world: Path, tmp_path: Path) -> None:
     place = tmp_path / "ws"
     process = spawn("train", world, "--workspace", place, "--processes", "2", "--json", cwd=tmp_path)

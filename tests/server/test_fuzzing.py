@@ -33,6 +33,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     fleet.stop(0.0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "not allowed"])
 def test_no_request_is_a_fault_of_the_servers(api: Any, way: GenerationMode) -> None:
     operations = [found.ok() for found in api.get_all_operations()]
