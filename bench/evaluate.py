@@ -13,14 +13,13 @@ import argparse
 import json
 import os
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from evaluation.shared import Bench, NotComparable, data_folder
+from speed.folders import folder_for
 from speed.peers import NoPeer
 from speed.processes import BENCH, ProcessFailed
 
@@ -49,23 +48,12 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-@contextmanager
-def folder_for(keep: Path | None) -> Iterator[Path]:
-    """A new folder for what the runs write: below `keep`, where it stays, or one that does not."""
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        yield Path(tempfile.mkdtemp(prefix="evaluate-", dir=keep.absolute()))
-        return
-    with tempfile.TemporaryDirectory(prefix="tunewright-evaluate-") as folder:
-        yield Path(folder)
-
-
 def main() -> int:
     """Measures and prints; 0 when all was measured, 3 when a side failed or the sides did not do the same."""
     options = options_of()
     found: dict[str, Any] = {}
     try:
-        with folder_for(options.keep) as folder:
+        with folder_for("evaluate", options.keep) as folder:
             bench = Bench(folder, options, data_folder(options.data))
             for name in options.work.split(","):
                 found[name] = WORKS[name].measure(bench)

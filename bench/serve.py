@@ -15,9 +15,7 @@ import json
 import os
 import signal
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from serving.asking import Unanswered, at_once, stories
 from serving.models import prepare
 from serving.servers import ours
 from serving.shared import Bench, tell
+from speed.folders import folder_for
 from speed.peers import NoPeer
 from speed.processes import ProcessFailed, environment
 
@@ -54,17 +53,6 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-@contextmanager
-def folder_for(keep: Path | None) -> Iterator[Path]:
-    """A new folder for what the runs write: below `keep`, where it stays, or one that does not."""
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        yield Path(tempfile.mkdtemp(prefix="serve-", dir=keep.absolute()))
-        return
-    with tempfile.TemporaryDirectory(prefix="tunewright-serve-") as folder:
-        yield Path(folder)
-
-
 def main() -> int:
     """Measures and prints; 0 when all was measured, 3 when a server failed or refused."""
     # Asked to end, it ends its servers too.
@@ -72,7 +60,7 @@ def main() -> int:
     options = options_of()
     found: dict[str, Any] = {}
     try:
-        with folder_for(options.keep) as folder:
+        with folder_for("serve", options.keep) as folder:
             tell("the models")
             prepared = prepare(folder, options)
             ours_environment = environment(options.threads) | prepared.environment

@@ -13,14 +13,13 @@ import argparse
 import json
 import os
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from speed import report, rows
+from speed.folders import folder_for
 from speed.peers import NoPeer, peer_python
 from speed.processes import BENCH, Finished, ProcessFailed, environment, run
 from speed.report import NotComparable, Run
@@ -211,17 +210,6 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         if not (options.data / WORKS[name].file).is_file():
             parser.error(f"{options.data / WORKS[name].file} does not exist. Name the data's folder with --data.")
     return options
-
-
-@contextmanager
-def folder_for(work: str, keep: Path | None) -> Iterator[Path]:
-    """A new folder for what a work's runs write: below `keep`, where it stays, or one that does not."""
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        yield Path(tempfile.mkdtemp(prefix=f"{work}-", dir=keep.absolute()))
-        return
-    with tempfile.TemporaryDirectory(prefix=f"tunewright-{work}-") as folder:
-        yield Path(folder)
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ import typer
 
 from tunewright.cli.faults import print_json
 from tunewright.cli.options import JsonOutput, ReleaseName, ServerUrl, WorkspacePath
+from tunewright.cli.typed import typed_messages
 from tunewright.cli.verb import verb
 
 if TYPE_CHECKING:
@@ -70,15 +71,7 @@ def _converse(specialist: Specialist) -> None:
     from tunewright.base.errors import InputError
 
     typer.secho(f"{specialist.release.label}: {specialist.recipe.goal}", dim=True, err=True)
-    typer.secho("Type a message; an empty line or Ctrl-D ends.", dim=True, err=True)
-    while True:
-        try:
-            message = input("> ")
-        except EOFError:
-            typer.echo("", err=True)
-            return
-        if not message.strip():
-            return
+    for message in typed_messages():
         try:
             reply = specialist.answer(message)
         except InputError as error:  # this message cannot be asked; the next one may

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tunewright.cli.faults import print_json
+from tunewright.cli.typed import typed_messages
 
 if TYPE_CHECKING:
     import httpx
@@ -100,15 +101,7 @@ def _converse(service: Service, name: str) -> None:
 
     service.get("models", name)  # a wrong name or a dead server is said before anything is typed
     typer.secho(f"{name} at {service.url}", dim=True, err=True)
-    typer.secho("Type a message; an empty line or Ctrl-D ends.", dim=True, err=True)
-    while True:
-        try:
-            message = input("> ")
-        except EOFError:
-            typer.echo("", err=True)
-            return
-        if not message.strip():
-            return
+    for message in typed_messages():
         try:
             _show(_ask(service, name, message))
         except RequestRefusedError as error:  # this message cannot be asked; the next one may

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from sqlalchemy import BigInteger, cast, select
 
-from tunewright.base.errors import NoSuchRecordError, TooLargeError, WorkspaceError
+from tunewright.base.errors import InputError, NoSuchRecordError, TooLargeError, WorkspaceError
 from tunewright.base.files import disk_guard, part_directory, settle
 from tunewright.store import tables
 from tunewright.store.records import Record, new_id
@@ -132,6 +132,25 @@ def find_upload(workspace: Workspace, id: str, *, project: str | None = None) ->
     if is_expired(record):
         raise NoSuchRecordError(KIND, id)
     return record
+
+
+def upload_for(workspace: Workspace, id: str, purpose: str, *, project: str, where: str) -> Record:
+    """The record of a project's file that is for a purpose.
+
+    Args:
+        where: The field of a request that names it.
+
+    Raises:
+        InputError: If there is none, or it is for another purpose.
+    """
+    hint = f"Upload it with purpose '{purpose}'"
+    try:
+        file = find_upload(workspace, id, project=project)
+    except NoSuchRecordError as error:
+        raise InputError(f"No such file object: {id}", where=where, hint=f"{hint} first.") from error
+    if file.body["purpose"] != purpose:
+        raise InputError(f"The file {id} has the purpose '{file.body['purpose']}'", where=where, hint=f"{hint}.")
+    return file
 
 
 def open_upload(workspace: Workspace, record: Record) -> Path:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tunewright.base.errors import TunewrightError
-from tunewright.evaluate.graders._contract import GradingError, Kit, Spent
+from tunewright.evaluate.graders._contract import GraderConfig, GradingError, Kit, Spent
 from tunewright.evaluate.graders._templates import Look, fill_messages
 
 # A verdict is a number or a label: what takes more is a judge that has lost its way.
@@ -43,6 +43,21 @@ class Message(BaseModel):
         parts = content if isinstance(content, list) else [content]
         texts = [part if isinstance(part, str) else _text_of(part) for part in parts]
         return "\n".join(texts) if texts else content
+
+
+class JudgeConfig(GraderConfig):
+    """Settings of a grader that asks a model."""
+
+    input: tuple[Message, ...] = Field(min_length=1)
+    model: str = Field(min_length=1)
+
+    def templates(self) -> tuple[str, ...]:
+        """The messages."""
+        return tuple(message.content for message in self.input)
+
+    def judges(self) -> tuple[str, ...]:
+        """The model."""
+        return (self.model,)
 
 
 def _text_of(part: object) -> str:

@@ -6,17 +6,15 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tunewright.evaluate.graders._contract import Graded, GraderConfig, GradingError, Kit
-from tunewright.evaluate.graders._judging import Message, ask_judge
+from tunewright.evaluate.graders._contract import Graded, GradingError, Kit
+from tunewright.evaluate.graders._judging import JudgeConfig, ask_judge
 from tunewright.evaluate.graders._templates import Look
 
 
-class Config(GraderConfig):
+class Config(JudgeConfig):
     """Settings of a model that gives labels."""
 
     type: Literal["label_model"] = "label_model"
-    input: tuple[Message, ...] = Field(min_length=1)
-    model: str = Field(min_length=1)
     labels: tuple[str, ...] = Field(min_length=1)
     passing_labels: tuple[str, ...] = Field(min_length=1)
 
@@ -25,14 +23,6 @@ class Config(GraderConfig):
         if unknown := [label for label in self.passing_labels if label not in self.labels]:
             raise ValueError(f"passing_labels has {unknown[0]!r}, which is not among labels")
         return self
-
-    def templates(self) -> tuple[str, ...]:
-        """The messages."""
-        return tuple(message.content for message in self.input)
-
-    def judges(self) -> tuple[str, ...]:
-        """The model."""
-        return (self.model,)
 
 
 def grade(config: Config, look: Look, kit: Kit) -> Graded:

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from tunewright.evaluate.graders._contract import Graded, GraderConfig, GradingError, Kit
-from tunewright.evaluate.graders._judging import Message, SamplingParams, ask_judge
+from tunewright.evaluate.graders._contract import Graded, GradingError, Kit
+from tunewright.evaluate.graders._judging import JudgeConfig, SamplingParams, ask_judge
 from tunewright.evaluate.graders._templates import Look
 
 
-class Config(GraderConfig):
+class Config(JudgeConfig):
     """Settings of a model that scores."""
 
     type: Literal["score_model"] = "score_model"
-    input: tuple[Message, ...] = Field(min_length=1)
-    model: str = Field(min_length=1)
     range: tuple[float, float] = (0.0, 1.0)
     sampling_params: SamplingParams | None = None
     pass_threshold: float | None = None
@@ -31,14 +29,6 @@ class Config(GraderConfig):
         if low >= high:
             raise ValueError(f"range goes from {low:g} to {high:g}: the second number must be the larger one")
         return self
-
-    def templates(self) -> tuple[str, ...]:
-        """The messages."""
-        return tuple(message.content for message in self.input)
-
-    def judges(self) -> tuple[str, ...]:
-        """The model."""
-        return (self.model,)
 
 
 def grade(config: Config, look: Look, kit: Kit) -> Graded:

@@ -31,7 +31,7 @@ class Job:
         decode: The text of tokens.
 
     `wanted` is cleared by whoever calls the request off; what has begun ends before the next pass. `over` tells that
-    the last has been heard.
+    the last has been said.
     """
 
     def __init__(self, request: Request, hear: Hear, decode: Decode) -> None:
@@ -63,8 +63,16 @@ class Job:
 
     def tell(self, heard: Heard) -> None:
         """Says something to whoever asked. One who cannot hear any more has hung up, and the request is called off."""
-        if self.over:
-            return
+        if not self.over:
+            self._say(heard)
+
+    def _tell_last(self, heard: Done | Failed) -> None:
+        """Says the last; who hears it may ask for more at once, so it is over by then."""
+        if not self.over:
+            self.over = True
+            self._say(heard)
+
+    def _say(self, heard: Heard) -> None:
         try:
             self._hear(heard)
         except Exception:  # whatever it is, it is the listener's fault, and no reason to stop answering others
@@ -76,7 +84,7 @@ class Job:
         if not all(answer.ended for answer in self.answers):
             return
         now = time.monotonic()
-        self.tell(
+        self._tell_last(
             Done(
                 len(self.request.prompt),
                 self.cached_tokens,
@@ -87,7 +95,6 @@ class Job:
                 now - self._asked,
             )
         )
-        self.over = True
 
     def call_off(self) -> None:
         """Ends all of its answers as they stand."""
@@ -96,8 +103,7 @@ class Job:
 
     def fail(self, error: Exception) -> None:
         """Ends it with an error."""
-        self.tell(Failed(error))
-        self.over = True
+        self._tell_last(Failed(error))
 
 
 class Answer:

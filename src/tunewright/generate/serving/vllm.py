@@ -132,7 +132,7 @@ class VllmEngine:
         with self._guard:
             if self.stopping:
                 raise BusyError("The engine is stopped, and takes no requests", retry_after_s=_SOON_S)
-            if len(self._works) >= self.queue_limit:
+            if sum(not work.job.over for work in self._works.values()) >= self.queue_limit:
                 raise BusyError(f"{self.queue_limit} requests are under way already", retry_after_s=_SOON_S)
             if not self._process.lives:
                 self._revive()
@@ -181,7 +181,7 @@ class VllmEngine:
         if key not in self._adapters:
             raise UnknownNameError("adapter", key, self.adapters)
         with self._guard:
-            count = sum(work.job.request.adapter == key for work in self._works.values())
+            count = sum(work.job.request.adapter == key and not work.job.over for work in self._works.values())
         if count:
             raise BusyError(f"Adapter '{key}' answers {count} requests", retry_after_s=_SOON_S)
         self._tell("unload_lora_adapter", {"lora_name": key})
@@ -207,9 +207,13 @@ class VllmEngine:
 
     def _begin(self, work: _Work) -> None:
         work.task = self._loop.create_task(self._answer(work.job))
-        work.task.add_done_callback(lambda _: self._works.pop(id(work), None))
+        work.task.add_done_callback(lambda _: self._forget(work))
         if not work.job.wanted:  # called off in between
             work.task.cancel()
+
+    def _forget(self, work: _Work) -> None:
+        with self._guard:
+            self._works.pop(id(work), None)
 
     async def _answer(self, job: Job) -> None:
         try:

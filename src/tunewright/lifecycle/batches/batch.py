@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import InputError, NoSuchRecordError
 from tunewright.store.records import Record, new_id
-from tunewright.store.uploads import find_upload
+from tunewright.store.uploads import upload_for
 
 if TYPE_CHECKING:
     from tunewright.store import Workspace
@@ -35,18 +35,7 @@ def create_batch(
     Raises:
         InputError: If there is no such file of the project's, or it is not for batches.
     """
-    try:
-        file = find_upload(workspace, input_file_id, project=project)
-    except NoSuchRecordError as error:
-        raise InputError(
-            f"No such file object: {input_file_id}", where="input_file_id", hint="Upload it with purpose 'batch' first."
-        ) from error
-    if file.body["purpose"] != "batch":
-        raise InputError(
-            f"The file {input_file_id} has the purpose '{file.body['purpose']}'",
-            where="input_file_id",
-            hint="Upload it with purpose 'batch'.",
-        )
+    upload_for(workspace, input_file_id, "batch", project=project, where="input_file_id")
     now = int(time.time())
     body = {
         "completion_window": completion_window,

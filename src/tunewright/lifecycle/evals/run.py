@@ -13,7 +13,7 @@ from tunewright.lifecycle.evals.rows import stored_ids
 from tunewright.lifecycle.evals.sampling import check_sampling
 from tunewright.lifecycle.evals.tally import Tally
 from tunewright.store.records import Record, new_id
-from tunewright.store.uploads import find_upload
+from tunewright.store.uploads import upload_for
 
 if TYPE_CHECKING:
     from tunewright.store import Workspace
@@ -50,7 +50,8 @@ def create_run(
     model = str(data_source.get("model") or "")
     check_sampling(data_source)
     if data_source["source"]["type"] == "file_id":
-        _check_file(workspace, data_source["source"]["id"], eval_record.project)
+        file_id = data_source["source"]["id"]
+        upload_for(workspace, file_id, "evals", project=eval_record.project, where="data_source.source.id")
     _check_models(workspace, [model, *(judge for grader in graders for judge in grader.judges())], eval_record.project)
     id = new_id("evalrun_")
     body = {
@@ -150,18 +151,3 @@ def _stored(workspace: Workspace, eval_record: Record, source: Mapping[str, Any]
             hint="Ask for completions with store=True, and compare the filters with their model and metadata.",
         )
     return found
-
-
-def _check_file(workspace: Workspace, id: str, project: str) -> None:
-    try:
-        file = find_upload(workspace, id, project=project)
-    except NoSuchRecordError as error:
-        raise InputError(
-            f"No such file object: {id}", where="data_source.source.id", hint="Upload it with purpose 'evals' first."
-        ) from error
-    if file.body["purpose"] != "evals":
-        raise InputError(
-            f"The file {id} has the purpose '{file.body['purpose']}'",
-            where="data_source.source.id",
-            hint="Upload it with purpose 'evals'.",
-        )

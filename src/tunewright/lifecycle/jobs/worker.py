@@ -81,10 +81,7 @@ class Worker:
         names = tuple(self.kinds) or KINDS.names()
         self._light = [name for name in names if is_light(name)]
         self._heavy = [name for name in names if name not in self._light]
-        owner = f"{socket.gethostname()}:{os.getpid()}"
-        self._claims = Claims(self.workspace, owner, self.lease_s)
-        # Apart, since a look at the queue forgets what it has seen of tasks that it was not asked for.
-        self._light_claims = Claims(self.workspace, owner, self.lease_s)
+        self._claims = Claims(self.workspace, f"{socket.gethostname()}:{os.getpid()}", self.lease_s)
         self._working: dict[str, _Working] = {}
         self._desk = Desk(self.workspace, self.setup)
         self._not_before = 0.0
@@ -132,7 +129,7 @@ class Worker:
 
     def _claim(self) -> None:
         """Claims light tasks as they come, and heavy ones as long as there is room."""
-        while self._light and (task := self._light_claims.claim(self._light)):
+        while self._light and (task := self._claims.claim(self._light)):
             self._begin(task)
         while (task := self._claim_heavy()) is not None:
             self._begin(task)

@@ -6,7 +6,8 @@ rendered and has its model, to be submitted and followed piece by piece.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from tunewright.lifecycle.serving.bodies import ChatBody, CompletionBody, Embedd
 from tunewright.lifecycle.serving.chatting import Chat
 from tunewright.lifecycle.serving.completing import Completing
 from tunewright.lifecycle.serving.embedding import embed
-from tunewright.lifecycle.serving.fleet import Fleet
+from tunewright.lifecycle.serving.fleet import Fleet, Seat
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,8 @@ def ask_chat(fleet: Fleet, body: ChatBody | Mapping[str, Any], *, project: str |
 def open_chat(fleet: Fleet, body: ChatBody | Mapping[str, Any], *, project: str | None = None) -> Chat:
     """A chat completion that is ready to be submitted; to be left in the end. Raises as `ask_chat` does."""
     asked = read_body(ChatBody, body)
-    seat = fleet.seat(asked.model, project=project)
-    try:
+    with _left_on_error(fleet.seat(asked.model, project=project)) as seat:
         return Chat(seat, asked)
-    except BaseException:
-        seat.leave()
-        raise
 
 
 def ask_completion(
@@ -82,12 +79,8 @@ def open_completion(
 ) -> Completing:
     """A completion that is ready to be submitted; to be left in the end. Raises as `ask_chat` does."""
     asked = read_body(CompletionBody, body)
-    seat = fleet.seat(asked.model, project=project)
-    try:
+    with _left_on_error(fleet.seat(asked.model, project=project)) as seat:
         return Completing(seat, asked)
-    except BaseException:
-        seat.leave()
-        raise
 
 
 def ask_embeddings(
@@ -97,3 +90,13 @@ def ask_embeddings(
     asked = read_body(EmbeddingBody, body)
     with fleet.seat(asked.model, project=project) as seat:
         return embed(seat, asked)
+
+
+@contextmanager
+def _left_on_error(seat: Seat) -> Iterator[Seat]:
+    """A seat that whoever asks keeps, unless it cannot be asked so."""
+    try:
+        yield seat
+    except BaseException:
+        seat.leave()
+        raise

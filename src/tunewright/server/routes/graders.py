@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import APIRouter
 
@@ -11,6 +11,7 @@ from tunewright.evaluate.graders import (
     Graded,
     GraderConfig,
     GradingError,
+    Kind,
     Look,
     check_allowed,
     grade,
@@ -23,19 +24,8 @@ from tunewright.server.wire.graders import GraderRun, GraderValidate
 
 router = APIRouter(prefix="/v1/fine_tuning/alpha/graders", tags=["graders"])
 
-_ERRORS = (
-    "formula_parse_error",
-    "invalid_variable_error",
-    "model_grader_parse_error",
-    "model_grader_refusal_error",
-    "model_grader_server_error",
-    "other_error",
-    "python_grader_runtime_error",
-    "python_grader_server_error",
-    "sample_parse_error",
-    "truncated_observation_error",
-    "unresponsive_reward_error",
-)
+# What can go wrong here, and what only can in OpenAI's own reinforcement.
+_ERRORS = (*get_args(Kind), "truncated_observation_error", "unresponsive_reward_error")
 
 
 @router.post("/validate")
