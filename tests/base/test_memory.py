@@ -3,10 +3,11 @@ from __future__ import annotations
 import gc
 import os
 import weakref
+from collections.abc import Iterator
 
 import pytest
 
-from tunewright.base.memory import give_back, return_freed_pages
+from tunewright.base.memory import LITTLE, give_back, return_freed_pages
 
 
 def test_a_persons_own_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,18 +23,33 @@ def test_else_pages_go_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "muzzy_decay_ms:0" in os.environ["_RJEM_MALLOC_CONF"]
 
 
-def test_what_only_a_cycle_holds_is_freed() -> None:
-    class Held:
-        pass
+class Held:
+    """One that is held by itself alone."""
 
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def cycle() -> Iterator[weakref.ref[Held]]:
     gc.disable()
-    try:
-        first, second = Held(), Held()
-        first.other, second.other = second, first  # type: ignore[attr-defined]
-        seen = weakref.ref(first)
-        del first, second
-        assert seen() is not None
-        give_back()
-        assert seen() is None
-    finally:
-        gc.enable()
+    seen = weakref.ref(Held())
+    assert seen() is not None
+    yield seen
+    gc.enable()
+
+
+def test_what_only_a_cycle_holds_is_freed(cycle: weakref.ref[Held]) -> None:
+    give_back()
+    assert cycle() is None
+
+
+def test_it_is_let_be_until_the_process_has_grown(cycle: weakref.ref[Held]) -> None:
+    give_back()
+    seen = weakref.ref(Held())
+    give_back(beyond=LITTLE)
+    assert seen() is not None
+    grown = b"x" * (LITTLE + (8 << 20))
+    give_back(beyond=LITTLE)
+    assert seen() is None
+    assert grown

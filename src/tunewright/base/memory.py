@@ -18,14 +18,31 @@ def return_freed_pages() -> None:
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:500,muzzy_decay_ms:0")
 
 
-def give_back() -> None:
+# Of growth since the last time that blocks were given back.
+LITTLE = 64 << 20  # bytes; looking for cycles takes a tenth of a second, which less than that is not worth
+_left = 0  # bytes that the process held then, or at any time since
+
+
+def give_back(*, beyond: int = 0) -> None:
     """Frees what only cycles of references still hold, and gives freed blocks back; for between large pieces of work.
 
     Python looks for such cycles by the number of objects, not by their size, and the system's allocator (glibc's, where
     it is that) keeps the blocks below ones that are still used.
+
+    Args:
+        beyond: Nothing is done where the process has grown by less than so many bytes since the last time.
     """
+    import psutil
+
+    global _left
+    process = psutil.Process()
+    held = process.memory_info().rss
+    if held < _left + beyond:
+        _left = min(_left, held)
+        return
     gc.collect()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)
+    _left = process.memory_info().rss

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from tunewright.base.memory import give_back
+from tunewright.base.memory import LITTLE, give_back
 from tunewright.base.plugins import STEPS
 from tunewright.data.frame import EDITS, LINE, ROW_ID, SOURCE, StepConfig, StepResult
 from tunewright.data.pieces import Pieces
@@ -154,7 +154,7 @@ class _Cleaning:
         self, rows: Pieces, passed: Sequence[int], steps: Sequence[StepConfig], progress: Callable[[int, str], None]
     ) -> Pieces:
         """One pass."""
-        give_back()
+        give_back(beyond=LITTLE)
         bound = self._bind(rows, [steps[index] for index in passed])
         names = ", ".join(step.plugin for step in bound.steps)
         done, out = 0, Pieces.of([pl.DataFrame(schema=bound.schema)])

@@ -9,7 +9,7 @@ from typing import Any
 
 from tunewright.base.events import Artifact, Listener, Message, Stage
 from tunewright.base.files import write_text
-from tunewright.base.memory import give_back
+from tunewright.base.memory import LITTLE, give_back
 from tunewright.data.dataset import MANIFEST, Dataset, Shelf
 from tunewright.data.findings import summary
 from tunewright.recipe.schema import Recipe
@@ -40,7 +40,7 @@ def store_dataset(
     """
 
     def fill(folder: Path) -> None:
-        give_back()
+        give_back(beyond=LITTLE)
         write(folder)
         # Without the recipe's name, which changes nothing in the data; keys in their order, which means something.
         write_text(folder / MANIFEST, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
