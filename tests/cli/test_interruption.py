@@ -71,7 +71,12 @@ def uninterrupted(world: Path, tmp_path_factory: pytest.TempPathFactory) -> byte
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=["interrupted", "killed"]
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGINT, 130, id="interrupted"),
+        # In `make test`, jobs are killed: tests/lifecycle/jobs/test_kills.py.
+        pytest.param(signal.SIGKILL, -9, id="killed", marks=pytest.mark.long),
+    ],
 )
 def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(
     number: signal.Signals, code: int, world: Path, uninterrupted: bytes, tmp_path: Path

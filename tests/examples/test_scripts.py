@@ -36,6 +36,7 @@ def script(name: str, *arguments: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_quickstart(world: Path, tmp_path: Path) -> None:
     printed = script("quickstart.py", world, "train.epochs=2", cwd=tmp_path)
     assert "train …" in printed

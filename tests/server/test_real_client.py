@@ -187,7 +187,9 @@ def test_jobs_and_models_at_the_command_line(running: Running, trained: Trained)
     assert tunewright("jobs", "follow", failed["id"], "--server", running.url).code == 1
     assert NAME in tunewright("models", "list", "--server", running.url).out
     asked = ("chat", model, "--server", running.url, "--message", "red lamp")
-    assert isinstance(tunewright(*asked, "--json").document["answer"], str)
+    answered = tunewright(*asked, "--json")
+    assert answered.code == 0, answered.document
+    assert isinstance(answered.document["answer"], str)
     unknown = tunewright("chat", "nobody", "--server", running.url, "--message", "x")
     assert unknown.code == 2
     assert "nobody" in unknown.err

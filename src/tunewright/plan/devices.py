@@ -101,7 +101,7 @@ def for_each(device: Device, recipe: Recipe) -> Device:
 
 
 def this_machine() -> Device:
-    """This machine: its free memory, and its best matrix product, timed here and now."""
+    """This machine: its free memory, and its best matrix product, timed here, once in a process."""
     return Device(
         name=THIS_MACHINE,
         label="this machine",
@@ -114,6 +114,7 @@ def this_machine() -> Device:
     )
 
 
+@functools.cache
 def _product_tflops(dtype: str) -> float:
     """The best of a few matrix products on this machine's processor, in TFLOP/s."""
     import torch
