@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _CHATTY = (
     "alembic",
@@ -38,13 +38,18 @@ def silent(*names: str) -> Iterator[None]:
     """While open, these libraries log nothing short of an error."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    _set_levels(loggers, [logging.ERROR] * len(loggers))
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        _set_levels(loggers, levels)
+
+
+def _set_levels(loggers: Sequence[logging.Logger], levels: Sequence[int]) -> None:
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.level = level
+    # It has every logger there is, which torch makes thousands of, look its level up again; so it is called once.
+    loggers[0].setLevel(levels[0])
 
 
 @contextlib.contextmanager
