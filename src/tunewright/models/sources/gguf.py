@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import io
 import re
 from collections.abc import Iterator
@@ -65,9 +66,9 @@ def convert(file: Path, delivery: Delivery) -> str:
         OutOfMemoryError: If its weights do not fit in memory.
     """
     delivery.tell("convert", "started", note="reading the header")
-    licence, split = _inspect(file)
     bars = _Bars(delivery)
-    with quiet(), contextlib.redirect_stderr(bars):
+    with quiet(), _read_once(), contextlib.redirect_stderr(bars):
+        licence, split = _inspect(file)
         delivery.tell("convert", "progress", note="building the tokenizer")
         tokenizer = _load_tokenizer(file)
         delivery.tell("convert", "progress", note="reading the weights")
@@ -79,6 +80,25 @@ def convert(file: Path, delivery: Delivery) -> str:
     tokenizer.save_pretrained(delivery.folder)
     delivery.tell("convert", "finished", (bars.total, bars.total, "tensors"), file.name)
     return licence
+
+
+@contextlib.contextmanager
+def _read_once() -> Iterator[None]:
+    """While open, a file's header is read once, and the names of its tensors are made once.
+
+    transformers does the first three times and the second for each module, which is most of the time of a conversion.
+    """
+    import gguf
+
+    names = ("GGUFReader", "get_tensor_name_map")
+    stock = {name: getattr(gguf, name) for name in names}
+    for name, made in stock.items():
+        setattr(gguf, name, functools.cache(made))
+    try:
+        yield
+    finally:
+        for name, made in stock.items():
+            setattr(gguf, name, made)
 
 
 class _Bars(io.TextIOBase):
@@ -109,7 +129,7 @@ def _inspect(file: Path) -> tuple[str, str]:
     from gguf import GGUFReader
 
     try:
-        reader = GGUFReader(file)
+        reader = GGUFReader(str(file))
         parameters = sum(int(tensor.n_elements) for tensor in reader.tensors)
     except (ValueError, KeyError, IndexError, OSError) as error:
         raise ModelError(
