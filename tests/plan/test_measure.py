@@ -14,6 +14,7 @@ from tunewright.plan.work import work_assumed, work_of_rows
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_one_step_is_measured_in_a_process_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("TUNEWRIGHT_CACHE", str(tmp_path / "cache"))
     found = plan(make_world(tmp_path / "world", rows=120), measured=True)

@@ -94,6 +94,7 @@ def test_auto_compiles_tells_the_figures_and_resumes_to_the_same_bytes(tmp_path:
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("eager_to_try")
 def test_a_trial_that_finds_no_gain_leaves_the_run_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Ways, "seconds", lambda ways, steps, done: ([2.0, 2.0, 2.0], [1.99, 2.5, 1.99]))
@@ -118,6 +119,7 @@ def test_another_gradient_is_not_taken_for_a_faster_one(tmp_path: Path, monkeypa
         work(tmp_path, tmp_path / "on", asked="on")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("eager_to_try")
 def test_on_compiles_from_the_first_step_without_a_contest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Ways, "seconds", lambda ways, steps, done: pytest.fail("nothing is to be timed"))
@@ -149,6 +151,7 @@ def test_a_failing_compiler_is_told_by_auto_and_refused_by_on(tmp_path: Path, mo
     assert "Set it to auto" in caught.value.hint
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("eager_to_try")
 def test_a_compiled_run_that_finds_no_compiler_goes_on_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -72,7 +72,14 @@ def test_rows_with_one_answer_are_refused(tmp_path: Path) -> None:
         run(tmp_path, made_recipe(objective="dpo"), made_examples(16))
 
 
-@pytest.mark.parametrize("method", ["full", {"name": "layers", "last": 1}, {"name": "bottleneck", "width": 4}])
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param("full", marks=pytest.mark.long),
+        pytest.param({"name": "layers", "last": 1}, marks=pytest.mark.long),
+        {"name": "bottleneck", "width": 4},
+    ],
+)
 def test_methods_of_every_kind_have_a_reference_and_resume_to_the_same_bytes(tmp_path: Path, method: Any) -> None:
     recipe = made_recipe(objective="dpo", method=method, epochs=1, learning_rate=3e-3, validate_every=3)
     whole, steps = run(tmp_path, recipe, made_pairs(64))

@@ -45,14 +45,21 @@ def held_out_loss(root: Path, adapter: Path | None = None) -> float:
     return -score_paths(model, paths).sum() / sum(float(path.weights.sum()) for path in paths)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in ("prompt", "ptuning-lstm") else LONG) for name in CONFIGS]
+)
 def test_it_learns_and_loads_to_the_loss_it_had(name: str, root: Path, tmp_path: Path) -> None:
     trained = run(root, tmp_path, CONFIGS[name], epochs=4, learning_rate=RATES[name])
     assert trained.progress.best_loss < 0.8 * held_out_loss(root)
     assert held_out_loss(root, trained.adapter) == pytest.approx(trained.progress.best_loss, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["prompt", "ptuning-lstm", "prefix"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("prompt", marks=LONG), "ptuning-lstm", pytest.param("prefix", marks=LONG)]
+)
 def test_interrupted_and_resumed_gives_the_same_bytes(name: str, root: Path, tmp_path: Path) -> None:
     def stop(event: events.Event) -> None:
         if isinstance(event, events.Metrics) and event.step == 5 and "loss" in event.values:
