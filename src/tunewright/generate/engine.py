@@ -20,10 +20,11 @@ from tunewright.generate.rows import decode_rows
 from tunewright.generate.seq2seq import decode_sources
 from tunewright.generate.writing import Decode
 from tunewright.models.folding import folded
+from tunewright.models.packing import packed
 from tunewright.recipe.sampling import Sampling
 
-# Tokens of prompts from which it pays to add an adapter into its base's weights for the call.
-_MANY_TOKENS = 512
+# Tokens of prompts from which it pays to add an adapter into its base's weights for the call, and to pack these.
+_MANY_TOKENS, _VERY_MANY_TOKENS = 512, 2048
 
 
 @torch.no_grad()
@@ -73,7 +74,11 @@ def generate(
         for row, prompt in enumerate(prompts)
     ]
     found: dict[int, Generation] = {}
-    with folded(model) if sum(map(len, prompts)) >= _MANY_TOKENS else nullcontext():
+    tokens = sum(map(len, prompts))
+    with (
+        folded(model) if tokens >= _MANY_TOKENS else nullcontext(),
+        packed(model) if tokens >= _VERY_MANY_TOKENS else nullcontext(),
+    ):
         for one, logprobs in _answered(model, asked, rules, batch_size):
             found[one.row] = results(one.drafts, logprobs)
             listener(events.Stage("generate", "progress", len(found), len(prompts), "answers"))

@@ -17,6 +17,7 @@ from tunewright.lifecycle.serving.asking import ask_chat
 from tunewright.lifecycle.serving.fleet import Fleet
 from tunewright.lifecycle.serving.names import UnknownModelError, find_served, set_alias
 from tunewright.lifecycle.serving.needs import needs_of
+from tunewright.models.packing import packs
 from tunewright.store import Workspace
 
 CACHE = 4 << 20
@@ -97,9 +98,9 @@ def read(text: str) -> Any:
 def test_the_first_who_ask_wait_for_one_load(workspace: Workspace) -> None:
     opened = []
 
-    def opening(base: Any, cache_bytes: int) -> Any:
-        opened.append(cache_bytes)
-        return fleets._open_engine(base, cache_bytes)
+    def opening(base: Any, settings: Any) -> Any:
+        opened.append(settings.memory_bytes)
+        return fleets._open_engine(base, settings)
 
     fleet = make_fleet(workspace, open_engine=opening)
     answers: list[str] = []
@@ -130,6 +131,20 @@ def test_what_was_idle_longest_makes_room(workspace: Workspace, tmp_path: Path) 
     before = say(fleet, "first")
     assert in_memory(fleet) == [("first", ["first"])]
     assert say(fleet, "first") == before
+    fleet.stop(0.0)
+
+
+@pytest.mark.parametrize(("much", "copies"), [(True, 1), (False, 0)])
+def test_weights_are_packed_where_there_is_room_for_others_beside(
+    workspace: Workspace, much: bool, copies: int
+) -> None:
+    size = needs_of(workspace, find_served(workspace, "tiny")).size
+    fleet = make_fleet(workspace, memory_bytes=2 * (CACHE + 2 * size) if much else CACHE + 2 * size)
+    copies *= packs(size, "float32", "cpu")
+    with fleet.seat("tiny") as seat:
+        assert seat.engine is not None
+        assert seat.engine.settings.packs is bool(copies)
+    assert fleet.status()["used_bytes"] == CACHE + (1 + copies) * size
     fleet.stop(0.0)
 
 

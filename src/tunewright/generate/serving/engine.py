@@ -20,6 +20,7 @@ from tunewright.generate.serving.alone import Alone
 from tunewright.generate.serving.desk import Desk
 from tunewright.generate.serving.jobs import Job
 from tunewright.generate.serving.request import EngineSettings, EngineStatus, Failed, Hear, Heard, Request
+from tunewright.models.packing import Packing
 from tunewright.models.text_format import ANSWER_START
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Engine:
         self._forgotten: deque[str] = deque()  # adapters whose prefixes the thread is to forget
         self._open: set[Job] = set()  # requests that are not over
         self._thread: threading.Thread | None = None
+        self._packing: Packing | None = None
         self._closing = self._halted = False
         self._requests = self._failed = 0
         self._rates: deque[tuple[float, int]] = deque()
@@ -98,6 +100,9 @@ class Engine:
         """Starts the thread; one that runs goes on."""
         with self._change:
             if self._thread is None:
+                if self.settings.packs:
+                    with torch.inference_mode():
+                        self._packing = Packing(self.base.model)
                 self._closing = self._halted = False
                 self._thread = threading.Thread(target=self._run, name="tunewright-engine", daemon=True)
                 self._thread.start()
@@ -118,6 +123,8 @@ class Engine:
             self._change.notify_all()
         thread.join()
         self._thread = None
+        if self._packing is not None:
+            self._packing.undo()
 
     def submit(self, request: Request, hear: Hear) -> Ticket:
         """Takes a request on.

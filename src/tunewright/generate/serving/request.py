@@ -140,6 +140,7 @@ class EngineSettings:
         chunk_tokens: Tokens of prompts read in one pass, beside one token of each answer that is being written.
         queue_limit: Requests that wait; further ones are refused.
         longest: Tokens of a prompt and its answer together; None: as long as the model was made for.
+        packs: Whether the weights may be held a second time, in the processor's order (`models.packing`).
 
     Raises:
         InputError: If a value makes no sense.
@@ -150,6 +151,7 @@ class EngineSettings:
     chunk_tokens: int = 256
     queue_limit: int = 256
     longest: int | None = None
+    packs: bool = True
 
     def __post_init__(self) -> None:
         for name in ("memory_bytes", "max_rows", "chunk_tokens", "queue_limit", "longest"):

@@ -29,6 +29,7 @@ from tunewright.store import Workspace
 
 if TYPE_CHECKING:
     from tunewright.generate.serving.engine import Engine
+    from tunewright.generate.serving.request import EngineSettings
     from tunewright.models.base import Base
     from tunewright.models.chat import ChatFormat
     from tunewright.models.encoder import Encoder
@@ -39,11 +40,13 @@ if TYPE_CHECKING:
 _SHARE = 0.6
 # Keys and values of one engine, where nobody says how much: a part of the fleet's memory, and not more than this.
 _CACHE_SHARE, _MOST_CACHE = 0.25, 4 << 30
+# What a model, a packed copy of its weights and its cache may take together, for there to be such a copy.
+_PACKED_SHARE = 0.8
 _RETRY_S = 2.0
 _MOST_KNOWN = 256
 _FINISH_S, _GLANCE_S = 5.0, 0.005
 
-OpenEngine = Callable[["Base", int], "Engine"]
+OpenEngine = Callable[["Base", "EngineSettings"], "Engine"]
 
 
 @dataclass
@@ -159,7 +162,7 @@ class Fleet:
         memory_bytes: Most that models and their caches may take; None: a share of what is free at the first load.
         cache_bytes: Keys and values of each engine; None: a part of that.
         device: Where models compute; empty: on a card where there is one.
-        open_engine: Makes and starts the engine of a base that is loaded, given the bytes of its cache.
+        open_engine: Makes and starts the engine of a base that is loaded, given what it may take.
     """
 
     def __init__(
@@ -414,7 +417,23 @@ class Fleet:
 
     def _size_of(self, needs: Needs) -> int:
         """Bytes that what is needed takes, its adapters apart."""
-        return needs.size + (self._cache_bytes if needs.has_engine else 0)
+        weights = needs.size * (2 if self._packs(needs) else 1)
+        return weights + (self._cache_bytes if needs.has_engine else 0)
+
+    def _packs(self, needs: Needs) -> bool:
+        """Whether its weights are held a second time, in the processor's order: where that leaves room for others."""
+        room = int(_PACKED_SHARE * self._limit)
+        if not needs.has_engine or needs.method is not None or 2 * needs.size + self._cache_bytes > room:
+            return False
+        from tunewright.models.device import pick_device
+        from tunewright.models.packing import packs
+
+        return packs(needs.size, needs.dtype, self._device or pick_device())
+
+    def _settings(self, needs: Needs) -> EngineSettings:
+        from tunewright.generate.serving.request import EngineSettings
+
+        return EngineSettings(memory_bytes=self._cache_bytes, packs=self._packs(needs))
 
     def _load(self, needs: Needs, size: int) -> _Held:
         held = _Held(needs.key, needs.label, size)
@@ -424,7 +443,7 @@ class Fleet:
             return replace(held, encoder=Encoder.load(needs.files))
         if needs.kind == "shared":
             base = self._load_base(needs)
-            return replace(held, engine=self._open_engine(base, self._cache_bytes), chat=base.chat, base=base)
+            return replace(held, engine=self._open_engine(base, self._settings(needs)), chat=base.chat, base=base)
         assert needs.adapter is not None
         loaded = load_tuned(
             needs.files,
@@ -438,7 +457,7 @@ class Fleet:
             direct = Direct(loaded.model, loaded.chat, needs.files.context_length)
             return replace(held, direct=direct, chat=loaded.chat, base=loaded.base)
         alone = replace(loaded.base, model=loaded.model)
-        return replace(held, engine=self._open_engine(alone, self._cache_bytes), chat=loaded.chat, base=alone)
+        return replace(held, engine=self._open_engine(alone, self._settings(needs)), chat=loaded.chat, base=alone)
 
     def _load_base(self, needs: Needs) -> Base:
         from tunewright.models.base import load_base
@@ -461,11 +480,10 @@ class _FinishingError(Exception):
         self.reason = reason
 
 
-def _open_engine(base: Base, cache_bytes: int) -> Engine:
+def _open_engine(base: Base, settings: EngineSettings) -> Engine:
     from tunewright.generate.serving.engine import Engine
-    from tunewright.generate.serving.request import EngineSettings
 
-    engine = Engine(base, settings=EngineSettings(memory_bytes=cache_bytes))
+    engine = Engine(base, settings=settings)
     engine.start()
     return engine
 
