@@ -98,6 +98,7 @@ def alike(tmp_path_factory: pytest.TempPathFactory) -> tuple[Base, AdapterBank, 
 @settings(deadline=None)
 @given(segments=st.lists(st.tuples(st.sampled_from(["", *"abcdefg"]), st.integers(1, 5)), min_size=1, max_size=12))
 @example(segments=[(key, 2) for key in "abcefg"])  # evenly
+@example(segments=[(key, 2) for key in "gfecba"])  # evenly, and in no order that copies nothing
 @example(segments=[("c", 1), ("a", 4), ("b", 3), ("b", 1), ("", 2), ("a", 1)])  # two of them filled up
 @example(segments=[("a", 40), ("b", 1), ("c", 1), ("a", 1)])  # a long one
 def test_any_rows_side_by_side(

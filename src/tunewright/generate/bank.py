@@ -210,6 +210,7 @@ class _Batches:
 
     Args:
         columns: The rows of the layer's matrices that its adapters take, R each.
+        whole: Where the batches' nodes stand, if they stand side by side in the pass, equally many for each adapter.
         node_P: The nodes of one batch after another, equally many each, the shorter ones filled up with whichever node.
         wanted_M: Places in `node_P` that count; None for all.
         node_M: The nodes in those places.
@@ -217,6 +218,7 @@ class _Batches:
     """
 
     columns: slice
+    whole: slice | None
     node_P: Tensor
     wanted_M: Tensor | None
     node_M: Tensor
@@ -321,8 +323,10 @@ def _batches(parts: Mapping[_Span, Sequence[tuple[int, int]]], device: torch.dev
     longest = max(map(len, lists))
     padded = [node for nodes in lists for node in [*nodes, *[nodes[0]] * (longest - len(nodes))]]
     wanted = [batch * longest + place for batch, nodes in enumerate(lists) for place in range(len(nodes))]
+    side_by_side = padded == list(range(padded[0], padded[0] + len(padded)))
     return _Batches(
         slice(min(start for start, _ in parts), max(stop for _, stop in parts)),
+        slice(padded[0], padded[0] + len(padded)) if side_by_side else None,
         torch.tensor(padded, device=device),
         None if len(wanted) == len(padded) else torch.tensor(wanted, device=device),
         torch.tensor([node for nodes in lists for node in nodes], device=device),
@@ -335,6 +339,11 @@ def _add_batches(batches: _Batches, layer: _Layer, x_NI: Tensor, y_NO: Tensor) -
     down_KRI, up_KRO = (
         stack[batches.columns].view(batches.count, -1, stack.shape[1]) for stack in (layer.down_CI, layer.up_CO)
     )
+    if batches.whole is not None and y_NO.dtype == up_KRO.dtype:
+        # As it is mostly: the rows of a pass stand in the order of their adapters. Nothing is copied.
+        x_KPI, y_KPO = (z[batches.whole].view(batches.count, -1, z.shape[1]) for z in (x_NI, y_NO))
+        y_KPO.baddbmm_(torch.bmm(x_KPI, down_KRI.transpose(1, 2)), up_KRO)
+        return
     x_KPI = x_NI.index_select(0, batches.node_P).view(batches.count, -1, x_NI.shape[1])
     added_PO = torch.bmm(torch.bmm(x_KPI, down_KRI.transpose(1, 2)), up_KRO).view(-1, y_NO.shape[1])
     added_MO = added_PO if batches.wanted_M is None else added_PO.index_select(0, batches.wanted_M)

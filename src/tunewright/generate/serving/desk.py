@@ -255,7 +255,8 @@ class Desk:
     def _newest(self) -> Newest:
         """What the next pass reads of each row."""
         counts = {}
-        for place in pass_order(self.rows):
+        adapters = self._reader.adapters
+        for place in pass_order(self.rows, () if adapters is None else adapters.keys):
             row = self.rows[place]
             counts[place] = min(row.answer.unread, _MOST_AHEAD, self._store.sizes.tail - row.length)
         rows = [place for place, count in counts.items() for _ in range(count)]

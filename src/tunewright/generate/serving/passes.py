@@ -22,6 +22,9 @@ Segments = Sequence[tuple[str, int]]
 class Adapters(Protocol):
     """What applies adapters to stretches of a pass (`generate.bank.AdapterBank`)."""
 
+    @property
+    def keys(self) -> Sequence[str]: ...
+
     def use(self, segments: Segments) -> AbstractContextManager[Any]: ...
 
 

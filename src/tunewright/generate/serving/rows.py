@@ -74,9 +74,10 @@ class Reading:
     count: int
 
 
-def pass_order(rows: Sequence[Row]) -> list[int]:
-    """The rows as they stand in a pass: those of one adapter side by side."""
-    return sorted(range(len(rows)), key=lambda place: rows[place].adapter)
+def pass_order(rows: Sequence[Row], adapters: Sequence[str]) -> list[int]:
+    """The rows as they stand in a pass: those of one adapter side by side, in the order in which these are held."""
+    places = {key: place for place, key in enumerate(adapters)}
+    return sorted(range(len(rows)), key=lambda place: places.get(rows[place].adapter, -1))
 
 
 def look_behind(rows: Sequence[Row], device: torch.device) -> Behind:
