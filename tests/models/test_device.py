@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from tunewright.base.errors import ModelError
+from tunewright.models import available
 from tunewright.models.base import pick_dtype
-from tunewright.models.device import pick_device, place
+from tunewright.models.device import free_bytes, pick_device, place
 
 
 class Model:
@@ -50,3 +51,10 @@ def test_the_dtype_follows_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tunewright.models.base.processor_flags", frozenset)
     assert (pick_dtype(), pick_dtype("auto", "cuda"), pick_dtype("auto", "cpu")) == ("bfloat16", "bfloat16", "float32")
     assert pick_dtype("float32", "cuda") == "float32"
+
+
+def test_what_is_free_is_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(available, "available_bytes", lambda: 5)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (7, 9))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert (free_bytes("cpu"), free_bytes("cuda"), free_bytes()) == (5, 7, 7)

@@ -43,3 +43,14 @@ def place(model: Any, device: Device) -> Any:
         # Deterministic matrix products need a workspace of fixed size, and cuBLAS asks for it at its first product.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return model.to(device)
+
+
+def free_bytes(device: str = "") -> int:
+    """Memory that is free where models compute: on a device, or on the one that is chosen."""
+    if (device or pick_device()) == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    from tunewright.models.available import available_bytes
+
+    return available_bytes()

@@ -188,7 +188,9 @@ class Fleet:
     @cached_property
     def _limit(self) -> int:
         # Looked for when it first matters: that loads torch, and not every server is asked for a model.
-        return self._given_limit or int(_SHARE * _free_bytes(self._device))
+        from tunewright.models.device import free_bytes
+
+        return self._given_limit or int(_SHARE * free_bytes(self._device))
 
     @cached_property
     def _cache_bytes(self) -> int:
@@ -422,13 +424,7 @@ class Fleet:
 
     def _packs(self, needs: Needs) -> bool:
         """Whether its weights are held a second time, in the processor's order: where that leaves room for others."""
-        room = int(_PACKED_SHARE * self._limit)
-        if not needs.has_engine or needs.method is not None or 2 * needs.size + self._cache_bytes > room:
-            return False
-        from tunewright.models.device import pick_device
-        from tunewright.models.packing import packs
-
-        return packs(needs.size, needs.dtype, self._device or pick_device())
+        return 2 * needs.size + self._cache_bytes <= _PACKED_SHARE * self._limit and needs.packs(self._device)
 
     def _settings(self, needs: Needs) -> EngineSettings:
         from tunewright.generate.serving.request import EngineSettings
@@ -486,17 +482,6 @@ def _open_engine(base: Base, settings: EngineSettings) -> Engine:
     engine = Engine(base, settings=settings)
     engine.start()
     return engine
-
-
-def _free_bytes(device: str) -> int:
-    from tunewright.models.available import available_bytes
-    from tunewright.models.device import pick_device
-
-    if (device or pick_device()) == "cuda":
-        import torch
-
-        return int(torch.cuda.mem_get_info()[0])
-    return available_bytes()
 
 
 def _too_large(label: str, size: int, limit: int) -> OutOfMemoryError:

@@ -94,6 +94,14 @@ class Needs:
         """Bytes of the adapter's weights."""
         return 0 if self.adapter is None else sum(file.stat().st_size for file in self.adapter.glob("*.safetensors"))
 
+    def packs(self, device: str) -> bool:
+        """Whether an engine of it may hold the weights a second time, in a processor's order (`models.packing`)."""
+        from tunewright.models.device import pick_device
+        from tunewright.models.packing import packs
+
+        plain = self.has_engine and self.method is None
+        return plain and packs(self.size, self.dtype, device or pick_device())
+
     def prepare(self, model: Any) -> None:
         """Quantises a base that was loaded, where the method does."""
         if self.method is not None:
