@@ -36,6 +36,22 @@ def _chunk(**delta: str) -> str:
 _STOP = json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
 
 
+def test_an_answer_may_hold_what_other_readers_take_for_the_end_of_a_line() -> None:
+    odd = "a\x0bb\x1cc\x85d\u2028e"
+    chunk = {"choices": [{"index": 0, "delta": {"content": odd}, "finish_reason": None}]}
+    with _service(_stream(json.dumps(chunk, ensure_ascii=False), _STOP, "[DONE]")) as service:
+        assert next(iter(service.chat("m", []))) == odd
+
+
+def test_an_event_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LONGEST_LINE", 50)
+    with (
+        _service(_stream(_chunk(content="x" * 60))) as service,
+        pytest.raises(EndpointError, match="longer than 50 bytes"),
+    ):
+        list(service.chat("m", []))
+
+
 def test_names_with_slashes_and_colons_are_sent_as_the_api_takes_them() -> None:
     asked: list[bytes] = []
 

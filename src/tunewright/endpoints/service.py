@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
 
 from tunewright.base.errors import EndpointError
+from tunewright.base.streamed import StreamedLines
 from tunewright.endpoints.settings import Endpoint
 from tunewright.endpoints.wire import TryAgainError, exchange, refuse_faults
 
@@ -27,7 +28,7 @@ OWN_KEY = "TUNEWRIGHT_API_KEY"
 _ATTEMPTS = 4
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 30.0
-_LONGEST_LINE = 4 << 20  # characters of one event in a stream
+_LONGEST_LINE = 4 << 20  # bytes of one event in a stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +155,15 @@ class Service:
             with self._connection().stream("POST", f"{self.url}/{path}", json=body) as response:
                 if response.status_code != 200:
                     refuse_faults(response.status_code, response.headers, response.read(), self.url, self._key)
-                for line in response.iter_lines():
-                    if len(line) > _LONGEST_LINE:
-                        raise EndpointError("The server sends an endless event", where=self.url)
+                lines = StreamedLines(_LONGEST_LINE)
+                for line in (line for data in response.iter_bytes() for line in lines.feed(data)):
                     said = line.removeprefix("data:").strip() if line.startswith("data:") else ""
                     if said == "[DONE]":
                         return
                     if said:
                         yield _checked(said, self.url)
+        except ValueError as error:
+            raise EndpointError(f"The server sends what is no event ({error})", where=self.url) from None
         except TryAgainError as trouble:
             raise self._unreached(trouble.reason) from None
         except httpx.TimeoutException:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tunewright.base.errors import BusyError, InputError, ModelError, TunewrightError, UnknownNameError
+from tunewright.base.streamed import StreamedLines
 from tunewright.generate.serving.jobs import Job
 from tunewright.generate.serving.request import Hear, Request
 from tunewright.generate.serving.vllm_process import VllmProcess, VllmSettings
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _REVIVED_S = 30.0  # what a request is told to wait while vLLM starts again
 _SOON_S = 2.0
+_LONGEST_LINE = 4 << 20  # bytes of one event in a stream
 _log = logging.getLogger("tunewright.engine")
 
 
@@ -237,13 +239,15 @@ class VllmEngine:
         body = asked_body(job.request, streams=True)
         async with self._client.stream("POST", "/v1/completions", json=body) as response:
             await _check(response)
-            async for line in response.aiter_lines():
-                data = line.removeprefix("data:").strip()
-                if not line.startswith("data:") or data == "[DONE]":
-                    continue
-                self._take(job, json.loads(data))
-                if all(answer.ended for answer in job.answers):
-                    return  # and vLLM is told by the end of the connection
+            lines = StreamedLines(_LONGEST_LINE)
+            async for data in response.aiter_bytes():
+                for line in lines.feed(data):
+                    said = line.removeprefix("data:").strip()
+                    if not line.startswith("data:") or said == "[DONE]":
+                        continue
+                    self._take(job, json.loads(said))
+                    if all(answer.ended for answer in job.answers):
+                        return  # and vLLM is told by the end of the connection
 
     async def _whole(self, job: Job) -> None:
         assert self._client is not None
