@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tunewright.base import memory
 from tunewright.base.memory import LITTLE, give_back, return_freed_pages
 
 
@@ -40,6 +41,14 @@ def cycle() -> Iterator[weakref.ref[Held]]:
 
 
 def test_what_only_a_cycle_holds_is_freed(cycle: weakref.ref[Held]) -> None:
+    give_back()
+    assert cycle() is None
+
+
+def test_nor_does_it_matter_that_the_process_has_shrunk(
+    cycle: weakref.ref[Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_left", 1 << 50)
     give_back()
     assert cycle() is None
 

@@ -18,9 +18,8 @@ def return_freed_pages() -> None:
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:500,muzzy_decay_ms:0")
 
 
-# Of growth since the last time that blocks were given back.
-LITTLE = 64 << 20  # bytes; looking for cycles takes a tenth of a second, which less than that is not worth
-_left = 0  # bytes that the process held then, or at any time since
+LITTLE = 64 << 20  # bytes of growth; looking for cycles takes a tenth of a second, which less than that is not worth
+_left = 0  # bytes: the least that the process has held since blocks were last given back
 
 
 def give_back(*, beyond: int = 0) -> None:
@@ -30,14 +29,14 @@ def give_back(*, beyond: int = 0) -> None:
     it is that) keeps the blocks below ones that are still used.
 
     Args:
-        beyond: Nothing is done where the process has grown by less than so many bytes since the last time.
+        beyond: Nothing is done where the process has grown by less than so many bytes since the last time; 0: always.
     """
     import psutil
 
     global _left
     process = psutil.Process()
     held = process.memory_info().rss
-    if held < _left + beyond:
+    if beyond and held < _left + beyond:
         _left = min(_left, held)
         return
     gc.collect()
