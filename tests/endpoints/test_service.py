@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tunewright.base.errors import EndpointError, InputError, RequestRefusedError
+from tunewright.base.streamed import StreamedLines
 from tunewright.endpoints import service as module
 from tunewright.endpoints.service import Ending, Service
 
@@ -44,7 +45,7 @@ def test_an_answer_may_hold_what_other_readers_take_for_the_end_of_a_line() -> N
 
 
 def test_an_event_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LONGEST_LINE", 50)
+    monkeypatch.setattr(module, "StreamedLines", lambda: StreamedLines(50))
     with (
         _service(_stream(_chunk(content="x" * 60))) as service,
         pytest.raises(EndpointError, match="longer than 50 bytes"),

@@ -10,7 +10,7 @@ from tests.tiny import tiny_model
 from tunewright.models import packing
 from tunewright.models.packing import PackedLinear, Packing, packed, packs
 
-pytestmark = pytest.mark.skipif(not packing._works(), reason="torch was built without MKL, and nothing is packed")
+needs_mkl = pytest.mark.skipif(not packing._works(), reason="torch was built without MKL, and nothing is packed")
 
 
 def layer(inputs: int, outputs: int, *, bias: bool = False) -> nn.Linear:
@@ -18,6 +18,7 @@ def layer(inputs: int, outputs: int, *, bias: bool = False) -> nn.Linear:
     return nn.Linear(inputs, outputs, bias=bias)
 
 
+@needs_mkl
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(("inputs", "outputs"), [(128, 128), (576, 192), (130, 257), (4000, 5)])
 def test_products_are_those_of_the_plain_layer(inputs: int, outputs: int, bias: bool) -> None:
@@ -35,6 +36,7 @@ def test_products_are_those_of_the_plain_layer(inputs: int, outputs: int, bias: 
     assert "order" not in vars(model[0])
 
 
+@needs_mkl
 def test_a_model_answers_as_before_and_is_left_as_it_was() -> None:
     model = tiny_model(seed=3)
     tokens = torch.tensor([[5, 9, 2, 7]])
@@ -52,6 +54,7 @@ def test_a_model_answers_as_before_and_is_left_as_it_was() -> None:
     assert {name: type(module) for name, module in model.named_modules()} == before
 
 
+@needs_mkl
 def test_with_a_gradient_the_plain_product_is_taken() -> None:
     model = nn.Sequential(layer(128, 128))
     x = torch.randn(4, 128, requires_grad=True)
@@ -61,6 +64,7 @@ def test_with_a_gradient_the_plain_product_is_taken() -> None:
     assert x.grad is not None
 
 
+@needs_mkl
 def test_hooks_see_what_a_packed_layer_gives() -> None:
     model = nn.Sequential(layer(128, 128))
     seen = []
@@ -70,6 +74,7 @@ def test_hooks_see_what_a_packed_layer_gives() -> None:
     assert seen[0] is out
 
 
+@needs_mkl
 def test_another_packing_leaves_the_firsts_layers_alone() -> None:
     model = nn.Sequential(layer(128, 128))
     with packed(model):
@@ -78,7 +83,8 @@ def test_another_packing_leaves_the_firsts_layers_alone() -> None:
         assert type(model[0]) is PackedLinear
 
 
-def test_only_plain_layers_in_float32_on_a_processor_are_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+@needs_mkl
+def test_only_plain_layers_in_float32_on_a_processor_are_packed() -> None:
     for dtype, device, fits in (("float32", "cpu", True), ("bfloat16", "cpu", False), ("float32", "cuda", False)):
         assert packs(1000, dtype, device) is fits
     assert not packs(3 << 30, "float32", "cpu")
@@ -89,6 +95,9 @@ def test_only_plain_layers_in_float32_on_a_processor_are_packed(monkeypatch: pyt
     model = nn.Sequential(Other(128, 128), nn.Linear(8, 8), nn.Linear(128, 128).bfloat16())
     with packed(model):
         assert [type(one) for one in model] == [Other, nn.Linear, nn.Linear]
+
+
+def test_without_mkl_all_stays_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "_works", lambda: False)
     model = nn.Sequential(layer(128, 128))
     with packed(model):

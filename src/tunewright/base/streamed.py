@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST = 4 << 20  # bytes of a line: far more than any event of an answer takes
+
 
 class StreamedLines:
     """Cuts what comes at line feeds, and there alone.
@@ -13,7 +15,7 @@ class StreamedLines:
         longest: Bytes of a line, at most.
     """
 
-    def __init__(self, longest: int) -> None:
+    def __init__(self, longest: int = _LONGEST) -> None:
         self._longest, self._rest = longest, b""
 
     def feed(self, data: bytes) -> list[str]:

@@ -28,7 +28,6 @@ OWN_KEY = "TUNEWRIGHT_API_KEY"
 _ATTEMPTS = 4
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 30.0
-_LONGEST_LINE = 4 << 20  # bytes of one event in a stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ class Service:
             with self._connection().stream("POST", f"{self.url}/{path}", json=body) as response:
                 if response.status_code != 200:
                     refuse_faults(response.status_code, response.headers, response.read(), self.url, self._key)
-                lines = StreamedLines(_LONGEST_LINE)
+                lines = StreamedLines()
                 for line in (line for data in response.iter_bytes() for line in lines.feed(data)):
                     said = line.removeprefix("data:").strip() if line.startswith("data:") else ""
                     if said == "[DONE]":

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 _REVIVED_S = 30.0  # what a request is told to wait while vLLM starts again
 _SOON_S = 2.0
-_LONGEST_LINE = 4 << 20  # bytes of one event in a stream
 _log = logging.getLogger("tunewright.engine")
 
 
@@ -239,7 +238,7 @@ class VllmEngine:
         body = asked_body(job.request, streams=True)
         async with self._client.stream("POST", "/v1/completions", json=body) as response:
             await _check(response)
-            lines = StreamedLines(_LONGEST_LINE)
+            lines = StreamedLines()
             async for data in response.aiter_bytes():
                 for line in lines.feed(data):
                     said = line.removeprefix("data:").strip()

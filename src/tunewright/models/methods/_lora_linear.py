@@ -13,8 +13,6 @@ from peft.tuners.lora.layer import Linear
 from torch import Tensor
 from torch.nn import functional
 
-from tunewright.models.packing import PackedLinear
-
 
 class LoraLinear(Linear):
     """PEFT's own layer, with a shorter way for the plain case: one active adapter, no dropout, no variant."""
@@ -57,8 +55,7 @@ class LoraLinear(Linear):
     def _plain_adapter(self, x: Tensor) -> str | None:
         """The one adapter to be added, if that is all there is to do."""
         active = [name for name in self.active_adapters if name in self.lora_A]
-        plain = type(self.base_layer) in (torch.nn.Linear, PackedLinear)
-        if self.disable_adapters or self.merged or len(active) != 1 or not plain:
+        if self.disable_adapters or self.merged or len(active) != 1 or type(self.base_layer) is not torch.nn.Linear:
             return None
         (name,) = active
         drops = self.training and not isinstance(self.lora_dropout[name], torch.nn.Identity)
