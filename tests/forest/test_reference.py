@@ -118,3 +118,20 @@ def test_an_adapter_and_weights_of_the_base_can_train_together(model: Any) -> No
 
 def test_no_copy_is_made_where_the_base_is_frozen(model: Any) -> None:
     assert Start(model)._kept == []
+
+
+def test_an_adapter_that_learns_on_is_part_of_its_reference(model: Any) -> None:
+    forest = build(long_rows())
+    with torch.no_grad():
+        began = score(model.eval(), forest).logp
+    start = Start(model.train(), learns_on=True)
+    assert {id(weight) for weight, _ in start._kept} == {id(w) for w in model.parameters() if w.requires_grad}
+    with torch.no_grad():
+        for weight, _ in start._kept:
+            weight.mul_(2)
+    found = score_with_reference(model, forest, start=start)
+    assert found.reference is not None
+    assert torch.equal(found.reference, began)
+    assert float((found.logp - found.reference).detach().abs().max()) > 0.1
+    assert model.training
+    assert float((began - base_logp(forest)).abs().max()) > 0.1  # the base itself is another one

@@ -119,7 +119,7 @@ def test_a_wrong_override_is_named_as_it_was_given(load: Load, override: str, sa
 def test_an_unknown_key_is_refused_with_its_line_and_what_was_meant(load: Load) -> None:
     assert faults(load, SMALLEST + "gaol: x\n") == [
         "recipe.yaml:5: 'gaol' is unknown. Did you mean 'goal'? "
-        "Known: base, data, evaluate, forgetting, gate, goal, method, name, seed, success, train."
+        "Known: adapter, base, data, evaluate, forgetting, gate, goal, method, name, seed, success, train."
     ]
 
 

@@ -33,21 +33,21 @@ def made_base(root: Path) -> Base:
     return load_base(resolve(str(root / "base"), cache=root / "cache"))
 
 
-def made_tables(base: Base, cache: Path) -> dict[str, TokenTable]:
-    format = ClassFormat(base.chat, "label", COLOURS)
+def made_tables(base: Base, cache: Path, colours: tuple[str, ...] = COLOURS) -> dict[str, TokenTable]:
+    format = ClassFormat(base.chat, "label", colours)
 
     def table(part: str, start: int, rows: int) -> TokenTable:
         examples = [
             Example(
                 f"{part}-{n}",
-                (Message("user", f"{COLOURS[n % 3]} {THINGS[n // 3 % 4]} {n}"), Message("assistant", COLOURS[n % 3])),
+                (Message("user", f"{colours[n % 3]} {THINGS[n // 3 % 4]} {n}"), Message("assistant", colours[n % 3])),
                 {},
                 "made",
                 n + 1,
             )
             for n in range(start, start + rows)
         ]
-        return tokenize(examples, format, key=part, cache=cache, max_length=64)
+        return tokenize(examples, format, key=f"{part}-{'-'.join(colours)}", cache=cache, max_length=64)
 
     return {"train": table("train", 0, 48), "validation": table("validation", 60, 12)}
 

@@ -42,14 +42,16 @@ def plan(
     Trains nothing. Exits 1 where it does not fit, and says what would make it fit.
     """
     from tunewright.cli.live import live
+    from tunewright.lifecycle.beginning import as_it_trains
     from tunewright.plan.edit import read
     from tunewright.plan.predict import plan as forecast
     from tunewright.recipe import load_recipe
 
     checked = load_recipe(recipe, overrides or ())
-    before = read(recipe)
+    before, place = read(recipe), existing(workspace)
     with live(json_output) as (listener, _):
-        found = forecast(checked, device=device, workspace=existing(workspace), measured=measure, listener=listener)
+        wanted = as_it_trains(checked, place)
+        found = forecast(wanted, device=device, workspace=place, measured=measure, listener=listener)
     edit = _fixed(found, recipe, before, overrides or ()) if fix and not found.fits_memory else None
     if json_output:
         print_json({**found.as_json(), "fixed": edit.diff if edit else None})

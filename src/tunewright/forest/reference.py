@@ -2,8 +2,8 @@
 
 Objectives that hold a model against where it started (DPO, and the divergence terms of reinforcement) need both on the
 same edges. The forest is built once, and the reference costs a forward pass without gradients. No second model is kept:
-an adapter is switched off, and of the base's own weights those that train are kept as they were, to be put back for the
-pass.
+a fresh adapter is switched off; where what trains was something before, an adapter that learns on or the base's own
+weights, it is kept as it was, to be put back for the pass.
 """
 
 from __future__ import annotations
@@ -26,20 +26,21 @@ class Start:
 
     Args:
         model: With its adapter, if it has one. Of the base's own weights, those that train are copied.
+        learns_on: Whether the adapter had learned before, and is a part of the start: its weights are copied, too.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
-        with adapter_off(model) as base:
-            self._kept = [(weight, weight.detach().clone()) for weight in base.parameters() if weight.requires_grad]
+    def __init__(self, model: nn.Module, *, learns_on: bool = False) -> None:
+        self._model, self._open = model, without_noise if learns_on else adapter_off
+        with self._open(model) as start:
+            self._kept = [(weight, weight.detach().clone()) for weight in start.parameters() if weight.requires_grad]
 
     @contextmanager
     def back(self) -> Iterator[nn.Module]:
-        """The base as it was, without noise, while open; afterwards the model is as it was a moment ago."""
-        with adapter_off(self._model) as base:
+        """The model as it was, without noise, while open; afterwards it is as it was a moment ago."""
+        with self._open(self._model) as start:
             self._swap()
             try:
-                yield base
+                yield start
             finally:
                 self._swap()
 
@@ -79,12 +80,20 @@ def adapter_off(model: nn.Module) -> Iterator[nn.Module]:
     """
     # PEFT freezes what it switches off, and trains all of it afterwards: also what the method had frozen.
     trained = {weight: weight.requires_grad for weight in model.parameters()}
+    try:
+        with without_noise(model), getattr(model, "disable_adapter", nullcontext)():
+            yield unwrap(model)
+    finally:
+        for weight, value in trained.items():
+            weight.requires_grad_(value)
+
+
+@contextmanager
+def without_noise(model: nn.Module) -> Iterator[nn.Module]:
+    """The model, with nothing dropped, while open."""
     training = model.training
     model.eval()
     try:
-        with getattr(model, "disable_adapter", nullcontext)():
-            yield unwrap(model)
+        yield model
     finally:
         model.train(training)
-        for weight, value in trained.items():
-            weight.requires_grad_(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tunewright.lifecycle import beginning
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.quantising import gap_of
 from tunewright.lifecycle.report import gate, words
@@ -43,6 +44,7 @@ def model_card(job: Job, dataset: Dataset, measured: Measured, adapter: Adapter,
             "",
             f"- Adapter ({recipe.method.model_dump()['name']}) for **{files.name}**, weights `{files.weights_hash}`, "
             f"from {files.source}; licence of the base: {files.licence}.",
+            *([f"- It began from {start}, and learned on."] if (start := beginning.told(job.run)) else []),
             *([f"- The base was quantised: {gap}. Where this adapter is used, quantise it alike."] if gap else []),
             f"- Trained on dataset `{dataset.hash}`: {splits} rows. Their licence is their owner's; it is not "
             "stated here.",

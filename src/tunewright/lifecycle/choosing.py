@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base.events import Message
-from tunewright.base.plugins import METHODS, OBJECTIVES, PluginConfig
+from tunewright.base.plugins import OBJECTIVES, PluginConfig
 from tunewright.base.quiet import quiet
+from tunewright.lifecycle.beginning import settled
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.preparing import token_tables
 
@@ -21,20 +22,17 @@ _AUTO = "auto"
 def settle_method(job: Job) -> None:
     """Puts the chosen method in the place of `method: auto` in the job's recipe; a named method is left as it is.
 
-    The choice is made once in a run's life, of its training rows and the memory that is free then. The run's manifest
-    keeps it as `method` (`settings`, `reason`), and a resumed run takes it from there.
+    The choice is made once in a run's life, of its training rows and the memory that is free then; where the run begins
+    from an adapter, it is that adapter's. The run's manifest keeps it as `method` (`settings`, `reason`), and a resumed
+    run takes it from there.
     """
-    if job.recipe.method.plugin != _AUTO:
-        return
-    kept: dict[str, Any] | None = job.run.manifest.get("method")
-    if kept is None:
+    if job.recipe.method.plugin == _AUTO and "method" not in job.run.manifest:
         choice = _choose(job)
         kept = {"settings": choice.config.model_dump(mode="json"), "reason": choice.reason}
         job.run.update_manifest(method=kept)
         chosen = ", ".join([choice.method, *(f"{name} {value}" for name, value in choice.settings.items())])
         job.tell(Message(f"method: auto is {chosen}: {choice.reason}."))
-    method = METHODS.config(kept["settings"]["name"]).model_validate(kept["settings"])
-    job.recipe = job.recipe.model_copy(update={"method": method})
+    job.recipe = settled(job.run, job.recipe)
 
 
 def settle_memory(job: Job) -> None:

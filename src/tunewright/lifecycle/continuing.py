@@ -12,6 +12,8 @@ from tunewright.base.events import Listener, Message
 from tunewright.store import Run, Workspace
 
 _RECORD = "continued_from"
+# What a manifest keeps of the choices that a recipe leaves to its run.
+_SETTLED = ("method", "adapter")
 # Beside settings under `train` that two such runs need not share: what is done once the adapter is there.
 _FREE = ("goal", "evaluate", "success", "gate")
 
@@ -65,7 +67,7 @@ def find_origin(workspace: Workspace, name: str, asked: Mapping[str, Any]) -> tu
             hint="Finished runs keep none, nor do those that were stopped before the first. Start a new run.",
         )
     origin = Origin(run.id, step_of(place), tuple(found.values()))
-    settled = {"method": run.manifest["method"]} if "method" in run.manifest else {}  # of `method: auto`
+    settled = {key: run.manifest[key] for key in _SETTLED if key in run.manifest}
     return origin, {_RECORD: asdict(origin), **settled}
 
 

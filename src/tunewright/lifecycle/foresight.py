@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tunewright.base.errors import RecipeError, did_you_mean
+from tunewright.lifecycle import beginning
 from tunewright.lifecycle.answering import BAG_OF_WORDS, CLASSIFIED, FEW_SHOT, systems, test_rows
 from tunewright.lifecycle.choosing import settle_memory, settle_method
+from tunewright.lifecycle.earlier_rows import check_unseen
 from tunewright.lifecycle.gating import check_gate_names
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.report.words import less_is_better
@@ -25,6 +27,18 @@ def check_fits(job: Job) -> None:
     """
     settle_method(job)  # what fits depends on the method
     settle_memory(job)
+
+
+def check_adapter(job: Job, dataset: Dataset) -> None:
+    """Refuses an adapter to begin from that was trained on another base, or on rows that are to measure it.
+
+    Raises:
+        RecipeError: If the base is another.
+        DataError: If it has learned from test rows, and `data.leakage` is not `report`.
+    """
+    if adapter := beginning.adapter_of(job.run, job.workspace):
+        beginning.check_base(adapter, job.base_files())
+        check_unseen(job, dataset, adapter)
 
 
 def check_context(job: Job) -> None:

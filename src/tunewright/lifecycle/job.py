@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tunewright.base.errors import InputError, TrainingDivergedError, TunewrightError, WorkspaceError, collect
 from tunewright.base.events import Artifact, Event, Listener, Message, Stage, ignore
+from tunewright.lifecycle.beginning import find_beginning, settled
 from tunewright.lifecycle.continuing import changes, find_origin
 from tunewright.lifecycle.faults import known
 from tunewright.lifecycle.meter import metered
@@ -224,6 +225,7 @@ def start(
 
     Raises:
         WorkspaceError: If there is nothing to resume or to begin from, or it was started with another recipe.
+        RecipeError: If the recipe names an adapter that is not here, or whose method is another.
         RunInterrupted: In place of a KeyboardInterrupt.
     """
     checked = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
@@ -239,12 +241,15 @@ def start(
 
         check_probes(checked, place.cache)
     asked = checked.model_dump(mode="json")
-    taken_over = find_origin(place, from_checkpoint, asked)[1] if from_checkpoint is not None else {}
+    if from_checkpoint is not None:
+        taken_over = find_origin(place, from_checkpoint, asked)[1]
+    else:
+        taken_over = find_beginning(place, checked) if resume is None and kind in _RESUMABLE else {}
     run = place.start_run(checked.name, kind, asked) if resume is None else _to_resume(place, checked, resume)
     run.update_manifest(**taken_over)
     with run.lock():
         try:
-            yield Job(checked, place, run, listener, stage_done)
+            yield Job(settled(run, checked), place, run, listener, stage_done)
         except KeyboardInterrupt as error:
             _finish(run, "interrupted")
             raise RunInterrupted(run.id) from error

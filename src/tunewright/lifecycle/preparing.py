@@ -47,6 +47,7 @@ def preflight(job: Job) -> Preflight:
     from tunewright.data.preflight import preflight as look
     from tunewright.lifecycle.champion import check_champion
     from tunewright.lifecycle.foresight import (
+        check_adapter,
         check_context,
         check_evaluation,
         check_family,
@@ -59,6 +60,7 @@ def preflight(job: Job) -> Preflight:
         dataset = prepare(job)
         check_family(job, dataset)
         with quiet():
+            check_adapter(job, dataset)
             check_context(job)
             check_test_rows(job, dataset)
             check_evaluation(job.recipe, dataset)

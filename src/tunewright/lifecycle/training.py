@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunewright.base.events import Message
 from tunewright.base.files import read_json, write_json
 from tunewright.base.quiet import quiet
+from tunewright.lifecycle import beginning
 from tunewright.lifecycle.answering import answer_with_head
 from tunewright.lifecycle.choosing import settle_memory, settle_method
 from tunewright.lifecycle.continuing import begin, origin_of
@@ -77,7 +79,8 @@ def train(job: Job) -> Adapter:
             "steps": trained.steps,
             **({"continued_from": asdict(origin)} if (origin := origin_of(job.run)) else {}),
         }
-        stored = job.put("adapter", _copy_of(trained.adapter), manifest=manifest, parents=[dataset.hash])
+        parents = beginning.parents(job.run, dataset.hash)
+        stored = job.put("adapter", _copy_of(trained.adapter), manifest=manifest, parents=parents)
         # The artifact is whole on disk: what was only there to resume from may go.
         shutil.rmtree(job.run.folder / "checkpoints", ignore_errors=True)
         return Adapter(stored, curves), {"adapter": stored.hash}
@@ -105,6 +108,9 @@ def learn(job: Job, ranks: Callable[[Job], Ranks]) -> tuple[Base, Gap | None, Tr
     settle_method(job)
     settle_memory(job)
     dataset = prepare(job)
+    adapter = beginning.adapter_of(job.run, job.workspace)
+    if adapter:
+        job.tell(Message(f"This run begins from {beginning.told(job.run)}."))
     with quiet():
         base = job.load_base()
         gap = quantisation_gap(job, base)
@@ -115,6 +121,7 @@ def learn(job: Job, ranks: Callable[[Job], Ranks]) -> tuple[Base, Gap | None, Tr
             folder=job.run.folder,
             resume=True,
             origin=begin(job.run, job.workspace, job.tell),
+            adapter=adapter.path if adapter else None,
             validate=_validator(job, base, dataset),
             listener=within(job.tell, {}, own="train"),
             ranks=ranks(job),

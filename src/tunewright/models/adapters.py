@@ -73,11 +73,37 @@ def load_adapter(base: Base, folder: Path) -> Any:
         ModelError: If the folder holds no adapter, or one that was trained on other weights.
     """
     manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).exists() else {}
-    own = {id(weight) for weight in base.model.parameters()}
-    model = _load_method(base, folder, manifest)
+    check_base(base, folder, manifest)
+    method = _method_of(manifest)
+    if method and hasattr(METHODS.module(method.plugin), "prepare"):
+        METHODS.call(method.plugin, "prepare", base.model, method)
+    own = {id(weight) for weight in base.model.parameters()}  # of a base that may be another now: quantised, say
+    if method and not (folder / "adapter_config.json").exists():
+        model = METHODS.call(method.plugin, "load", base.model, method, folder).eval()
+    else:
+        model = _load_peft(base, folder)
     heads.load(model, folder, manifest.get("heads", {}))
     added = tuple(name for name, weight in model.named_parameters() if id(weight) not in own)
     setattr(model, _LEARNED, added or _own_weights_of(folder))
+    return model
+
+
+def adapted(base: Base, method: PluginConfig, *, seed: int, start: Path | None = None) -> Any:
+    """Puts an adapter on a base, to learn; the base's model is changed in place.
+
+    Args:
+        base: A freshly loaded base model.
+        method: What kind of adapter.
+        seed: Of a fresh one's random part.
+        start: Folder of a saved adapter of this method, which learns on with its heads; None: a fresh one.
+    Raises:
+        ModelError: If the folder holds no adapter, or one that was trained on other weights.
+    """
+    if start is None:
+        return METHODS.call(method.plugin, "attach", base.model, method, seed)
+    model = load_adapter(base, start)
+    for weight in learned_weights(model).values():
+        weight.requires_grad_(True)
     return model
 
 
@@ -132,17 +158,11 @@ def check_base(base: Base, folder: Path, manifest: dict[str, Any]) -> None:
             )
 
 
-def _load_method(base: Base, folder: Path, manifest: dict[str, Any]) -> Any:
-    check_base(base, folder, manifest)
-    of_peft = (folder / "adapter_config.json").exists()
-    if "method" in manifest:
-        name = manifest["method"]["name"]
-        config = METHODS.config(name).model_validate(manifest["method"])
-        if not of_peft:
-            return METHODS.call(name, "load", base.model, config, folder).eval()
-        if hasattr(METHODS.module(name), "prepare"):
-            METHODS.call(name, "prepare", base.model, config)
-    return _load_peft(base, folder)
+def _method_of(manifest: dict[str, Any]) -> PluginConfig | None:
+    """The settings of the method that made an adapter; None for one that PEFT wrote elsewhere."""
+    if "method" not in manifest:
+        return None
+    return METHODS.config(manifest["method"]["name"]).model_validate(manifest["method"])
 
 
 def _load_peft(base: Base, folder: Path) -> Any:

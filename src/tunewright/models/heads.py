@@ -76,6 +76,26 @@ def attach(model: Any, name: str, classes: Sequence[str], *, seed: int, pooler: 
     return head
 
 
+def provide(model: Any, name: str, classes: Sequence[str], *, seed: int, pooler: nn.Linear | None = None) -> ClassHead:
+    """The head that a model has already, or else a fresh one, as `attach` makes it.
+
+    Raises:
+        ModelError: If the one that it has tells other classes apart, or there are fewer than two.
+    """
+    if name not in names_of(model):
+        return attach(model, name, classes, seed=seed, pooler=pooler)
+    head = find(model, name)
+    if head.classes != tuple(classes):
+        new = sorted({*classes} - {*head.classes})
+        raise ModelError(
+            f"The adapter tells {len(head.classes)} classes apart, and the rows have {len(classes)}"
+            + (f" ({', '.join(new[:3])}{', …' if len(new) > 3 else ''} not among the adapter's)" if new else ""),
+            where="adapter",
+            hint="Begin with a fresh adapter: take `adapter` out of the recipe.",
+        )
+    return head
+
+
 def find(model: Any, name: str) -> ClassHead:
     """A model's head of that name.
 

@@ -176,13 +176,14 @@ class Keeping:
     Args:
         numbers: The optimiser's numbers.
         best: Whether the best weights so far are kept, since something validates.
-        start: Whether the weights are kept as they started, for an anchor.
+        start: How often the weights are kept as they started: for an anchor, and for the reference where an adapter
+            learns on.
         reference: Whether the objective needs the model as it started; the base's own weights are kept for it.
     """
 
     numbers: float
     best: bool = True
-    start: bool = False
+    start: int = 0
     reference: bool = False
 
     @property

@@ -398,6 +398,10 @@ class Recipe(Section):
         '`slice.language=de.accuracy`) and a bar, ">= 0.85"; or `vs_base: significant`, `vs_champion: not_worse`.',
     )
     base: str = Field("smollm2-135m-instruct", description="A catalogue name, a hub id, a folder or a GGUF file.")
+    adapter: str = Field(
+        "",
+        description="The adapter that learns on: a release's, a fine-tuned model's, or one's hash; empty: a fresh one.",
+    )
     seed: int = Field(17, ge=0)
     data: Data
     method: plugin_field(METHODS, "lora") = Field("lora", validate_default=True)  # type: ignore[valid-type]

@@ -21,5 +21,5 @@ def kin(recipe: Recipe, tables: Sequence[str], weights_hash: str) -> str:
         tables: What its rows' tokens are known by.
         weights_hash: Its base's.
     """
-    asked: Any = {"seed": True, "method": True, "forgetting": True, "train": set(SHARED)}
+    asked: Any = {"seed": True, "adapter": True, "method": True, "forgetting": True, "train": set(SHARED)}
     return hash_value([recipe.model_dump(mode="json", include=asked), list(tables), weights_hash])

@@ -16,7 +16,7 @@ from torch import Tensor
 from tunewright.base import events
 from tunewright.base.errors import RecipeError, TrainingDivergedError, UnknownNameError
 from tunewright.base.files import atomic_directory, hash_value
-from tunewright.base.plugins import METHODS, OPTIMISERS
+from tunewright.base.plugins import OPTIMISERS
 from tunewright.base.seeds import derive
 from tunewright.data.dataset import GENERAL
 from tunewright.data.tokens import TokenTable
@@ -28,7 +28,7 @@ from tunewright.forest.reference import Start, reference_logp
 from tunewright.forest.score import grow, score
 from tunewright.forest.virtual import virtual_count
 from tunewright.models import heads
-from tunewright.models.adapters import save_adapter
+from tunewright.models.adapters import adapted, save_adapter
 from tunewright.models.families import check_family, head_of
 from tunewright.recipe.schema import Recipe
 from tunewright.train import checkpoint
@@ -73,6 +73,7 @@ def train(
     folder: Path,
     resume: bool = False,
     origin: Path | None = None,
+    adapter: Path | None = None,
     validate: Validate | None = None,
     listener: events.Listener = events.ignore,
     ranks: Ranks = ALONE,
@@ -87,6 +88,7 @@ def train(
         resume: Go on from the newest checkpoint in the folder, should there be one.
         origin: Folder of another run, to begin from its newest good checkpoint where there is none to resume. Rate,
             schedule and the like may differ from that run's.
+        adapter: Folder of an adapter of this base and method, which learns on; None: a fresh one.
         validate: Scores the model at each validation; needed where `train.best` names one of its scores.
         listener: Hears a stage "train", and metrics at each step and each validation.
         ranks: This process's place among those that train together; the first one alone writes and measures.
@@ -101,7 +103,7 @@ def train(
         KeyboardInterrupt: After Ctrl-C, once the step is done and a checkpoint is written.
     """
     with deterministic(), ranks.watched(), Interrupt() as interrupt:
-        session = _Session(base, tables, recipe, folder, validate, listener, ranks)
+        session = _Session(base, tables, recipe, folder, adapter, validate, listener, ranks)
         if resume or origin:
             session.restore(origin)
         return session.run(interrupt)
@@ -116,6 +118,7 @@ class _Session:
         tables: Mapping[str, TokenTable],
         recipe: Recipe,
         folder: Path,
+        adapter: Path | None,
         validate: Validate | None,
         listener: events.Listener,
         ranks: Ranks,
@@ -135,10 +138,9 @@ class _Session:
         check_noise(base.model, config.neftune_alpha)
         check_offload(config.offload, base.model.device)
         self._attention = layout.adopt(base.model, config.backend, longest=recipe.longest, listener=listener)
-        method = recipe.method
-        self._model = METHODS.call(method.name, "attach", base.model, method, derive(recipe.seed, "adapter"))
+        self._model = adapted(base, recipe.method, seed=derive(recipe.seed, "adapter"), start=adapter)
         self._sharded = share_out(self._model, recipe, self._objective, ranks)
-        self._start = Start(self._model) if self._objective.needs_reference else None
+        self._start = Start(self._model, learns_on=adapter is not None) if self._objective.needs_reference else None
         self._states = self._add_head(tables["train"].classes)
         if config.checkpointing == "layers":
             recompute_blocks(self._model)
@@ -159,7 +161,7 @@ class _Session:
         """Puts on the head of classes that the objective teaches, if any; the states below it where they are fixed."""
         name, base = head_of(self._config.objective), self._base
         if name:
-            heads.attach(self._model, name, classes, seed=derive(self._recipe.seed, "head"), pooler=base.pooler)
+            heads.provide(self._model, name, classes, seed=derive(self._recipe.seed, "head"), pooler=base.pooler)
         below = [w for key, w in self._model.named_parameters() if w.requires_grad and not heads.is_of_head(key)]
         if not name or below or self._config.neftune_alpha:
             return None
@@ -168,7 +170,7 @@ class _Session:
     @property
     def _fingerprint(self) -> str:
         """What a checkpoint belongs to: training settings, data in tokens, base weights."""
-        settings = self._recipe.model_dump(mode="json", include={"seed", "method", "train", "forgetting"})
+        settings = self._recipe.model_dump(mode="json", include={"seed", "adapter", "method", "train", "forgetting"})
         # Neither when a state is saved, nor by how many, nor what is kept beside it.
         for name in ("checkpoint_every_s", "keep_epochs", "processes", "sharding"):
             settings["train"].pop(name)

@@ -63,9 +63,9 @@ def uploaded(workspace: Workspace, rows: Iterable[Any], *, purpose: str = "fine-
         return upload.keep().id
 
 
-def ordered(workspace: Workspace, training_file: str, **asked: Any) -> Record:
+def ordered(workspace: Workspace, training_file: str, *, model: str = MODEL, **asked: Any) -> Record:
     """A job, just made."""
-    wanted = Asked(MODEL, training_file, **{"seed": 7, **asked})
+    wanted = Asked(model, training_file, **{"seed": 7, **asked})
     return order(workspace, wanted, organization="acme", project="default")
 
 

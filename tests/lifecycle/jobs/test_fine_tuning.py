@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import math
 import os
 import shutil
 import subprocess
@@ -290,3 +291,30 @@ def test_a_full_disk_is_said_and_the_job_goes_on_when_there_is_room(
     assert fresh(workspace, job)["status"] == "succeeded"
     messages = [event["message"] for event in told(workspace, job)]
     assert len(messages) == len(set(messages))
+
+
+@pytest.mark.parametrize("method", ["supervised", "dpo"])
+def test_a_fine_tuned_model_learns_on(done: Done, method: Any) -> None:
+    workspace, before = done.workspace, adapter_of(done.workspace, done.job)
+    model = done.job.body["fine_tuned_model"]
+    rows = chat_rows(10) if method == "supervised" else pair_rows(10)
+    values = {"n_epochs": 1, "batch_size": 5}
+    job = ordered(workspace, uploaded(workspace, rows), model=model, method=method, hyperparameters=values)
+    assert job.body["model"] == model
+    work_off(workspace)
+    body = fresh(workspace, job)
+    assert (body["status"], body["error"]) == ("succeeded", None)
+    assert body["fine_tuned_model"] == f"ft:{MODEL}:acme::{job.id[-8:]}", "named after the first of them"
+    made = workspace.artifact(adapter_of(workspace, job), "adapter")
+    assert made.hash != before
+    assert before in {parent.hash for parent in workspace.lineage(made.hash).parents}
+    # It begins where the first job ended; pairs are held against that, so their loss begins at log 2.
+    first, last = losses(workspace, done.job)[0], losses(workspace, done.job)[-1]
+    assert last < 0.8 * first
+    expected = last if method == "supervised" else math.log(2)
+    assert losses(workspace, job)[0] == pytest.approx(expected, rel=0.1 if method == "supervised" else 1e-5)
+
+
+def losses(workspace: Workspace, job: Record) -> list[float]:
+    """A job's losses, step by step."""
+    return [event["data"]["train_loss"] for event in told(workspace, job) if event["type"] == "metrics"]

@@ -52,7 +52,7 @@ def test_the_recipe_says_what_was_asked(workspace: Workspace) -> None:
     values = {"n_epochs": 2, "batch_size": 4, "learning_rate_multiplier": 0.5}
     job = ordered(workspace, files[0], validation_file=files[1], hyperparameters=values)
     base = resolve(job.body["base"], workspace.cache)
-    recipe = recipe_of(job, base, lay_out(workspace, job), checkpoint_every_s=9.0)
+    recipe = recipe_of(workspace, job, base, lay_out(workspace, job), checkpoint_every_s=9.0)
     assert (recipe.seed, recipe.train.epochs, recipe.train.batch_size) == (7, 2, 4)
     assert recipe.learning_rate == pytest.approx(0.5 * METHODS.module("lora").LEARNING_RATE)
     assert recipe.train.checkpoint_every_s == 9.0
@@ -68,7 +68,7 @@ def test_preferences_are_learned_with_beta(workspace: Workspace) -> None:
     job = ordered(workspace, uploaded(workspace, pair_rows(10)), method="dpo", hyperparameters=values)
     assert job.body["hyperparameters"] == {"n_epochs": 1, "batch_size": 2, "learning_rate_multiplier": 2.0}
     recipe = recipe_of(
-        job, resolve(job.body["base"], workspace.cache), lay_out(workspace, job), checkpoint_every_s=60.0
+        workspace, job, resolve(job.body["base"], workspace.cache), lay_out(workspace, job), checkpoint_every_s=60.0
     )
     objective: Any = recipe.train.objective
     assert (objective.plugin, objective.beta, recipe.data.format) == ("dpo", 0.3, "openai_preference")
@@ -110,5 +110,5 @@ def test_memory_is_foreseen_and_grows_with_the_rows(workspace: Workspace) -> Non
     values = {"n_epochs": 1, "batch_size": 4, "learning_rate_multiplier": 1.0}
     job = ordered(workspace, uploaded(workspace, chat_rows(10)), hyperparameters=values)
     files = resolve(job.body["base"], workspace.cache)
-    short, long = (predicted_bytes(job, files, Checked(10, length)) for length in (50, 500))
+    short, long = (predicted_bytes(workspace, job, files, Checked(10, length)) for length in (50, 500))
     assert 300_000_000 < short < long < 2_000_000_000

@@ -20,7 +20,7 @@ from tunewright.base.plugins import METHODS, PluginConfig
 from tunewright.forest import Path, build, cut
 from tunewright.forest.layout import adopt
 from tunewright.forest.score import grow, score
-from tunewright.models.adapters import load_adapter, save_adapter
+from tunewright.models.adapters import adapted, load_adapter, save_adapter
 from tunewright.models.base import Base
 from tunewright.models.chat import ChatFormat
 from tunewright.models.files import BaseFiles
@@ -191,6 +191,31 @@ def test_saved_and_loaded_it_gives_equal_outputs_and_trains_no_more(
     assert not trained(loaded)
     plain = outputs(fresh(files).model)
     assert (outputs(loaded) - plain).abs().max() > 1e-3  # what was loaded does something
+
+
+@every_case
+def test_a_saved_one_learns_on_and_is_saved_again(case: Case, files: BaseFiles, tmp_path: FilePath) -> None:
+    config = settings_of(case)
+    folder = saved(randomised(attached(files, config)), tmp_path / "adapter", config, files)
+
+    def begun(place: FilePath) -> Any:
+        base = fresh(files)
+        adopt(base.model)
+        return adapted(base, config, seed=1, start=place)
+
+    model = begun(folder)
+    again = saved(model, tmp_path / "again", config, files)
+    assert folder_listing(again) == folder_listing(folder)
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    optimiser = torch.optim.AdamW(trained(model.train()).values(), lr=1e-2)
+    for piece in cut(grow(model, rows()), 40):
+        (-score(model, piece).logp.sum()).backward()
+    optimiser.step()
+    moved = {name for name, weight in model.named_parameters() if not torch.equal(weight, before[name])}
+    assert moved == trained(model).keys()
+    later = begun(saved(model, tmp_path / "later", config, files))
+    forest = grow(model, rows())
+    torch.testing.assert_close(score(later.eval(), forest).logp, score(model.eval(), forest).logp)
 
 
 @every_method

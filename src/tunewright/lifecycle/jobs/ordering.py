@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tunewright.base.errors import ModelError, NoSuchRecordError, UnknownNameError
 from tunewright.base.files import disk_guard
 from tunewright.lifecycle.jobs.checking import Checked, Param, format_of
-from tunewright.lifecycle.jobs.jobs import Asked, JobError, add_job
+from tunewright.lifecycle.jobs.jobs import JOB, Asked, JobError, add_job
 from tunewright.lifecycle.serving.names import Served, find_served
 from tunewright.recipe import Recipe, recipe_from_mapping
 from tunewright.store import Workspace
@@ -49,6 +49,8 @@ def order(workspace: Workspace, asked: Asked, *, organization: str, project: str
     body = {
         "model": asked.model,
         "base": served.base,
+        "begins_from": served.adapter,
+        "named_after": _named_after(workspace, served),
         "training_file": asked.training_file,
         "validation_file": asked.validation_file,
         "status": "validating_files",
@@ -69,10 +71,10 @@ def order(workspace: Workspace, asked: Asked, *, organization: str, project: str
 
 
 def trainable(workspace: Workspace, model: str, *, project: str) -> Served:
-    """The base that a model's name stands for.
+    """The base that a model's name stands for, with the adapter that learns on where it is fine-tuned already.
 
     Raises:
-        JobError: If it stands for nothing here, or for a model that a job cannot start from.
+        JobError: If it stands for nothing here, or for a model that gives no answers.
     """
     code = "model_not_available"
     try:
@@ -87,13 +89,8 @@ def trainable(workspace: Workspace, model: str, *, project: str) -> Served:
         ) from error
     if served.kind != "chat":
         raise JobError(f"Model {model} gives embeddings, and cannot be fine-tuned", param="model", code=code)
-    if served.adapter:
-        raise JobError(
-            f"Model {model} is fine-tuned already, and a job starts from a base model",
-            param="model",
-            code=code,
-            hint=f"Start from '{served.base}', with the examples of both jobs in one file.",
-        )
+    if served.template.get("classes"):
+        raise JobError(f"Model {model} names classes, and a job teaches to answer", param="model", code=code)
     return served
 
 
@@ -105,10 +102,13 @@ def resolved(body: Mapping[str, Any], checked: Checked) -> dict[str, Any]:
     return _settings(method, values)
 
 
-def recipe_of(job: Record, files: BaseFiles, folder: Path, *, checkpoint_every_s: float) -> Recipe:
+def recipe_of(
+    workspace: Workspace, job: Record, files: BaseFiles, folder: Path, *, checkpoint_every_s: float
+) -> Recipe:
     """The recipe of a job's run.
 
     Args:
+        workspace: Where the adapter is that it begins from, if it does.
         job: With its settings resolved.
         files: The base model's.
         folder: Where `lay_out` has put the job's files.
@@ -123,6 +123,7 @@ def recipe_of(job: Record, files: BaseFiles, folder: Path, *, checkpoint_every_s
             "name": job.id.lower(),
             "goal": f"What the job {job.id} fine-tunes of {body['model']}.",
             "base": body["base"],
+            "adapter": body.get("begins_from", ""),
             "seed": body["seed"],
             "data": {
                 "train": str(folder / _file_name("training_file")),
@@ -135,7 +136,7 @@ def recipe_of(job: Record, files: BaseFiles, folder: Path, *, checkpoint_every_s
                 "max_length": files.context_length - _ANSWER,
                 "too_long": "truncate_right",
             },
-            "method": {"name": METHOD},
+            "method": _method(workspace, job),
             "train": {
                 "objective": {"name": "dpo", "beta": asked["beta"]} if method == "dpo" else "sft",
                 "epochs": asked["n_epochs"],
@@ -172,7 +173,7 @@ def lay_out(workspace: Workspace, job: Record) -> Path:
     return folder
 
 
-def predicted_bytes(job: Record, files: BaseFiles, checked: Checked) -> int:
+def predicted_bytes(workspace: Workspace, job: Record, files: BaseFiles, checked: Checked) -> int:
     """Memory that a job's process takes at its peak, foreseen before its rows are tokenised: rather too much.
 
     The base is taken to compute in float32, and every character to be a token.
@@ -184,21 +185,43 @@ def predicted_bytes(job: Record, files: BaseFiles, checked: Checked) -> int:
     from tunewright.models.treatment import treat
     from tunewright.recipe.schema import LARGEST_BUDGET
 
-    method = job.body["method"]["type"]
-    examples = job.body["method"][method]["hyperparameters"]["batch_size"] * (2 if method == "dpo" else 1)
+    kind, method = job.body["method"]["type"], _method(workspace, job)
+    examples = job.body["method"][kind]["hyperparameters"]["batch_size"] * (2 if kind == "dpo" else 1)
     longest = min(checked.longest, files.context_length)
     nodes = max(2, longest, min(LARGEST_BUDGET, examples * longest))
     size = model_size(files.folder)
-    treatment = treat(size, METHODS.config(METHOD)(), "float32")
-    keeping = replace(ADAMW, best=False, reference=method == "dpo")
+    treatment = treat(size, METHODS.config(method["name"]).model_validate(method), "float32")
+    compares = kind == "dpo"
+    keeping = replace(ADAMW, best=False, reference=compares, start=compares and bool(job.body.get("begins_from")))
     return estimate_training_bytes(size, treatment, Piece.of_rows(1, nodes + 1), keeping=keeping).total
 
 
 def model_name(job: Record, step: int | None = None) -> str:
     """What comes of a job, or of the end of one of its epochs, by name."""
     body = job.body
-    parts = ["ft", body["model"], body["organization_id"], body["user_provided_suffix"] or "", job.id[-8:]]
+    parts = [
+        "ft",
+        body.get("named_after", body["model"]),
+        body["organization_id"],
+        body["user_provided_suffix"] or "",
+        job.id[-8:],
+    ]
     return ":".join([*parts, *([] if step is None else [f"ckpt-step-{step}"])])
+
+
+def _named_after(workspace: Workspace, served: Served) -> str:
+    """What stands behind "ft:" in the names of a job's models; where it begins from another job's, what stood there."""
+    if served.origin != "model" or not served.job:
+        return served.name
+    body = workspace.record(JOB, served.job).body
+    return str(body.get("named_after", body["model"]))
+
+
+def _method(workspace: Workspace, job: Record) -> dict[str, Any]:
+    """The settings of the method that trains: those of the adapter that a job begins from, or LoRA's own."""
+    adapter = job.body.get("begins_from")
+    found: dict[str, Any] = workspace.artifact(adapter, "adapter").manifest["method"] if adapter else {"name": METHOD}
+    return found
 
 
 def _settings(method: str, values: Mapping[str, float | str]) -> dict[str, Any]:

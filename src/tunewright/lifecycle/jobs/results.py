@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import InputError, NoSuchRecordError
 from tunewright.base.files import hash_value
+from tunewright.lifecycle import beginning
 from tunewright.lifecycle.jobs import jobs
 from tunewright.lifecycle.jobs.hearing import step_mark
 from tunewright.lifecycle.jobs.jobs import CHECKPOINT, EVENT
@@ -76,7 +77,7 @@ class Results:
                     "dtype": self.run.environment()["dtype"],
                     "step": step,
                 },
-                parents=[prepare(self.run).hash],
+                parents=beginning.parents(self.run.run, prepare(self.run).hash),
             )
             name = model_name(self.job, step)
             self._serve(name, stored.hash)

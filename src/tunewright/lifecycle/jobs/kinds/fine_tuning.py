@@ -135,4 +135,4 @@ def _first_recipe(job: Record, desk: Desk) -> Recipe:
     workspace = desk.workspace
     files = resolve(job.body["base"], workspace.cache)
     folder = lay_out(workspace, job)
-    return recipe_of(job, files, folder, checkpoint_every_s=desk.setup.checkpoint_every_s)
+    return recipe_of(workspace, job, files, folder, checkpoint_every_s=desk.setup.checkpoint_every_s)

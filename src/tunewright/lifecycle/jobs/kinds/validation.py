@@ -74,7 +74,7 @@ def _queue(workspace: Workspace, job: Record, checked: Checked) -> None:
 
     files = resolve(job.body["base"], workspace.cache)
     known = jobs.change(workspace, job.id, **resolved(job.body, checked))
-    memory_bytes = predicted_bytes(known, files, checked)
+    memory_bytes = predicted_bytes(workspace, known, files, checked)
     jobs.tell(workspace, job, "queued", "Files validated, moving job to queued state")
     jobs.move(workspace, job.id, to="queued", out_of=("validating_files",))
     if not jobs.has_ended(workspace.record(JOB, job.id)):
