@@ -69,7 +69,7 @@ def show_lineage(found: Mapping[str, Any]) -> None:
     if origin := found["continued_from"]:
         node.add(f"began at step {origin['step']} of run {origin['run']}")
     node.add(f"base model {found['base']['name']} {found['base']['hash'][:12]}")
-    _add(node, found["artifacts"], found["sources"])
+    _add(node, found["artifacts"])
     _print(tree)
     _print(Text(f"Each row's file and line: {found['dataset']['path']}"), whole=True)
 
@@ -104,15 +104,14 @@ def show_run(run: Run) -> None:
     _print(Text(f"Folder: {run.folder}"), whole=True)
 
 
-def _add(tree: Tree, artifact: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) -> None:
+def _add(tree: Tree, artifact: Mapping[str, Any]) -> None:
     node = tree.add(Text.assemble(artifact["kind"], (f" {artifact['hash'][:12]}", "dim")))
     if artifact["repeated"]:
         node.label = Text.assemble(artifact["kind"], (f" {artifact['hash'][:12]} (see above)", "dim"))
     for parent in artifact["parents"]:
-        _add(node, parent, sources)
-    if artifact["kind"] == "dataset" and not artifact["repeated"]:
-        for source in sources:
-            node.add(f"{source['path']} {source['sha256'][:12]}, {words.rows(source['rows'])}")
+        _add(node, parent)
+    for source in artifact.get("sources", ()):
+        node.add(f"{source['path']} {source['sha256'][:12]}, {words.rows(source['rows'])}")
 
 
 def _main_score(evaluation: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -177,8 +178,8 @@ def lineage_of(workspace: Workspace, label: str) -> dict[str, Any]:
     Returns:
         `release`, `despite` (why a person released it although its gate was missed; empty where it was not), `base`,
         `run`, `continued_from` (run and step of the checkpoint where that began, or null),
-        `artifacts` (the tree of `Lineage.as_json`) and `sources` (path, SHA-256, rows). Which line of which source each
-        row came from stands in the dataset's tables.
+        `artifacts` (the tree of `Lineage.as_json`, each dataset with its `sources`: path, SHA-256, rows) and `sources`,
+        those of the release's own dataset. Each row's line in its source stands in the dataset's tables.
 
     Raises:
         UnknownNameError: If there is no such release.
@@ -195,10 +196,19 @@ def lineage_of(workspace: Workspace, label: str) -> dict[str, Any]:
         "base": {"name": found.base, "hash": found.base_hash},
         "run": found.run,
         "continued_from": manifest.get("continued_from"),
-        "artifacts": tree.as_json(),
+        "artifacts": _with_sources(workspace, tree.as_json()),
         "dataset": {"hash": dataset.hash, "path": str(dataset.path)},
         "sources": dataset.manifest["sources"],
     }
+
+
+def _with_sources(workspace: Workspace, node: dict[str, Any]) -> dict[str, Any]:
+    """The tree, in which each dataset that is still here says what it was read from."""
+    found = {**node, "parents": [_with_sources(workspace, parent) for parent in node["parents"]]}
+    if node["kind"] == "dataset" and not node["repeated"]:
+        with contextlib.suppress(WorkspaceError):
+            found["sources"] = workspace.artifact(node["hash"], "dataset").manifest["sources"]
+    return found
 
 
 def _path_of(workspace: Workspace, artifact: str | None, kind: str, file: str) -> str | None:
