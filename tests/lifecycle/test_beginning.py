@@ -9,13 +9,14 @@ import pytest
 import yaml
 
 import tunewright as tw
-from tests.lifecycle.world import make_world, write_recipe
+from tests.lifecycle.world import make_world, write_recipe, write_rows
 from tests.tiny import tiny_folder
 from tunewright.base.errors import RecipeError
 from tunewright.base.events import Event, Message
 from tunewright.base.files import read_json
 from tunewright.lifecycle.beginning import as_it_trains, find_adapter
 from tunewright.lifecycle.pipeline import RunResult
+from tunewright.lifecycle.release import lineage_of
 from tunewright.lifecycle.serving.names import set_alias
 from tunewright.recipe import load_recipe
 
@@ -50,7 +51,10 @@ def recipe(world: Path, adapter: str, **changes: Any) -> Path:
 @pytest.fixture(scope="module")
 def further(world: Path, workspace: Any) -> tuple[RunResult, list[Event]]:
     heard: list[Event] = []
-    return tw.run(recipe(world, "colours"), workspace=workspace, listener=heard.append), heard
+    write_rows(world / "more.csv", 120, start=1000)
+    asked = yaml.safe_load(recipe(world, "colours").read_text())
+    written = recipe(world, "colours", data={**asked["data"], "train": "more.csv"})
+    return tw.run(written, workspace=workspace, listener=heard.append), heard
 
 
 def test_the_adapter_learns_on_by_its_own_method(
@@ -70,10 +74,17 @@ def test_where_it_began_is_told_and_on_record(
     assert said == [f"This run begins from the adapter {first.adapter[:12]} of colours."]
     made = workspace.artifact(result.adapter, "adapter")
     assert first.adapter in {parent.hash for parent in workspace.lineage(made.hash).parents}
+    assert sources(lineage_of(workspace, "further")["artifacts"]) == ["more.csv", "rows.csv"]
     kept = workspace.find_release("further").recipe
     assert kept["adapter"] == first.adapter, "another version of that name changes nothing"
     card = (workspace.artifact(workspace.find_run(result.run).manifest["stages"]["release"]["card"]).path) / "README.md"
     assert f"It began from the adapter {first.adapter[:12]} of colours" in card.read_text()
+
+
+def sources(node: dict[str, Any]) -> list[str]:
+    """Names of the files behind the datasets of a lineage, each dataset's own."""
+    own = [Path(source["path"]).name for source in node.get("sources", ())]
+    return sorted({*own, *(name for parent in node["parents"] for name in sources(parent))})
 
 
 @pytest.mark.parametrize("name", ["colours@1", "alias", "hash"])

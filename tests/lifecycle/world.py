@@ -26,11 +26,11 @@ def make_world(folder: Path, rows: int = 300, **changes: Any) -> Path:
     return write_recipe(folder, **changes)
 
 
-def write_rows(path: Path, rows: int) -> None:
+def write_rows(path: Path, rows: int, start: int = 0) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label"])
-        for row in range(rows):
+        for row in range(start, start + rows):
             colour, thing = COLOURS[row % 3], THINGS[row // 3 % 10]
             writer.writerow([f"{colour} {thing} {row}", colour])
 
