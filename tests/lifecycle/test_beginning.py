@@ -75,6 +75,8 @@ def test_where_it_began_is_told_and_on_record(
     made = workspace.artifact(result.adapter, "adapter")
     assert first.adapter in {parent.hash for parent in workspace.lineage(made.hash).parents}
     assert sources(lineage_of(workspace, "further")["artifacts"]) == ["more.csv", "rows.csv"]
+    report = workspace.artifact(workspace.find_run(result.run).manifest["stages"]["report"]["report"]).path
+    assert f"the adapter {first.adapter[:12]} of colours" in (report / "report.html").read_text()
     kept = workspace.find_release("further").recipe
     assert kept["adapter"] == first.adapter, "another version of that name changes nothing"
     card = (workspace.artifact(workspace.find_run(result.run).manifest["stages"]["release"]["card"]).path) / "README.md"

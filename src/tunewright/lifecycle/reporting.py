@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tunewright.base.errors import WorkspaceError
 from tunewright.base.files import read_json, write_text
 from tunewright.base.seeds import derive
+from tunewright.lifecycle import beginning
 from tunewright.lifecycle.answering import BASE, TUNED, test_rows
 from tunewright.lifecycle.continuing import origin_of
 from tunewright.lifecycle.job import Job
@@ -140,6 +141,7 @@ def _training_words(job: Job, curves: Mapping[str, Any]) -> dict[str, Any]:
         **({"Why this method": reason} if reason else {}),
         **({"The base, quantised": str(gap)} if gap else {}),
         "Trained weights": f"{curves['trainable']:,}" if curves.get("trainable") else "not recorded",
+        **({"Begun from": start} if (start := beginning.told(job.run)) else {}),
         **({"Begun at": str(origin)} if origin else {}),
         "Steps": f"{steps} (stopped early)" if curves.get("stopped_early") else steps,
         "Examples in a step": recipe.train.batch_size,
