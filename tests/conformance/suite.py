@@ -18,7 +18,11 @@ from typing import Any
 VERSION = "3.52.0"
 SHA256 = "258a4fec3e40b412c58672526ed33f20738c2e4ea27601792e73843af62466af"
 # What its tests need and this project's own development environment does not have.
-NEEDED = ("pytest-asyncio==1.4.0",)
+NEEDED = (
+    "pytest-asyncio==1.4.0",
+    *("aiohttp==3.14.5", "aiohappyeyeballs==2.7.1", "aiosignal==1.4.0", "frozenlist==1.8.0"),
+    *("multidict==7.2.1", "propcache==0.5.4", "yarl==1.25.1"),
+)
 AREAS: Mapping[str, tuple[str, ...]] = {
     "fine_tuning": ("fine_tuning",),
     "files": ("test_files.py",),
