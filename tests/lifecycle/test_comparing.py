@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.command import tunewright
+from tests.lifecycle.world import make_world
 from tests.tiny import tiny_folder
 from tunewright.base.errors import InputError, UnknownNameError
+from tunewright.base.events import Event, Message
 from tunewright.lifecycle.comparing import compare
 from tunewright.lifecycle.held_data import Asked
+from tunewright.lifecycle.job import start
 from tunewright.lifecycle.report.comparison import render_comparison, verdict
+from tunewright.lifecycle.training import train
 from tunewright.store import Workspace
 
 DIFFERENCE = {
@@ -138,6 +143,24 @@ def test_models_are_asked_and_compared_with_answers_that_are_there(tmp_path: Pat
     assert [found.found.evaluation.systems[n].metrics["accuracy"].value for n in ("second", "first")] == [
         scores.metrics["accuracy"].value for scores in again.found.evaluation.systems.values()
     ]
+
+
+def test_a_recipes_limit_holds_for_all(tmp_path: Path) -> None:
+    recipe = make_world(tmp_path, rows=90, train={"epochs": 0.2}, evaluate={"limit": 5, "systems": []})
+    workspace = Workspace.open(tmp_path / "ws")
+    with start(recipe, workspace=workspace, kind="train") as job:
+        train(job)
+    heard: list[Event] = []
+    asked = Asked(str(tmp_path / "rows.csv"))
+    found = compare([str(tmp_path / "base"), str(recipe)], asked, workspace=workspace, listener=heard.append)
+    assert [side["data"]["asked"] for side in found.sides.values()] == [5, 5]
+    assert found.found.evaluation.n == 5
+    assert not any(found.found.left_out.values())
+    assert "All models are asked 5 rows, as many as the recipe of colours asks for." in [
+        event.text for event in heard if isinstance(event, Message)
+    ]
+    more = compare([str(tmp_path / "base"), str(recipe)], replace(asked, limit=7), workspace=workspace)
+    assert more.found.evaluation.n == 7, "what a person asks for goes before"
 
 
 def test_the_command_line(tmp_path: Path) -> None:

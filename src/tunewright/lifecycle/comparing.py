@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import InputError, UnknownNameError
-from tunewright.base.events import Listener, Stage, ignore
+from tunewright.base.events import Listener, Message, Stage, ignore
 from tunewright.base.files import write_json, write_text
 from tunewright.base.quiet import quiet
 from tunewright.lifecycle.data_measuring import measure_on, metric_configs
 from tunewright.lifecycle.held_data import Asked
 from tunewright.lifecycle.outputs_measuring import OUTPUTS, OutputsAsked, Source, kind_of_source, open_source
 from tunewright.lifecycle.report.comparison import render_comparison, verdict_lines
+from tunewright.lifecycle.targets import find_target
 from tunewright.store import Stored, Workspace
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def compare(
     listener(Stage(_STAGE, "started"))
     if asked is not None:
         asked = replace(asked, seed=seed, metrics=tuple(metrics))
+        asked = _of_the_same_rows(words, asked, base, place, listener)
     sides = _sides(words, asked, base, place, listener)
     kind = next((side.kind for side in sides if side.kind != "auto"), "auto")
     if kind == "auto":
@@ -163,6 +165,24 @@ def _sides(
         number = next(n for n in range(1, len(found) + 1) if _numbered(side.name, n) not in taken)
         named.append(replace(side, name=_numbered(side.name, number)))
     return named
+
+
+def _of_the_same_rows(words: Sequence[str], asked: Asked, base: str, workspace: Workspace, listener: Listener) -> Asked:
+    """What is asked, held to the fewest rows that a recipe among the models asks for; others would be left out."""
+    if asked.limit is not None:
+        return asked
+    targets = [
+        find_target(word, workspace, overrides=asked.overrides, base=base)
+        for word in words
+        if not _is_answers(word, workspace)
+    ]
+    limits = {target.label: target.recipe.evaluate.limit for target in targets if target.recipe}
+    known = {label: limit for label, limit in limits.items() if limit is not None}
+    if not known:
+        return asked
+    label = min(known, key=lambda each: known[each])
+    listener(Message(f"All models are asked {known[label]:,} rows, as many as the recipe of {label} asks for."))
+    return replace(asked, limit=known[label])
 
 
 def _numbered(name: str, number: int) -> str:

@@ -26,7 +26,7 @@ def section(evaluation: Mapping[str, Any]) -> dict[str, Any] | None:
     share = is_share(found)
     return {
         "metric": words.metric_name(found["metric"]),
-        "system": words.system_name(found["system"]),
+        "system": words.system_phrase(found["system"]),
         "other": words.system_name(found["other"]) if found["other"] else "",
         "lines": [_line(each, found, share=share) for each in large[:_SHOWN]],
         "rest": len(large) - len(large[:_SHOWN]),

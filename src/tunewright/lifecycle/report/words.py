@@ -70,6 +70,11 @@ def system_name(system: str) -> str:
     return SYSTEM_NAMES.get(system) or _spaced(system)
 
 
+def system_phrase(system: str) -> str:
+    """The same within a sentence: one of ours with an article, and another by its own name."""
+    return f"the {SYSTEM_NAMES[system].lower()}" if system in SYSTEM_NAMES else system_name(system)
+
+
 def metric_name(metric: str) -> str:
     """How the page calls a metric: by its title, `order_id_accuracy` as "Order id right"."""
     known = _about(metric)
