@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import ModelError, RecipeError, UnknownNameError, WorkspaceError, collect
+from tunewright.base.files import read_json
 from tunewright.base.plugins import METHODS
 from tunewright.lifecycle.serving.names import find_served
+from tunewright.models.adapters import MANIFEST, other_base
 from tunewright.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -83,9 +85,8 @@ def told(run: Run) -> str:
     kept = run.manifest.get(_RECORD)
     if kept is None:
         return ""
-    return f"the adapter {kept['hash'][:12]}" + (
-        f" of {kept['name']}" if not kept["hash"].startswith(kept["name"]) else ""
-    )
+    whose = "" if kept["hash"].startswith(kept["name"]) else f" of {kept['name']}"
+    return f"the adapter {kept['hash'][:12]}{whose}"
 
 
 def parents(run: Run, dataset: str) -> list[str]:
@@ -129,11 +130,8 @@ def check_base(adapter: Stored, files: BaseFiles) -> None:
     Raises:
         RecipeError: Says on which.
     """
-    known = adapter.manifest["base_hash"]
-    if known != files.weights_hash:
+    manifest = read_json(adapter.path / MANIFEST)
+    if fault := other_base(files, manifest):
         raise RecipeError(
-            f"This adapter was trained on {adapter.manifest['base']} with weights {known[:12]}, and the recipe's base "
-            f"is {files.name} with weights {files.weights_hash[:12]}",
-            where="adapter",
-            hint=f"Set base: {adapter.manifest['base']}, or take `adapter` out.",
+            fault, where="adapter", hint=f"Set base: {manifest['base']}, or take `adapter` out of the recipe."
         )

@@ -147,15 +147,21 @@ def check_base(base: Base, folder: Path, manifest: dict[str, Any]) -> None:
     """
     if not (folder / "adapter_config.json").exists() and "method" not in manifest:
         raise ModelError("There is no adapter in this folder", where=str(folder))
-    if manifest:
-        known, at_hand = manifest["base_weights_hash"], base.files.weights_hash
-        if known != at_hand:
-            raise ModelError(
-                f"This adapter was trained on {manifest['base']} with weights {known[:12]}, "
-                f"and the base at hand is {base.files.name} with weights {at_hand[:12]}",
-                where=str(folder),
-                hint="Load it on the base it was trained on; the same name from another source may hold other weights.",
-            )
+    if manifest and (fault := other_base(base.files, manifest)):
+        raise ModelError(
+            fault,
+            where=str(folder),
+            hint="Load it on the base it was trained on; the same name from another source may hold other weights.",
+        )
+
+
+def other_base(files: Identity, manifest: dict[str, Any]) -> str:
+    """How a base differs from the one that an adapter was trained on, by its manifest; empty if it does not."""
+    known, at_hand = manifest["base_weights_hash"], files.weights_hash
+    if known == at_hand:
+        return ""
+    trained_on = f"This adapter was trained on {manifest['base']} with weights {known[:12]}"
+    return f"{trained_on}, and the base at hand is {files.name} with weights {at_hand[:12]}"
 
 
 def _method_of(manifest: dict[str, Any]) -> PluginConfig | None:

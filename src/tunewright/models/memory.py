@@ -176,15 +176,16 @@ class Keeping:
     Args:
         numbers: The optimiser's numbers.
         best: Whether the best weights so far are kept, since something validates.
-        start: How often the weights are kept as they started: for an anchor, and for the reference where an adapter
-            learns on.
+        start: Whether the weights are kept as they started, for an anchor.
         reference: Whether the objective needs the model as it started; the base's own weights are kept for it.
+        learns_on: Whether an adapter had learned before; it is kept for the reference, too.
     """
 
     numbers: float
     best: bool = True
-    start: int = 0
+    start: bool = False
     reference: bool = False
+    learns_on: bool = False
 
     @property
     def copies(self) -> int:
@@ -299,7 +300,8 @@ def estimate_training_bytes(
     read, stay = _pages(size, treatment, dtype) if machine.maps_files else (0, 0)
     own_are_moved = treatment.is_own and BYTES[dtype] == treatment.trained_bytes  # narrower ones have masters beside
     weights = treatment.base_bytes + stay + (0 if own_are_moved else trained)
-    copies = keeping.copies * trained + keeping.reference * treatment.is_own * treatment.trained * BYTES[dtype]
+    kept_bytes = BYTES[dtype] if treatment.is_own else treatment.trained_bytes * keeping.learns_on
+    copies = keeping.copies * trained + keeping.reference * treatment.trained * kept_bytes
     process = machine.process_bytes
     resident = Estimate(process=process, weights=weights, optimiser=round(trained * keeping.numbers), copies=copies)
     if sparing.offloaded == "optimiser":  # what is moved, its gradients, and all that is kept for it

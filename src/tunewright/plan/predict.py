@@ -254,7 +254,6 @@ class Forecast:
         """Peak memory of training on a piece, by cause."""
         size, dtype = size or self.size, self.dtype(recipe)
         validates = bool(self.found.tables.get("validation")) or not self.found.tables
-        compares = needs_reference(recipe)
         return estimate_training_bytes(
             size,
             treat(size, recipe.method, dtype),
@@ -263,8 +262,9 @@ class Forecast:
             keeping=Keeping(
                 kept_numbers(recipe.train.optimiser),
                 best=validates,
-                start=bool(recipe.forgetting.l2 or recipe.forgetting.ewc) + (compares and bool(recipe.adapter)),
-                reference=compares,
+                start=bool(recipe.forgetting.l2 or recipe.forgetting.ewc),
+                reference=needs_reference(recipe),
+                learns_on=bool(recipe.adapter),
             ),
             machine=self.device.machine,
             sparing=Sparing(recipe.train.checkpointing == "layers", recipe.train.offload),

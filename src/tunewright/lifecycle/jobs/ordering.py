@@ -191,8 +191,7 @@ def predicted_bytes(workspace: Workspace, job: Record, files: BaseFiles, checked
     nodes = max(2, longest, min(LARGEST_BUDGET, examples * longest))
     size = model_size(files.folder)
     treatment = treat(size, METHODS.config(method["name"]).model_validate(method), "float32")
-    compares = kind == "dpo"
-    keeping = replace(ADAMW, best=False, reference=compares, start=compares and bool(job.body.get("begins_from")))
+    keeping = replace(ADAMW, best=False, reference=kind == "dpo", learns_on=bool(job.body.get("begins_from")))
     return estimate_training_bytes(size, treatment, Piece.of_rows(1, nodes + 1), keeping=keeping).total
 
 
