@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -13,8 +13,8 @@ from tunewright.base.events import Listener, Stage, ignore
 from tunewright.data.answers import answer_fields
 from tunewright.data.example import Message
 from tunewright.data.folding import text_key
-from tunewright.data.formats import Format
-from tunewright.data.frame import LINE, RESERVED, ROW_ID, SOURCE, TOOLS
+from tunewright.data.formats import ANSWER, Format
+from tunewright.data.frame import ITEM, LINE, RESERVED, ROW_ID, SOURCE, TOOLS
 from tunewright.data.pieces import Pieces
 from tunewright.data.table import REFUSED
 from tunewright.data.tool_rows import CALLS, RESULT_OF, calls_text
@@ -40,6 +40,7 @@ EXAMPLES: dict[str, Any] = {
     "answer": pl.String,
     "rejected": pl.String,
     "columns": pl.String,
+    "item": pl.String,
     "prompt_key": pl.String,
     "split_by": pl.String,
 }
@@ -58,7 +59,7 @@ def converse(
         listener: Hears how many rows are done.
 
     Returns:
-        The examples (`id, source, line, messages, tools, answer, rejected, columns, prompt_key, split_by`), and
+        The examples (`id, source, line, messages, tools, answer, rejected, columns, item, prompt_key, split_by`), and
         the rows refused. Rows whose prompts are the same but for white space and case share their `prompt_key`.
     """
     examples = Pieces.of([pl.DataFrame(schema=EXAMPLES)])
@@ -106,8 +107,24 @@ def _conversation(cells: dict[str, Any], format: Format, declared: str) -> dict[
         "answer": answer,
         "rejected": (rejected := format.rejected(cells)),
         "columns": _other_cells(cells, format, messages, rejected),
+        "item": _item(cells, answer),
         "prompt_key": text_key(message.shown for message in messages[:last]),
     }
+
+
+def _item(cells: Mapping[str, Any], answer: str) -> str:
+    """What graders read of a row, as a JSON object: its record, texts as they were cleaned, and its `answer`.
+
+    A field of the record that is called `answer` stays as it is. Empty where the record was not kept.
+    """
+    if not cells.get(ITEM):
+        return ""
+    record: dict[str, Any] = json.loads(cells[ITEM])
+    for name, value in record.items():
+        cleaned = cells.get(name)
+        if isinstance(value, str) and cleaned is not None and name not in RESERVED:
+            record[name] = cleaned
+    return json.dumps({ANSWER: answer, **record}, ensure_ascii=False)
 
 
 def _other_cells(cells: dict[str, Any], format: Format, messages: Sequence[Message], rejected: str | None) -> str:

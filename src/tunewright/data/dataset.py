@@ -111,7 +111,8 @@ class Dataset:
     def table(self, part: Part) -> pl.DataFrame:
         """The rows of a part; of documents their sections: `id, source, line, text, leaked`.
 
-        Else `id, source, line, messages, tools, answer, rejected, columns, leaked`."""
+        Else `id, source, line, messages, tools, answer, rejected, columns, leaked`, with `item` where graders read it.
+        """
         self._check_part(part)
         return pl.read_parquet(self.path / f"{part}.parquet")
 
@@ -163,13 +164,13 @@ def as_examples(table: pl.DataFrame, kind: str) -> list[Example]:
     """Rows as they are stored, or as `converse` makes them, as examples.
 
     Args:
-        table: `id, source, line, messages, answer`, and perhaps `rejected, tools, columns`.
+        table: `id, source, line, messages, answer`, and perhaps `rejected, tools, columns, item`.
         kind: What an answer is; of JSON the fields are read.
     """
-    for column in ("rejected", "tools", "columns"):
+    for column in ("rejected", "tools", "columns", "item"):
         if column not in table.columns:  # made by a version that knew no such thing
             table = table.with_columns(pl.lit(None, pl.String).alias(column))
-    rows = table.select("id", "messages", "answer", "source", "line", "rejected", "tools", "columns")
+    rows = table.select("id", "messages", "answer", "source", "line", "rejected", "tools", "columns", "item")
     return [
         Example(
             id=row_id,
@@ -180,8 +181,9 @@ def as_examples(table: pl.DataFrame, kind: str) -> list[Example]:
             rejected=rejected,
             tools=read_tools(tools),
             columns=json.loads(columns) if columns else {},
+            item=json.loads(item) if item else {},
         )
-        for row_id, messages, answer, source, line, rejected, tools, columns in rows.iter_rows()
+        for row_id, messages, answer, source, line, rejected, tools, columns, item in rows.iter_rows()
     ]
 
 

@@ -90,6 +90,7 @@ class Example:
         rejected: An answer to the same prompt that was found worse than the conversation's last; None: there is none.
         tools: Definitions of the tools that the assistant may call, as OpenAI's API takes them.
         columns: The row's other cells, by column: those that are no whole message. Of rows held out.
+        item: The whole row, as graders read it; empty where none will.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Example:
     rejected: str | None = None
     tools: tuple[Mapping[str, Any], ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
+    item: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not any(message.role == "assistant" for message in self.messages):
@@ -142,6 +144,7 @@ class Example:
             "rejected": self.rejected,
             "tools": [dict(tool) for tool in self.tools],
             "columns": dict(self.columns),
+            "item": dict(self.item),
         }
 
     @classmethod
@@ -156,4 +159,5 @@ class Example:
             rejected=value.get("rejected"),
             tools=tuple(value.get("tools") or ()),
             columns=dict(value.get("columns") or {}),
+            item=dict(value.get("item") or {}),
         )

@@ -315,12 +315,14 @@ def choose_format(data: Data) -> Format:
 def _formats() -> dict[str, Format]:
     from tunewright.data.class_rows import LabelledFormat, TaggedFormat  # which builds on this file
     from tunewright.data.completion_rows import CompletionFormat, OpenAiPreferenceFormat, VerdictFormat
+    from tunewright.data.prompt_rows import PromptFormat
 
     return {
         # First, since such rows often hold the chosen conversation as `messages`, too.
         "preference": PreferenceFormat(),
         "openai_preference": OpenAiPreferenceFormat(),
         "chat": ConversationFormat(),
+        "prompts": PromptFormat(),  # never recognised: its fields are those of `chat`
         "sharegpt": ShareGptFormat(),
         "kto": VerdictFormat(),
         "prompt_completion": CompletionFormat(),

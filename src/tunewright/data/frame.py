@@ -4,7 +4,8 @@ Beside the record's own columns a frame holds the reserved ones below. Rows of t
 instruction formats keep their columns. Conversations are flattened: `messages[0].content`, `messages[1].content`, … up
 to the last answer, which stands under `answer`; calls of tools stand beside them as JSON (`messages[1].tool_calls`,
 `answer.tool_calls`). `_roles` keeps who speaks and what is learned, and `_tools` what may be called, so that the
-conversation can be folded back. A step names such columns like any others.
+conversation can be folded back. A step names such columns like any others. `_item` is the whole record as JSON, where
+graders will read it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ SOURCE = "_source"
 LINE = "_line"
 ROLES = "_roles"
 TOOLS = "_tools"
-RESERVED = (ROW_ID, SOURCE, LINE, ROLES, TOOLS)
+ITEM = "_item"
+RESERVED = (ROW_ID, SOURCE, LINE, ROLES, TOOLS, ITEM)
 
 EDITS: dict[str, Any] = {
     "row_id": pl.String,

@@ -48,7 +48,7 @@ from tunewright.recipe.schema import Data, Recipe, Source
 
 # What `evaluate.slices` may name beside columns.
 NO_COLUMNS = ("class", "question_length", "answer_length", "language", "topic", "source")
-_STORED = {name: kind for name, kind in EXAMPLES.items() if name not in ("prompt_key", SPLIT_BY)} | {
+_STORED = {name: kind for name, kind in EXAMPLES.items() if name not in ("prompt_key", SPLIT_BY, "item")} | {
     "leaked": pl.Boolean
 }
 
@@ -92,9 +92,9 @@ def prepare(
     recipe = _placed(recipe, cache, listener)
     earlier = earlier_parts(recipe.data.parts_of, workspace)
     format = choose_format(recipe.data)
-    if format.name == "tagged":
-        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"answer": "tags"})})
-    rows = _examples(recipe.data, format, listener, looked_at(recipe))
+    if declared := {"tagged": "tags", "prompts": "text"}.get(format.name):
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"answer": declared})})
+    rows = _examples(recipe.data, format, listener, looked_at(recipe), keeps_items=recipe.train.draws)
     kind = answer_kind(_all_answers(rows), recipe.data.answer)
     parts = _split({part: each.examples for part, each in rows.items()}, recipe, kind, earlier)
     general = _general(recipe, parts, listener)
@@ -106,7 +106,8 @@ def prepare(
         parts["train"] = Chosen.all_of(Pieces.of(chain(parts["train"], made.rows)))
     edits = [*(each.cleaned.edits for each in rows.values()), dropped, barred, *([made.log] if made else [])]
     refused = pl.concat([each.refused for each in rows.values()])
-    content = _manifest(recipe, format, rows, parts, kind)
+    schema = _STORED | ({"item": pl.String} if recipe.train.draws else {})
+    content = _manifest(recipe, format, rows, parts, kind, schema)
     count = sum(each.height for each in edits)
     content |= findings(
         _shown(edits, recipe.seed), count, refused, leaks, policy=recipe.data.leakage, dropped=dropped.height
@@ -119,10 +120,11 @@ def prepare(
             shown = leaks[part].ids if part in leaks and recipe.data.leakage == "report" else frozenset()
             # What is learned needs no further cells; what is measured is looked at by them.
             pieces = (piece.with_columns(columns=pl.lit("")) if part == "train" else piece for piece in chosen)
-            write_parquet((_flagged(piece, shown) for piece in pieces), folder / f"{part}.parquet", schema=_STORED)
+            stored = (_flagged(piece, shown).select(list(schema)) for piece in pieces)
+            write_parquet(stored, folder / f"{part}.parquet", schema=schema)
         if general is not None:
-            stored = [name for name in _STORED if name != "leaked"]
-            write_parquet((piece.select(stored) for piece in general), folder / f"{GENERAL}.parquet")
+            named = [name for name in _STORED if name != "leaked"]
+            write_parquet((piece.select(named) for piece in general), folder / f"{GENERAL}.parquet")
         if made is not None:
             write_parquet([made.origins], folder / f"{AUGMENTED}.parquet")
         write_parquet(chain.from_iterable(edits), folder / "edits.parquet", schema=LOG)
@@ -166,10 +168,12 @@ def looked_at(recipe: Recipe) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in named if name and name not in NO_COLUMNS))
 
 
-def _examples(data: Data, format: Format, listener: Listener, looked: Sequence[str] = ()) -> dict[Part, _Rows]:
+def _examples(
+    data: Data, format: Format, listener: Listener, looked: Sequence[str] = (), *, keeps_items: bool = False
+) -> dict[Part, _Rows]:
     """The examples of each part that has files of its own, training rows first."""
     rows: dict[Part, _Rows] = {}
-    for part, table in _read(data, format, listener, looked).items():
+    for part, table in _read(data, format, listener, looked, keeps_items=keeps_items).items():
         known = rows["train"].cleaned.known if "train" in rows else ()
         rows[part] = _make_examples(part, table, data, format, known, listener)
     return rows
@@ -215,7 +219,9 @@ def _general(recipe: Recipe, parts: Mapping[Part, Chosen], listener: Listener) -
     return examples
 
 
-def _read(data: Data, format: Format, listener: Listener, looked: Sequence[str] = ()) -> dict[Part, Table]:
+def _read(
+    data: Data, format: Format, listener: Listener, looked: Sequence[str] = (), *, keeps_items: bool
+) -> dict[Part, Table]:
     """The rows of each part that has files of its own; all columns are looked for before any row is read."""
     named = (*PARTS, CHALLENGER)
     sources: dict[Part, tuple[Source, ...]] = {part: getattr(data, part) for part in named if getattr(data, part)}
@@ -244,7 +250,14 @@ def _read(data: Data, format: Format, listener: Listener, looked: Sequence[str] 
     further: dict[Part, tuple[str, ...]] = {"train": (*carried, *by)}
     further[held] = (*further.get(held, carried), *looked)
     tables = {
-        part: read_table(each, format, tuple(dict.fromkeys(further.get(part, carried))), names=names, listener=listener)
+        part: read_table(
+            each,
+            format,
+            tuple(dict.fromkeys(further.get(part, carried))),
+            names=names,
+            listener=listener,
+            keeps_items=keeps_items,
+        )
         for part, each in sources.items()
     }
     told_apart = distinct_ids([table.rows for table in tables.values()])
@@ -301,12 +314,17 @@ def _split(
 
 
 def _flagged(piece: pl.DataFrame, leaked: frozenset[str]) -> pl.DataFrame:
-    """Examples as they are stored."""
-    return piece.with_columns(pl.col("id").is_in(sorted(leaked)).alias("leaked")).select(list(_STORED))
+    """Examples that say whether they stand in the training data, too."""
+    return piece.with_columns(pl.col("id").is_in(sorted(leaked)).alias("leaked"))
 
 
 def _manifest(
-    recipe: Recipe, format: Format, rows: dict[Part, _Rows], parts: dict[Part, Chosen], kind: AnswerKind
+    recipe: Recipe,
+    format: Format,
+    rows: dict[Part, _Rows],
+    parts: dict[Part, Chosen],
+    kind: AnswerKind,
+    schema: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What was read, cleaned and split."""
     files = [asdict(file) | {"part": part} for part, each in rows.items() for file in each.table.files]
@@ -324,7 +342,7 @@ def _manifest(
         "answer_kind": kind,
         "labels": sorted(set().union(*counted.values())),
         "label_counts": counted,
-        "schema": {name: str(kind) for name, kind in pl.DataFrame(schema=_STORED).schema.items()},
+        "schema": {name: str(kind) for name, kind in pl.DataFrame(schema=schema).schema.items()},
         "sources": [{"path": file.pop("name"), **file} for file in files],
         "counts": {
             "read": sum(each.table.total for each in rows.values()),

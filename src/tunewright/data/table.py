@@ -18,10 +18,10 @@ from tunewright.base.errors import DataError
 from tunewright.base.events import Listener, Stage
 from tunewright.base.files import hash_file
 from tunewright.data.formats import Format
-from tunewright.data.frame import LINE, ROW_ID, SOURCE
+from tunewright.data.frame import ITEM, LINE, ROW_ID, SOURCE
 from tunewright.data.pieces import Pieces
 from tunewright.data.readers import find_files, read_rows
-from tunewright.data.rows import Fault, Row, as_text, parse_path, pick
+from tunewright.data.rows import Fault, Row, as_text, compact_json, parse_path, pick
 from tunewright.recipe.schema import Source
 
 _CHUNK_ROWS = 20_000
@@ -80,6 +80,7 @@ def read_table(
     *,
     names: dict[Path, str],
     listener: Listener,
+    keeps_items: bool = False,
 ) -> Table:
     """Reads sources; row ids are not yet told apart (`distinct_ids`).
 
@@ -89,6 +90,7 @@ def read_table(
         carried: Further columns that steps want.
         names: What rows and faults call each file.
         listener: Is told how many rows were read.
+        keeps_items: Whether each row's whole record is kept beside it.
 
     Raises:
         DataError: If a file is missing, empty or unreadable.
@@ -99,7 +101,7 @@ def read_table(
     for some in _batches(_rows(sources, names)):
         good, bad = [], []
         for row in some:
-            read = _flatten(row, format, carried)
+            read = _flatten(row, format, carried, keeps_items=keeps_items)
             count = counts.setdefault(row.file, [0, 0])
             count[0] += 1
             if "reason" in read:
@@ -134,13 +136,15 @@ def _rows(sources: Iterable[Source], names: dict[Path, str]) -> Iterator[Row | F
         yield from read_rows(source, names)
 
 
-def _flatten(row: Row | Fault, format: Format, carried: Sequence[str]) -> dict[str, Any]:
+def _flatten(row: Row | Fault, format: Format, carried: Sequence[str], *, keeps_items: bool) -> dict[str, Any]:
     """The cells of a usable row, or `{"reason": refusal}`."""
     row_id = None
     if isinstance(row, Row):
         try:
             row_id = _row_id(row)
             cells: dict[str, Any] = {name: as_text(pick(row.values, name, parse_path(name))) for name in carried}
+            if keeps_items:
+                cells[ITEM] = compact_json(row.values)
             return {ROW_ID: row_id, SOURCE: row.file, LINE: row.line, **cells, **format.flatten(row.values)}
         except DataError as error:
             stage, reason = "format", error.what

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tunewright.base import events
 from tunewright.base.errors import DataError, collect
 from tunewright.base.files import atomic_directory, hash_value, read_json, write_json
+from tunewright.data.attempts import Attempt
 from tunewright.data.balance import Balance, balance_of
 from tunewright.data.dataset import GENERAL, Dataset, Part
 from tunewright.data.example import Example
@@ -41,6 +42,7 @@ class TokenRow:
         types: Which text of a pair each token belongs to, shape (T,), where the model is told so.
         classes: What is told apart; empty where tokens are learned.
         both_ways: Whether the model reads the row as a whole.
+        attempts: Answers that a model drew behind its `prompt`, for objectives that learn from such.
     """
 
     tokens: NDArray[np.int32]
@@ -50,6 +52,14 @@ class TokenRow:
     types: NDArray[np.int32] | None = None
     classes: tuple[str, ...] = ()
     both_ways: bool = False
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def prompt(self) -> NDArray[np.int32]:
+        """The tokens in front of its last answer that is learned: what a model reads before it answers."""
+        learned = self.weights != 0
+        starts = np.flatnonzero(learned & ~np.concatenate([[False], learned[:-1]]))
+        return self.tokens[: starts[-1]] if len(starts) else self.tokens
 
     @property
     def sequences(self) -> tuple[TokenRow, ...]:

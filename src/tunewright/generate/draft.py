@@ -61,6 +61,7 @@ class Draft:
         self._rules, self._prompt, self._sample, self._on_token = rules, prompt, sample, on_token
         self._logprobs: list[float] = []
         self._stopped = False
+        self._ended_by: int | None = None
         self._text: str | None = None
         self._shown: list[str] = []
         self._began = self._ended = math.nan
@@ -84,7 +85,7 @@ class Draft:
         self._logprobs.append(logp)
         self._ended = time.perf_counter()
         if token in rules.stop_ids:
-            self._stopped = True
+            self._stopped, self._ended_by = True, token
             return False
         self.tokens.append(token)
         if self._on_token:
@@ -114,6 +115,7 @@ class Draft:
             reference_logprobs,
             self._text,
             tuple(further),
+            self._ended_by,
             self._ended - self._began,
         )
 

@@ -18,6 +18,7 @@ class Generation:
         reference_logprobs: The same of each of the reference's tokens; None where no reference was given.
         text: What stands in front of the stop text that ended it; None where none did.
         further: Further answers to the same prompt, where several were drawn.
+        ended_by: The stop token that ended it; None where none did.
         seconds: Time from when its prompt began to be read until it ended. Answers that are written side by side wait
             for one another, so this is what one of many takes, and not what it would take alone.
     """
@@ -28,6 +29,7 @@ class Generation:
     reference_logprobs: list[float] | None = None
     text: str | None = None
     further: tuple[Generation, ...] = ()
+    ended_by: int | None = None
     seconds: float = field(default=math.nan, compare=False)
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tunewright.base.errors import RecipeError, did_you_mean
-from tunewright.lifecycle import beginning
+from tunewright.lifecycle import beginning, rewarding
 from tunewright.lifecycle.answering import BAG_OF_WORDS, CLASSIFIED, FEW_SHOT, systems, test_rows
 from tunewright.lifecycle.choosing import settle_memory, settle_method
 from tunewright.lifecycle.earlier_rows import check_unseen
@@ -39,6 +39,16 @@ def check_adapter(job: Job, dataset: Dataset) -> None:
     if adapter := beginning.adapter_of(job.run, job.workspace):
         beginning.check_base(adapter, job.base_files())
         check_unseen(job, dataset, adapter)
+
+
+def check_grader(job: Job, dataset: Dataset) -> None:
+    """Refuses a grader that asks rows for fields that they have not.
+
+    Raises:
+        RecipeError: Names rows and fields.
+    """
+    if job.recipe.train.draws:
+        rewarding.check_items(rewarding.grader_of(job.recipe, runs_python=job.means.runs_python), dataset)
 
 
 def check_context(job: Job) -> None:
@@ -131,7 +141,7 @@ def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
 def _check_best(recipe: Recipe, dataset: Dataset, measured: list[str]) -> None:
     """Refuses a `train.best` that could not choose anything."""
     best = recipe.train.best_score
-    if not best:
+    if not best or (recipe.train.draws and best == rewarding.REWARD):
         return
     known = ["loss", "last", *(name for name in measured if name != "cut" and not less_is_better(name))]
     if best not in known:

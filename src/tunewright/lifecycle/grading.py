@@ -78,23 +78,31 @@ class Patience:
 
 
 @contextmanager
+def models_of(workspace: Workspace, memory_bytes: int) -> Iterator[tuple[Fleet, Patience]]:
+    """The models of this process, within so much memory, while open."""
+    from tunewright.lifecycle.serving.fleet import Fleet
+
+    fleet, patience = Fleet(workspace, memory_bytes=memory_bytes), Patience()
+    fleet.start()
+    try:
+        yield fleet, patience
+    finally:
+        patience.end()
+        fleet.stop(0.0)
+
+
+@contextmanager
 def own_models(desk: Desk) -> Iterator[tuple[Fleet, Patience]]:
     """The models of a task's process, within the memory that it was given.
 
     Raises:
         Later: If the work inside cannot go on for now.
     """
-    from tunewright.lifecycle.serving.fleet import Fleet
-
-    fleet, patience = Fleet(desk.workspace, memory_bytes=desk.setup.memory_bytes), Patience()
-    fleet.start()
     try:
-        yield fleet, patience
+        with models_of(desk.workspace, desk.setup.memory_bytes) as models:
+            yield models
     except (DatabaseAwayError, DiskFullError, WorkTakenError) as error:
         raise Later(str(error)) from error
-    finally:
-        patience.end()
-        fleet.stop(0.0)
 
 
 class _Embedding:

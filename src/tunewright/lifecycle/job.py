@@ -13,6 +13,7 @@ from tunewright.base.events import Artifact, Event, Listener, Message, Stage, ig
 from tunewright.lifecycle.beginning import find_beginning, settled
 from tunewright.lifecycle.continuing import changes, find_origin
 from tunewright.lifecycle.faults import known
+from tunewright.lifecycle.means import Means
 from tunewright.lifecycle.meter import metered
 from tunewright.lifecycle.processes import check_processes
 from tunewright.recipe import Recipe, load_recipe
@@ -51,6 +52,7 @@ class Job:
         run: The run's record; every event goes there too.
         listener: Who else hears the events.
         stage_done: Called with each stage's name and result as it ends; not for what was done before.
+        means: What graders may use, where the recipe names one.
         results: Results of the stages that were done or loaded in this process.
     """
 
@@ -59,6 +61,7 @@ class Job:
     run: Run
     listener: Listener = ignore
     stage_done: StageDone = lambda name, result: None
+    means: Means = field(default_factory=Means)
     results: dict[str, Any] = field(default_factory=dict)
     _files: BaseFiles | None = None
     _chat: ChatFormat | None = None
@@ -208,6 +211,7 @@ def start(
     from_checkpoint: str | None = None,
     kind: str = "run",
     stage_done: StageDone = lambda name, result: None,
+    means: Means | None = None,
 ) -> Iterator[Job]:
     """Opens a new run, or one to be resumed, for the stages to work on.
 
@@ -222,6 +226,7 @@ def start(
             Rate, schedule and the like may differ.
         kind: What the run is for: run, train, prepare, eval.
         stage_done: Called with each stage's name and result as it ends; not for what was done before.
+        means: What graders may use; None: no programs, and the models of the default project.
 
     Raises:
         WorkspaceError: If there is nothing to resume or to begin from, or it was started with another recipe.
@@ -229,8 +234,13 @@ def start(
         RunInterrupted: In place of a KeyboardInterrupt.
     """
     checked = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    means = means or Means()
     if kind in _RESUMABLE:
         check_processes(checked.train)
+        if checked.train.draws:
+            from tunewright.lifecycle.rewarding import grader_of  # which works on a job
+
+            grader_of(checked, runs_python=means.runs_python)
     if resume is None and kind != _MEASURING:
         _require_sources(checked)  # before a workspace is made for a recipe that points nowhere
     if resume is not None and from_checkpoint is not None:
@@ -249,7 +259,7 @@ def start(
     run.update_manifest(**taken_over)
     with run.lock():
         try:
-            yield Job(settled(run, checked), place, run, listener, stage_done)
+            yield Job(settled(run, checked), place, run, listener, stage_done, means)
         except KeyboardInterrupt as error:
             _finish(run, "interrupted")
             raise RunInterrupted(run.id) from error

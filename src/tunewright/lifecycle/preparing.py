@@ -52,6 +52,7 @@ def preflight(job: Job) -> Preflight:
         check_evaluation,
         check_family,
         check_fits,
+        check_grader,
         check_test_rows,
     )
     from tunewright.lifecycle.slicing import check_slices
@@ -61,6 +62,7 @@ def preflight(job: Job) -> Preflight:
         check_family(job, dataset)
         with quiet():
             check_adapter(job, dataset)
+            check_grader(job, dataset)
             check_context(job)
             check_test_rows(job, dataset)
             check_evaluation(job.recipe, dataset)

@@ -18,6 +18,7 @@ from tunewright.lifecycle.continuing import begin, origin_of
 from tunewright.lifecycle.job import Job, within
 from tunewright.lifecycle.preparing import preflight, prepare, token_tables
 from tunewright.lifecycle.quantising import Gap, quantisation_gap
+from tunewright.lifecycle.rewarding import REWARD, rewarding
 from tunewright.models.families import head_of
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Adapter:
         stored: The adapter's artifact.
         curves: `train`: step, loss, learning rate, gradient norm; `validation`: step, loss; `best_step`, `steps`,
             `stopped_early`, `trainable` (number of trained weights), `tokens` (of all rows of all steps),
-            `scores` (step, validation scores), `diagnosis`, `quantisation` (`lifecycle.quantising.Gap`; null where the
-            base was not quantised).
+            `scores` (step, validation scores), `rewards` (step, mean reward; none where no answers are drawn),
+            `diagnosis`, `quantisation` (`lifecycle.quantising.Gap`; null where the base was not quantised).
     """
 
     stored: Stored
@@ -66,6 +67,7 @@ def train(job: Job) -> Adapter:
             "trainable": trained.trainable,
             "tokens": trained.progress.tokens,
             "scores": trained.progress.scores,
+            "rewards": trained.progress.rewards,
             "diagnosis": str(trained.diagnosis),
             "quantisation": gap and asdict(gap),
         }
@@ -114,18 +116,20 @@ def learn(job: Job, ranks: Callable[[Job], Ranks]) -> tuple[Base, Gap | None, Tr
     with quiet():
         base = job.load_base()
         gap = quantisation_gap(job, base)
-        trained = train(
-            base,
-            token_tables(job),
-            job.recipe,
-            folder=job.run.folder,
-            resume=True,
-            origin=begin(job.run, job.workspace, job.tell),
-            adapter=adapter.path if adapter else None,
-            validate=_validator(job, base, dataset),
-            listener=within(job.tell, {}, own="train"),
-            ranks=ranks(job),
-        )
+        with rewarding(job, dataset) as rewards:
+            trained = train(
+                base,
+                token_tables(job),
+                job.recipe,
+                folder=job.run.folder,
+                resume=True,
+                origin=begin(job.run, job.workspace, job.tell),
+                adapter=adapter.path if adapter else None,
+                validate=_validator(job, base, dataset),
+                rewards=rewards,
+                listener=within(job.tell, {}, own="train"),
+                ranks=ranks(job),
+            )
     return base, gap, trained
 
 
@@ -135,7 +139,7 @@ def _validator(job: Job, base: Base, dataset: Dataset) -> Validate | None:
     from tunewright.metrics import place
 
     recipe = job.recipe
-    if not recipe.train.best_score:
+    if recipe.train.best_score in ("", REWARD):
         return None
     rows = dataset.examples("validation")
 

@@ -40,8 +40,15 @@ class ObjectiveConfig(PluginConfig):
     head: ClassVar[str] = ""
     #: Whether it learns from plain documents, and not from conversations.
     documents: ClassVar[bool] = False
+    #: Whether it learns from answers that the model draws in the run itself, and from what these are worth.
+    draws: ClassVar[bool] = False
     #: Share of a method's own learning rate that suits this objective, where the recipe names no rate.
     rate_share: ClassVar[float] = 1.0
+
+    @property
+    def steps_of_rows(self) -> int:
+        """How many optimiser steps in a row learn from the same rows."""
+        return 1
 
 
 class Objective(Protocol):
@@ -54,7 +61,7 @@ class Objective(Protocol):
         """The paths of one example; those that are coupled in the loss share a group.
 
         Args:
-            example: Its tokens.
+            example: Its tokens; where the objective draws answers, with these.
             row: Its number in the table.
             group: A number that no other example of the forest has; a row may stand in one step twice.
         """

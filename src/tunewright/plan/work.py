@@ -10,6 +10,7 @@ import numpy as np
 
 from tunewright.base.plugins import OBJECTIVES
 from tunewright.base.seeds import derive
+from tunewright.data.attempts import imagined
 from tunewright.data.dataset import GENERAL
 from tunewright.forest import Forest, build
 from tunewright.forest.backends.segments import bucket, split_segments
@@ -50,6 +51,9 @@ class Load:
         """So many of them."""
         return Load(self.nodes * factor, self.sources * factor, self.pairs * factor)
 
+    def __add__(self, other: Load) -> Load:
+        return Load(self.nodes + other.nodes, self.sources + other.sources, self.pairs + other.pairs)
+
 
 @dataclass(frozen=True)
 class Work:
@@ -60,7 +64,7 @@ class Work:
         steps: Optimiser steps; 0: not known.
         tokens: Tokens of all steps, each row's counted in full.
         training: What all steps compute, forward and backward.
-        validating: What all validations compute, forward only.
+        validating: What all validations compute, and what draws answers, forward only.
         worst: The piece of a step that takes the most memory.
         worst_step: The step that it belongs to; -1 where the rows are not known.
         sharing: Tokens for each node: what the rows share.
@@ -104,7 +108,7 @@ def work_of_rows(recipe: Recipe, tables: Mapping[str, TokenTable], cost: Cost) -
         steps=steps.order.steps,
         tokens=int(lengths.sum()),
         training=load_of([piece for step in drawn for piece in looked[step]]).times(factor),
-        validating=steps.validating(),
+        validating=steps.validating() + steps.drawing(),
         worst=worst,
         worst_step=worst_step,
         sharing=float(lengths[drawn].sum()) / max(1, nodes),
@@ -119,11 +123,14 @@ def work_assumed(recipe: Recipe, rows: int) -> Work:
         recipe: Its `train` and `data.max_length` are read.
         rows: How many rows there may be; 0: not known.
     """
-    length, train, virtual = recipe.data.max_length, recipe.train, virtual_tokens(recipe.method)
-    together = max(1, min(train.batch_size, (train.piece_nodes - virtual) // max(1, length - 1)))
-    is_first = together == train.batch_size
-    order = Order(rows, train.batch_size, train.epochs, recipe.seed) if rows else None
-    places = order.places if order else 0
+    train, virtual = recipe.train, virtual_tokens(recipe.method)
+    answers = train.objective.answers if train.draws else 1
+    length = recipe.data.max_length + (train.objective.max_new_tokens if train.draws else 0)
+    together = max(1, min(train.batch_size * answers, (train.piece_nodes - virtual) // max(1, length - 1)))
+    is_first = together == train.batch_size * answers
+    repeats = train.objective.steps_of_rows
+    order = Order(rows, train.batch_size, train.epochs, recipe.seed, repeats=repeats) if rows else None
+    places = order.places * repeats * answers if order else 0
     a_row = load_of([Piece.of_rows(1, length)])
     return Work(
         rows=rows,
@@ -152,6 +159,8 @@ class Steps:
         self._budget, self._virtual = train.piece_nodes, virtual_tokens(recipe.method)
         self._held_out, self._every = tables.get("validation"), train.validate_every
         self._objective = OBJECTIVES.call(train.objective.plugin, "build", train.objective)
+        # Answers that will be drawn are taken to be as long as they may get.
+        self._drawn = imagined(train.objective.answers, train.objective.max_new_tokens) if train.draws else ()
         general = tables.get(GENERAL)
         has_general = general is not None and bool(forgetting.replay or forgetting.ewc)
         self.rows = Rows(tables["train"], general, needs_general=has_general)
@@ -164,22 +173,35 @@ class Steps:
             general=self.rows.general,
             replay=forgetting.replay if has_general else 0.0,
             draws=self.rows.draws,
+            repeats=train.objective.steps_of_rows,
         )
 
     def lengths(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """Tokens of each step, shape (steps,)."""
-        tokens = [self.rows.tokens(row) for row in range(self.rows.own + self.rows.general)]
+        tokens = [self._tokens(row) for row in range(self.rows.own + self.rows.general)]
         sums = (sum(tokens[row] for row in self.order.of_step(step)) for step in range(self.order.steps))
         return np.fromiter(sums, dtype=np.int64, count=self.order.steps)
 
+    def _tokens(self, row: int) -> int:
+        """Tokens of a row with all its answers."""
+        if not self._drawn:
+            return self.rows.tokens(row)
+        prompt = len(self._row(row).prompt)
+        return sum(prompt + len(attempt.tokens) for attempt in self._drawn)
+
+    def _row(self, row: int) -> TokenRow:
+        table, at = self._learned[row]
+        return table.row(at)
+
     def rows_of(self, step: int) -> list[TokenRow]:
         """The rows of a step, in tokens."""
-        places = [self._learned[row] for row in self.order.of_step(step)]
-        return [table.row(at) for table, at in places]
+        return [self._row(row) for row in self.order.of_step(step)]
 
     def pieces(self, step: int) -> list[Piece]:
         """The pieces that a step's forest is cut into."""
-        forest = build(self.rows.paths(self._objective, self.order.of_step(step)), shared=self._shared)
+        rows = self.order.of_step(step)
+        attempts = [self._drawn] * len(rows) if self._drawn else None
+        forest = build(self.rows.paths(self._objective, rows, attempts), shared=self._shared)
         found: list[Piece] = []
         largest = 0
         for part in self._cut(forest):
@@ -195,13 +217,25 @@ class Steps:
     def validating(self) -> Load:
         """What all validations together compute."""
         table = self._held_out
-        if table is None or not len(table):
+        if table is None or not len(table) or self._drawn:
             return Load()
         rows = [row for row in range(len(table)) if table.weights(row).any()][:_HELD_OUT_ROWS]
         paths = [path for row in rows for path in self._objective.paths(table.row(row), row, row)]
         looked = load_of([piece_of(part) for part in self._cut(build(paths, shared=self._shared))])
         share = float(table.lengths.sum()) / max(1.0, float(table.lengths[rows].sum()))
         return looked.times(share * len(validation_steps(self.order, self._every)))
+
+    def drawing(self) -> Load:
+        """What draws the answers of all steps: each prompt is read once, and each answer token is a node."""
+        if not self._drawn:
+            return Load()
+        first = range(0, self.order.steps, self.order.repeats)
+        rows = [self._row(row) for step in first for row in self.order.of_step(step)]
+        answers = float(sum(len(attempt.tokens) for attempt in self._drawn)) * len(rows)
+        prompts = [len(row.prompt) for row in rows]
+        length = len(self._drawn[0].tokens)
+        pairs = sum(prompt**2 / 2 + len(self._drawn) * length * (prompt + length / 2) for prompt in prompts)
+        return Load(nodes=sum(prompts) + answers, sources=answers, pairs=pairs)
 
 
 def piece_of(forest: Forest, *, is_first: bool = True, outgrows: bool = False) -> Piece:

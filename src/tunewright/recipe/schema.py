@@ -19,15 +19,14 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from tunewright.base.plugins import METHODS, METRICS, OBJECTIVES, OPTIMISERS, PROBES, STEPS
+from tunewright.base.plugins import METHODS, OBJECTIVES, OPTIMISERS, STEPS
 from tunewright.recipe.augment import Augment
 from tunewright.recipe.balance import Balance, Mix, SplitBy, misfit
-from tunewright.recipe.candidates import Candidates
+from tunewright.recipe.evaluate import Evaluate
 from tunewright.recipe.gate import Condition, Gate
 from tunewright.recipe.gate import misfit as gate_misfit
 from tunewright.recipe.places import PAGES, fault_of, resolve_url, scheme_of
 from tunewright.recipe.plugin import plugin_field
-from tunewright.recipe.sampling import Drawn
 from tunewright.recipe.section import Section
 from tunewright.recipe.undo import Undo
 
@@ -140,6 +139,7 @@ class Data(Section):
         "auto",
         "template",
         "chat",
+        "prompts",
         "prompt_completion",
         "kto",
         "instruction",
@@ -152,7 +152,8 @@ class Data(Section):
     ] = Field(
         "auto",
         description="What a row looks like; auto recognises it by its fields, or uses the template. Objectives that "
-        "learn from plain documents take `text` only: rows with a field of that name, and .txt and .md files.",
+        "learn from plain documents take `text` only: rows with a field of that name, and .txt and .md files. "
+        "`prompts` are conversations that end with a question, for objectives that draw answers.",
     )
     template: Template | None = Field(None, description="Makes conversations of any columns.")
     answer: Literal["auto", "label", "tags", "json", "text", "tool_call"] = Field(
@@ -304,8 +305,18 @@ class Train(Section):
     )
 
     @property
+    def draws(self) -> bool:
+        """Whether the model learns from answers that it draws in the run itself."""
+        return bool(getattr(self.objective, "draws", False))
+
+    @property
+    def chosen_by(self) -> str:
+        """What chooses the best weights: `best`; where answers are drawn, their mean reward in the loss's place."""
+        return "reward" if self.draws and self.best == "loss" else self.best
+
+    @property
     def best_score(self) -> str:
-        """The metric that chooses the best weights; empty where the loss does, or nothing."""
+        """The metric that chooses the best weights; empty where the loss does, the reward, or nothing."""
         return "" if self.best in ("loss", "last") else self.best
 
     @property
@@ -343,32 +354,6 @@ class Forgetting(Section):
         if self.data and not asked:
             raise ValueError("nothing uses forgetting.data: set forgetting.replay or forgetting.ewc, or take it out")
         return self
-
-
-class Evaluate(Drawn):
-    """How the result is measured, and against what."""
-
-    systems: tuple[Literal["base", "base_few_shot", "bag_of_words"], ...] = Field(
-        ("base", "base_few_shot", "bag_of_words"), description="What the tuned model is held against."
-    )
-    metrics: tuple[plugin_field(METRICS), ...] = Field(  # type: ignore[valid-type]
-        (), description="Empty: those that fit the kind of answer."
-    )
-    probes: tuple[plugin_field(PROBES), ...] = Field(  # type: ignore[valid-type]
-        (), description="What else the models are asked: what they forgot, whom they wrong, what judges think of them."
-    )
-    slices: tuple[str, ...] = Field(
-        ("class", "question_length", "source"),
-        description="What the rows are looked at apart by: class, question_length, answer_length, language, topic "
-        "(needs the embedded encoder), or any column.",
-    )
-    candidates: Candidates = Field("none", description="Choose answers by log-probability: among labels, or a list.")
-    clusters: str = Field("", description="A column whose equal values mark rows that belong together, if any do.")
-    shots: int = Field(3, ge=1, description="Worked examples in the few-shot prompt.")
-    max_new_tokens: int = Field(128, ge=1, description="Longest answer, in tokens; longer ones are cut and counted.")
-    batch_size: int = Field(64, ge=1, description="Answers decoded side by side.")
-    limit: int | None = Field(None, ge=1, description="Only so many test rows, drawn with the seed; none: all.")
-    bootstrap_samples: int = Field(2000, ge=100)
 
 
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -412,7 +397,8 @@ class Recipe(Section):
     @property
     def longest(self) -> int:
         """Tokens of the longest row that is read, its answer included; position scalings are held to it."""
-        return self.data.max_length + self.evaluate.max_new_tokens
+        drawn = int(getattr(self.train.objective, "max_new_tokens", 0))
+        return self.data.max_length + max(self.evaluate.max_new_tokens, drawn)
 
     @property
     def learning_rate(self) -> float:

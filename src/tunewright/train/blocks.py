@@ -74,6 +74,8 @@ def unfit(model: Any, recipe: Recipe) -> str:
         return f"the layers of '{recipe.method.plugin}' fall into many small graphs"
     if getattr(model, "penalty", None) is not None:
         return "this method gathers the balance of its experts while blocks run"
+    if config.draws:
+        return "answers are drawn between steps, by blocks as they are"
     if config.sharding != "none":
         return f"train.sharding: {config.sharding} puts weights together around each block"
     if config.offload == "activations":

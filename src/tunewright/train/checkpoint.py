@@ -30,6 +30,7 @@ class Progress:
         train: One entry a step: step, loss, learning rate, gradient norm.
         validation: One entry a validation: step, loss.
         scores: One entry a validation, where the pipeline scores the model: step, scores by name.
+        rewards: One entry a step, where answers are drawn: step, their mean reward.
     """
 
     step: int = 0
@@ -41,6 +42,7 @@ class Progress:
     train: list[tuple[int, float, float, float]] = field(default_factory=list)
     validation: list[tuple[int, float]] = field(default_factory=list)
     scores: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    rewards: list[tuple[int, float]] = field(default_factory=list)
 
 
 def save(
@@ -141,8 +143,8 @@ def _read(place: Path, state: dict[str, Any]) -> tuple[Progress, dict[str, dict[
     from safetensors.torch import load_file
 
     values = state["progress"]
-    for curve in ("train", "validation", "scores"):
-        values[curve] = [tuple(row) for row in values[curve]]
+    for curve in ("train", "validation", "scores", "rewards"):
+        values[curve] = [tuple(row) for row in values.get(curve, ())]
     tensors = {Path(name).stem: load_file(place / name) for name in state["hashes"]}
     return Progress(**values), tensors
 

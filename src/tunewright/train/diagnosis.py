@@ -68,6 +68,48 @@ def diagnose(curves: Curves) -> Diagnosis:
     return _overfitting(curves) or _learned_little(curves) or _cut_short(curves) or _neither(curves)
 
 
+def diagnose_rewards(train: Points, validation: Points) -> Diagnosis:
+    """What the mean rewards of drawn answers say; where answers are drawn, the loss says nothing.
+
+    The rule, the first that applies:
+
+    1. overfitting: the last validation reward is more than 5 % (of the validation rewards' range) below the best one,
+       while that of the training rows (the last tenth of the steps) is no lower than around the best validation.
+    2. underfitting: the training reward did not rise from its first to its last tenth of steps.
+    3. neither.
+
+    Args:
+        train: Step and mean reward of each step, before that step.
+        validation: Step and mean reward of each validation.
+    """
+    tenth = max(1, len(train) // 10)
+    values = [reward for _, reward in train]
+    first, last = statistics.fmean(values[:tenth]), statistics.fmean(values[-tenth:])
+    told = f"The mean reward went from {first:.3g} over the first tenth of the steps to {last:.3g} over the last."
+    if validation:
+        best_step, best = max(validation, key=lambda point: point[1])
+        end_step, end = validation[-1]
+        told += f" On validation rows it is {end:.3g} at step {end_step}, at its best {best:.3g} (step {best_step})."
+        spread = best - min(reward for _, reward in validation)
+        then = _mean_before(train, best_step, tenth)
+        if len(validation) >= FEWEST_VALIDATIONS and best - end > max(FALL * abs(best), FALL * spread) and last >= then:
+            return Diagnosis(
+                "overfitting",
+                told,
+                "The weights of the best validation were kept. Train for fewer epochs, raise the objective's beta, "
+                "or look at the answers that are rewarded (draws/ in the run's folder): they may please the grader "
+                "alone.",
+            )
+    if last <= first:
+        return Diagnosis(
+            "underfitting",
+            told,
+            "Raise train.learning_rate, train.epochs or the objective's answers. Where `telling` is near 0, all "
+            "answers to a prompt are worth the same: take a grader that gives points for a part, or easier prompts.",
+        )
+    return Diagnosis("neither", told, "")
+
+
 def _overfitting(curves: Curves) -> Diagnosis | None:
     best_step, best = min(curves.validation, key=lambda point: point[1])
     last_step, last = curves.validation[-1]

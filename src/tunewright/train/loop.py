@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tunewright.base import events
-from tunewright.base.errors import RecipeError, TrainingDivergedError, UnknownNameError
+from tunewright.base.errors import RecipeError, UnknownNameError
 from tunewright.base.files import atomic_directory, hash_value
 from tunewright.base.plugins import OPTIMISERS
 from tunewright.base.seeds import derive
@@ -36,8 +35,7 @@ from tunewright.train.anchor import Anchor, fisher_information
 from tunewright.train.checkpoint import Progress
 from tunewright.train.compilation import Compilation
 from tunewright.train.determinism import all_random_states, deterministic, seed_noise, set_own_random_state
-from tunewright.train.diagnosis import Curves, Diagnosis, diagnose
-from tunewright.train.explosion import LEVEL_STEPS, PATIENCE_STEPS, steps_far_above
+from tunewright.train.diagnosis import Curves, Diagnosis, diagnose, diagnose_rewards
 from tunewright.train.interrupt import Interrupt
 from tunewright.train.kinship import kin
 from tunewright.train.learn import learn
@@ -51,15 +49,15 @@ from tunewright.train.ranks.group import ALONE, Ranks
 from tunewright.train.ranks.sharding import gather, like, share_out, split_groups, total_norm, whole_of
 from tunewright.train.ranks.sums import Sums, add_gradients
 from tunewright.train.recompute import recompute_blocks
+from tunewright.train.rollouts import REWARD, Rewards, Rollouts
 from tunewright.train.rows import Rows, learned_paths, order_of
 from tunewright.train.schedule import kept_steps, learning_rate, validation_steps
 from tunewright.train.states import FrozenStates
 from tunewright.train.trained import Trained, kept_adapter
+from tunewright.train.watch import Watch
 
 if TYPE_CHECKING:
     from tunewright.models.base import Base
-
-_WATCHED_STEPS = LEVEL_STEPS + PATIENCE_STEPS
 
 # Scores of a model by name, each the higher the better. The loop knows nothing of how they are measured.
 Validate = Callable[[Any], Mapping[str, float]]
@@ -75,6 +73,7 @@ def train(
     origin: Path | None = None,
     adapter: Path | None = None,
     validate: Validate | None = None,
+    rewards: Rewards | None = None,
     listener: events.Listener = events.ignore,
     ranks: Ranks = ALONE,
 ) -> Trained:
@@ -90,12 +89,13 @@ def train(
             schedule and the like may differ from that run's.
         adapter: Folder of an adapter of this base and method, which learns on; None: a fresh one.
         validate: Scores the model at each validation; needed where `train.best` names one of its scores.
+        rewards: Says what answers are worth; needed where the objective learns from answers that the model draws.
         listener: Hears a stage "train", and metrics at each step and each validation.
         ranks: This process's place among those that train together; the first one alone writes and measures.
 
     Raises:
         DataError: If there is nothing to learn from.
-        RecipeError: If `train.best` names a score, and nothing measures it.
+        RecipeError: If `train.best` names a score, and nothing measures it, or nothing says what answers are worth.
         TrainingDivergedError: If a loss or gradient is not finite, or the loss left its level for good; names the step,
             its rows and the last good checkpoint.
         DiskFullError: If a checkpoint finds no room; those before it are kept, and a resume goes on from them.
@@ -103,10 +103,21 @@ def train(
         KeyboardInterrupt: After Ctrl-C, once the step is done and a checkpoint is written.
     """
     with deterministic(), ranks.watched(), Interrupt() as interrupt:
-        session = _Session(base, tables, recipe, folder, adapter, validate, listener, ranks)
+        around = _Around(validate, rewards, listener, ranks)
+        session = _Session(base, tables, recipe, folder, adapter, around)
         if resume or origin:
             session.restore(origin)
         return session.run(interrupt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What a run is given by whoever starts it; see `train`."""
+
+    validate: Validate | None
+    rewards: Rewards | None
+    listener: events.Listener
+    ranks: Ranks
 
 
 class _Session:
@@ -119,14 +130,11 @@ class _Session:
         recipe: Recipe,
         folder: Path,
         adapter: Path | None,
-        validate: Validate | None,
-        listener: events.Listener,
-        ranks: Ranks,
+        around: _Around,
     ) -> None:
         config, forgetting = recipe.train, recipe.forgetting
-        if config.best_score and validate is None:
-            raise RecipeError(f"Nothing measures '{config.best}' while training", where="train.best", hint="Use loss.")
-        self._base, self._recipe, self._listener, self._validator = base, recipe, listener, validate
+        listener, ranks = around.listener, around.ranks
+        self._base, self._recipe, self._listener, self._validator = base, recipe, listener, around.validate
         self._folder, self._config, self._ranks = folder, config, ranks
         check_family(base.files.kind, config.objective, recipe.method)
         self._objective = chosen_objective(config)
@@ -134,11 +142,14 @@ class _Session:
         self._order = order_of(self._rows, recipe)
         self._kept_steps = kept_steps(self._order, config.keep_epochs)
         self._validate_after = validation_steps(self._order, config.validate_every) | self._kept_steps
-        self._held_out = learned_paths(self._objective, tables.get("validation"))
+        self._held_out = learned_paths(self._objective, None if config.draws else tables.get("validation"))
         check_noise(base.model, config.neftune_alpha)
         check_offload(config.offload, base.model.device)
         self._attention = layout.adopt(base.model, config.backend, longest=recipe.longest, listener=listener)
         self._model = adapted(base, recipe.method, seed=derive(recipe.seed, "adapter"), start=adapter)
+        self._rollouts = self._drawing(tables.get("validation"), around.rewards)
+        if config.best_score and self._validator is None:
+            raise RecipeError(f"Nothing measures '{config.best}' while training", where="train.best", hint="Use loss.")
         self._sharded = share_out(self._model, recipe, self._objective, ranks)
         self._start = Start(self._model, learns_on=adapter is not None) if self._objective.needs_reference else None
         self._states = self._add_head(tables["train"].classes)
@@ -151,6 +162,7 @@ class _Session:
         self._weights = self._optimiser.weights
         self._anchor = Anchor(self._weights, l2=forgetting.l2, ewc=forgetting.ewc)
         self._progress = Progress()
+        self._watch = Watch(folder / checkpoint.FOLDER, recipe.learning_rate, self._rows, self._order, ranks)
         self._best: dict[str, Tensor] = {}
         self._compilation = Compilation(
             self._model, recipe, folder, self._add_gradient, self._weights, listener=listener, ranks=ranks
@@ -166,6 +178,28 @@ class _Session:
         if not name or below or self._config.neftune_alpha:
             return None
         return FrozenStates(self._model, self._folder / f"states-{self._ranks.rank}.bin")
+
+    def _drawing(self, held_out: TokenTable | None, rewards: Rewards | None) -> Rollouts | None:
+        """What draws the answers that the objective learns from, if it does; held-out rows are answered as well."""
+        if not self._config.draws:
+            return None
+        if rewards is None:
+            raise RecipeError("Nothing says what answers are worth", where="train.objective.grader", hint="Name one.")
+        drawing = Rollouts(
+            self._base,
+            self._model,
+            self._recipe,
+            rewards,
+            folder=self._folder,
+            rows=self._rows,
+            order=self._order,
+            listener=self._listener,
+            ranks=self._ranks,
+        )
+        asked = self._validator
+        if held_out is not None and len(held_out):
+            self._validator = lambda model: {**drawing.validate(held_out), **(asked(model) if asked else {})}
+        return drawing
 
     @property
     def _fingerprint(self) -> str:
@@ -197,7 +231,7 @@ class _Session:
                 self._validate()
             if progress.step in self._kept_steps:
                 self._write_adapter(kept_adapter(self._folder, progress.step))
-            far_above = self._check_level()
+            far_above = 0 if self._rollouts else self._watch.level(progress)
             now = time.monotonic()
             # While the loss is far above its level no checkpoint is due: the last one is from before.
             due = now - saved >= self._config.checkpoint_every_s and not far_above
@@ -267,12 +301,12 @@ class _Session:
         add_gradients(self._ranks, self._weights)
         penalty, norm = self._scale_gradients(sums.weight)
         loss = sums.loss / sums.weight
-        self._check_finite(loss, "loss", progress.step + 1)
-        self._check_finite(norm, "gradient", progress.step + 1)
+        self._watch.finite(loss, "loss", progress.step + 1)
+        self._watch.finite(norm, "gradient", progress.step + 1)
         self._optimiser.step(rate)
         progress.step += 1
         progress.train.append((progress.step, loss, rate, norm))
-        tokens = sum(map(self._rows.tokens, rows))
+        tokens = sum(len(path.tokens) for path in self._paths(progress.step - 1))
         progress.tokens += tokens
         seconds = time.monotonic() - started
         self._compilation.took(seconds)
@@ -286,6 +320,9 @@ class _Session:
             **{name: total / sums.weight for name, total in sums.reported.items()},
             **added.reported(),
         }
+        if self._rollouts:
+            values |= (told := self._rollouts.of_step(progress.step - 1).told)
+            progress.rewards.append((progress.step, told[REWARD]))
         if self._order.replayed:
             values["replayed"] = float(sum(row >= self._rows.own for row in rows))
         if self._anchor.is_set:
@@ -296,12 +333,17 @@ class _Session:
         """Adds this process's gradient of a step, counted from 0, not yet divided by the step's weight."""
         self._model.train()
         own = Sums()
-        pieces = self._pieces(self._rows.paths(self._objective, self._order.of_step(step)))
+        pieces = self._pieces(self._paths(step))
         added = StepPenalty(self._model, pieces, self._noisy_score, self._objective.loss, self._ranks)
         for number, piece in enumerate(pieces):
             loss_fn = loss_of(piece, self._objective.loss)
             own.count(learn(piece, partial(self._noisy_score, number), loss_fn, added), piece.nodes)
         return own, added
+
+    def _paths(self, step: int) -> list[ForestPath]:
+        """The paths of a step, counted from 0; where answers are drawn, those of the step's draw."""
+        attempts = self._rollouts.of_step(step).attempts if self._rollouts else None
+        return self._rows.paths(self._objective, self._order.of_step(step), attempts)
 
     def _pieces(self, paths: list[ForestPath]) -> list[Piece]:
         """This process's share of some paths, cut under the budget; each piece with its reference, if one is needed."""
@@ -343,48 +385,13 @@ class _Session:
                 gradient.mul_(self._config.clip_norm / norm)
         return penalty, norm
 
-    def _check_finite(self, value: float, what: str, step: int, *, weights_of: int | None = None) -> None:
-        if not math.isfinite(value):
-            raise self._diverged(f"The {what} is not a finite number", step, weights_of=weights_of)
-
-    def _check_level(self) -> int:
-        """Stops a run whose loss has left its level for good; gives how many steps in a row it has been far above."""
-        progress = self._progress
-        losses = [row[1] for row in progress.train[-_WATCHED_STEPS:]]
-        far_above = steps_far_above(losses)
-        if far_above == PATIENCE_STEPS:
-            first = progress.step - far_above + 1
-            what = f"From this step on the loss was far above its level: {losses[-far_above]:.3g} to {losses[-1]:.3g}"
-            raise self._diverged(f"{what} over {far_above} steps", first)
-        return far_above
-
-    def _diverged(self, what: str, step: int, *, weights_of: int | None = None) -> TrainingDivergedError:
-        """The error for a step, counted from 1: names its rows, and what the user still has.
-
-        Args:
-            weights_of: The step that made the weights with which it was seen; by default the one before. Checkpoints
-                from there on hold them, and are removed.
-        """
-        place = self._folder / checkpoint.FOLDER
-        if self._ranks.is_first:
-            checkpoint.discard(place, since=step - 1 if weights_of is None else weights_of)
-        kept = checkpoint.newest_good(place)
-        last = f"the last good checkpoint is {kept}" if kept else "no checkpoint was written yet"
-        return TrainingDivergedError(
-            f"{what} (rows {self._rows.names(self._order.of_step(step - 1))})",
-            where=f"step {step}",
-            hint=f"Lower train.learning_rate or look at these rows; {last}.",
-            learning_rate=self._recipe.learning_rate,
-            has_checkpoint=kept is not None,
-        )
-
     def _validate(self) -> None:
         """Measures the held-out loss and the pipeline's scores, and remembers the best weights."""
         progress = self._progress
         values = self._held_out_values() if self._held_out else {}
         if values:
             progress.validation.append((progress.step, values["loss"]))
-            self._check_finite(values["loss"], "validation loss", progress.step, weights_of=progress.step)
+            self._watch.finite(values["loss"], "validation loss", progress.step, weights_of=progress.step)
         scores = self._scores()
         if scores:
             progress.scores.append((progress.step, scores))
@@ -392,7 +399,7 @@ class _Session:
             return
         told = {f"validation_{name}": value for name, value in (scores | values).items()}
         self._listener(events.Metrics("train", progress.step, self._order.steps, {**told, "validated": 1.0}))
-        best = self._config.best
+        best = self._config.chosen_by
         if best == "last" or (best == "loss" and not values):
             return
         standing = -values["loss"] if best == "loss" else scores[best]
@@ -411,7 +418,7 @@ class _Session:
         with torch.random.fork_rng():
             measured = dict(self._validator(self._model)) if self._ranks.is_first else None
         scores: dict[str, float] = self._ranks.tell(measured)
-        if self._config.best not in {"loss", *scores}:
+        if self._config.chosen_by not in {"loss", "last", *scores}:
             raise UnknownNameError("score", self._config.best, {"loss", *scores}, where="train.best")
         return scores
 
@@ -451,8 +458,11 @@ class _Session:
         """What the curves say, told to whoever listens."""
         progress, order = self._progress, self._order
         train = [(step, loss) for step, loss, _, _ in progress.train]
-        steps_an_epoch = order.epoch / order.batch_size
-        found = diagnose(Curves(train, progress.validation, steps_an_epoch, planned=order.steps))
+        if self._rollouts:
+            held_out = [(step, scores[REWARD]) for step, scores in progress.scores if REWARD in scores]
+            found = diagnose_rewards(progress.rewards, held_out)
+        else:
+            found = diagnose(Curves(train, progress.validation, order.steps_an_epoch, planned=order.steps))
         wrong = found.verdict in ("overfitting", "underfitting")
         self._listener(events.Message(str(found), "warning" if wrong else "info"))
         return found

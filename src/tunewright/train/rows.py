@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tunewright.base.errors import DataError
+from tunewright.data.attempts import Attempt
 from tunewright.data.balance import Draws
 from tunewright.data.tokens import TokenRow, TokenTable
 from tunewright.forest import Path
@@ -69,13 +70,27 @@ class Rows:
         """What a person should hear of how often rows are seen, and how much they weigh."""
         return self._own.balance.told if self._own.balance else ()
 
-    def paths(self, objective: Objective, rows: Sequence[int]) -> list[Path]:
-        """The paths of some rows; a row may stand among them twice."""
+    def paths(
+        self, objective: Objective, rows: Sequence[int], attempts: Sequence[tuple[Attempt, ...]] | None = None
+    ) -> list[Path]:
+        """The paths of some rows; a row may stand among them twice.
+
+        Args:
+            attempts: The answers that were drawn for each of them, where the objective learns from such.
+        """
         found: list[Path] = []
         for group, row in enumerate(rows):
             table, at, number = self._at(row)
-            found += objective.paths(_weighed(table, at), number, group)
+            example = _weighed(table, at)
+            if attempts is not None:
+                example = replace(example, attempts=attempts[group])
+            found += objective.paths(example, number, group)
         return found
+
+    def asked(self, rows: Sequence[int]) -> tuple[list[str], list[list[int]]]:
+        """The ids of some rows, and the tokens of their prompts."""
+        places = [self._at(row) for row in rows]
+        return [table.ids[at] for table, at, _ in places], [table.row(at).prompt.tolist() for table, at, _ in places]
 
     def general_paths(self, count: int, seed: int) -> list[Path]:
         """So many general rows, or all if there are fewer, as plain text to predict; drawn with a seed."""
@@ -112,6 +127,7 @@ def order_of(rows: Rows, recipe: Recipe) -> Order:
         general=rows.general,
         replay=recipe.forgetting.replay,
         draws=rows.draws,
+        repeats=recipe.train.objective.steps_of_rows,
     )
 
 

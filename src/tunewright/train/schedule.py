@@ -32,6 +32,7 @@ class Order:
         general: Number of general rows there are to replay.
         replay: Their share of an epoch; above 0, at least one row.
         draws: Which training rows an epoch holds; None: each once.
+        repeats: Steps in a row that learn from the same rows.
     """
 
     rows: int
@@ -41,6 +42,7 @@ class Order:
     general: int = 0
     replay: float = 0.0
     draws: Draws | None = None
+    repeats: int = 1
 
     @property
     def drawn(self) -> int:
@@ -65,11 +67,20 @@ class Order:
     @property
     def steps(self) -> int:
         """Optimiser steps in all; the last may be short."""
-        return math.ceil(self.places / self.batch_size)
+        return math.ceil(self.places / self.batch_size) * self.repeats
+
+    @property
+    def steps_an_epoch(self) -> float:
+        """Optimiser steps in one pass over the rows; need not be whole."""
+        return self.epoch / self.batch_size * self.repeats
+
+    def draw_of(self, step: int) -> int:
+        """Which group of rows a step learns from, both counted from 0."""
+        return step // self.repeats
 
     def of_step(self, step: int) -> list[int]:
         """The rows of a step, counted from 0; from `rows` on they are general ones."""
-        first = step * self.batch_size
+        first = self.draw_of(step) * self.batch_size
         return [self._at(place) for place in range(first, min(first + self.batch_size, self.places))]
 
     def _at(self, place: int) -> int:
@@ -110,7 +121,7 @@ def _shape(step: int, warmup: int, steps: int, config: Train) -> float:
 
 def validation_steps(order: Order, every: float) -> frozenset[int]:
     """After which steps (counted from 1) to validate: each so many epochs (below 1) or steps; always after the last."""
-    gap = every * order.epoch / order.batch_size if every < 1 else round(every)
+    gap = every * order.steps_an_epoch if every < 1 else round(every)
     times = math.floor(order.steps / gap)
     return frozenset([*(min(math.ceil(gap * time), order.steps) for time in range(1, times + 1)), order.steps])
 
@@ -119,4 +130,4 @@ def kept_steps(order: Order, epochs: int) -> frozenset[int]:
     """The steps (counted from 1) with which each of the last so many epochs ends; the last may be cut short."""
     whole = math.ceil(order.places / order.epoch)
     last = range(max(1, whole - epochs + 1), whole + 1)
-    return frozenset(min(-(-order.epoch * epoch // order.batch_size), order.steps) for epoch in last)
+    return frozenset(min(-(-order.epoch * epoch // order.batch_size) * order.repeats, order.steps) for epoch in last)

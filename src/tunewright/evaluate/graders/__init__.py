@@ -18,6 +18,7 @@ from tunewright.evaluate.graders._contract import (
     Kit,
     Spent,
     check_allowed,
+    check_item,
     grade,
     parse_grader,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Message",
     "Spent",
     "check_allowed",
+    "check_item",
     "fill_messages",
     "find",
     "grade",

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from tunewright.base.errors import InputError, TunewrightError, collect, did_you_mean
 from tunewright.base.plugins import PluginConfig, Plugins
-from tunewright.evaluate.graders._templates import Look, check_namespaces
+from tunewright.evaluate.graders._templates import Look, check_namespaces, find, places_of
 
 GRADERS = Plugins("grader", "tunewright.evaluate.graders")
 
@@ -164,6 +164,16 @@ def check_allowed(config: GraderConfig, *, runs_python: bool, where: str = "grad
             where=where,
             hint="Whoever runs the server can start it with --python-graders.",
         )
+
+
+def check_item(config: GraderConfig, item: Mapping[str, Any]) -> None:
+    """Looks whether a row has all fields that a grader's templates ask it for, whatever will be answered.
+
+    Raises:
+        GradingError: Naming the first that it has not.
+    """
+    for path in places_of(config.templates(), "item"):
+        find(path, Look(item))
 
 
 def grade(config: GraderConfig, look: Look, kit: Kit) -> Graded:

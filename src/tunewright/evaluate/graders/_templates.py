@@ -53,14 +53,26 @@ def check_namespaces(texts: Iterable[str], *, where: str) -> None:
     Raises:
         InputError: Naming the first place that does.
     """
-    for text in texts:
-        for path in filter(None, map(str.strip, _PLACE.findall(text))):
-            if re.split(r"[.\[]", path, maxsplit=1)[0] not in NAMESPACES:
-                raise InputError(
-                    f"The template asks for '{{{{{path}}}}}', which is of neither the row nor the answer",
-                    where=where,
-                    hint="Write {{item.field}} for the row's field, {{sample.output_text}} for the answer.",
-                )
+    for path in _places(texts):
+        if _namespace(path) not in NAMESPACES:
+            raise InputError(
+                f"The template asks for '{{{{{path}}}}}', which is of neither the row nor the answer",
+                where=where,
+                hint="Write {{item.field}} for the row's field, {{sample.output_text}} for the answer.",
+            )
+
+
+def places_of(texts: Iterable[str], namespace: str) -> list[str]:
+    """What templates ask the row (`item`), or the answer (`sample`), for."""
+    return [path for path in _places(texts) if _namespace(path) == namespace]
+
+
+def _places(texts: Iterable[str]) -> list[str]:
+    return [path for text in texts for found in _PLACE.findall(text) if (path := found.strip())]
+
+
+def _namespace(path: str) -> str:
+    return re.split(r"[.\[]", path, maxsplit=1)[0]
 
 
 def fill(text: str, look: Look) -> str:

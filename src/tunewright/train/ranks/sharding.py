@@ -60,6 +60,8 @@ def is_sharded(recipe: Recipe, ranks: Ranks) -> bool:
         raise _refused(f"the method '{method}'", f"Use {', '.join((*_ADAPTERS, *_OWN))}")
     if recipe.train.keep_epochs:
         raise _refused("train.keep_epochs, for which layers would be brought together between steps", "Set it to 0")
+    if recipe.train.draws:
+        raise _refused("an objective that draws answers, for which each process needs whole layers", "Set it to none")
     if recipe.train.best_score:
         raise _refused(f"train.best: {recipe.train.best}, which one process measures", "Set train.best to loss")
     if recipe.train.offload != "none":

@@ -13,6 +13,7 @@ from tunewright.lifecycle.jobs.hearing import Hearer, Steps
 from tunewright.lifecycle.jobs.jobs import CHECKING, EVENT, JOB, TRAINING, JobError, checking_task
 from tunewright.lifecycle.jobs.ordering import lay_out, recipe_of
 from tunewright.lifecycle.jobs.results import RUN_KIND, Results, close, run_of
+from tunewright.lifecycle.means import Means
 from tunewright.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -83,7 +84,12 @@ def _work(job: Record, desk: Desk) -> None:
     recipe = Recipe.model_validate(begun.recipe) if begun else _first_recipe(job, desk)
     hearer = Hearer(workspace, job, desk.check, lambda: Steps.of(opened))
     with start(
-        recipe, workspace=workspace, listener=hearer, resume=begun.id if begun else None, kind=RUN_KIND
+        recipe,
+        workspace=workspace,
+        listener=hearer,
+        resume=begun.id if begun else None,
+        kind=RUN_KIND,
+        means=Means(job.project, desk.setup.python_graders, desk.setup.memory_bytes),
     ) as opened:
         jobs.change(workspace, job.id, run=opened.run.id)
         results = Results(job, opened)
