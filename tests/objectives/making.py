@@ -1,17 +1,20 @@
-"""Token rows with a chosen and a rejected answer, and models to score them with."""
+"""Token rows with a chosen and a rejected answer or with drawn ones, and models to score them with."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tests.forest.test_score import adapted
 from tests.tiny import tiny_model
+from tunewright.data.attempts import Attempt
 from tunewright.data.tokens import TokenRow
 from tunewright.forest.layout import adopt
 
@@ -38,6 +41,15 @@ def row(
     return one(chosen, None if rejected is None else one(rejected))
 
 
+def drawn_row(prompt: Sequence[int], *answers: tuple[Sequence[int], Sequence[float], float]) -> TokenRow:
+    """An example with drawn answers: the tokens of each, their log-probabilities when drawn, and its reward."""
+    attempts = tuple(
+        Attempt(np.array(tokens, dtype=np.int32), np.array(logp, dtype=np.float32), reward)
+        for tokens, logp, reward in answers
+    )
+    return replace(row(prompt, [2]), attempts=attempts)
+
+
 @st.composite
 def some_rows(draw: st.DrawFn) -> list[TokenRow]:
     """Pairs of few different tokens, so that prompts and the beginnings of answers are shared again and again."""
@@ -56,6 +68,11 @@ def models() -> tuple[Any, Any, Any]:
 
 def plain_logp(model: Any, answer: TokenRow) -> torch.Tensor:
     """Log-probability of the learned tokens of one row, run alone through a stock model; float64."""
-    tokens = torch.tensor(answer.tokens.astype(np.int64))
-    logp = model(input_ids=tokens[None]).logits[0].double().log_softmax(-1)[:-1].gather(1, tokens[1:, None])[:, 0]
-    return (logp * torch.tensor(answer.weights[1:], dtype=torch.float64)).sum()
+    return (plain_logps(model, answer.tokens) * torch.tensor(answer.weights[1:], dtype=torch.float64)).sum()
+
+
+def plain_logps(model: Any, row: NDArray[np.int32]) -> torch.Tensor:
+    """Log-probability of each token of one row but its first, run alone through a stock model, shape (T - 1,)."""
+    tokens = torch.tensor(row.astype(np.int64))
+    logp: torch.Tensor = model(input_ids=tokens[None]).logits[0].double().log_softmax(-1)
+    return logp[:-1].gather(1, tokens[1:, None])[:, 0]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.objectives.making import models, row
+from tests.objectives.making import drawn_row, models, row
 from tunewright.base.plugins import OBJECTIVES
 from tunewright.data.tokens import TokenRow
 from tunewright.forest import Path, build, cut
@@ -45,8 +45,16 @@ def rows_of(name: str) -> list[TokenRow]:
     config = OBJECTIVES.config(name)
     if config.documents:  # all of a text is learned, but for its first token
         return [row(asked[:1], [*asked[1:], *told]) for asked, told, _ in TEXTS]
+    if config.draws:
+        return [answered(asked, (told, other), config().answers) for asked, told, other in TEXTS]
     classes = CLASSES if config.head else ()
     return [row(*texts, classes=classes) for texts in TEXTS]
+
+
+def answered(asked: list[int], answers: Sequence[list[int]], count: int) -> TokenRow:
+    """So many drawn answers, the same again and again, of which each is worth one more than the one before."""
+    chosen = [answers[number % len(answers)] for number in range(count)]
+    return drawn_row(asked, *((answer, [-3.0] * len(answer), number) for number, answer in enumerate(chosen)))
 
 
 def paths_of(name: str, rows: Sequence[int]) -> list[Path]:
@@ -75,10 +83,15 @@ def test_settings_say_whether_rows_need_two_answers(name: str) -> None:
 
 
 @every_objective
-def test_paths_of_an_example_are_one_group(name: str) -> None:
-    paths = made(name).paths(rows_of(name)[0], 7, 3)
-    assert {(path.row, path.group) for path in paths} == {(7, 3)}
-    assert all(path.weights.any() for path in paths)
+def test_an_examples_paths_stand_in_groups_that_no_other_example_has(name: str) -> None:
+    objective, rows, draws = made(name), rows_of(name), OBJECTIVES.config(name).draws
+    first, second = (objective.paths(rows[number], 7 + number, 3 + number) for number in (0, 1))
+    assert {path.row for path in first} == {7}
+    groups, others = ({path.group for path in paths} for paths in (first, second))
+    # Drawn answers are coupled by their rewards alone, which are known: each may stand in a piece of its own.
+    assert len(groups) == len(first) if draws else groups == {3}
+    assert not groups & others
+    assert all(path.weights.any() for path in first)
 
 
 @every_objective

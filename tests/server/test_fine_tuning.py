@@ -17,6 +17,21 @@ from tunewright.server.context import Server
 from tunewright.store import Workspace
 
 JOBS = "/v1/fine_tuning/jobs"
+REINFORCED = "method.reinforcement"
+GRADER = f"{REINFORCED}.grader"
+EXACT = {
+    "type": "string_check",
+    "name": "exact",
+    "operation": "eq",
+    "input": "{{sample.output_text}}",
+    "reference": "{{item.right}}",
+}
+JUDGE = {"type": "score_model", "name": "judge", "model": "gpt-none", "input": [{"role": "user", "content": "Good?"}]}
+
+
+def reinforced(**settings: Any) -> dict[str, Any]:
+    """The method of a reinforcement job."""
+    return {"method": {"type": "reinforcement", "reinforcement": {"grader": EXACT, **settings}}}
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +109,16 @@ def test_what_is_asked_for_is_kept(client: TestClient, file: str) -> None:
         ({"hyperparameters": {"learning_rate_multiplier": 0}}, "hyperparameters.learning_rate_multiplier"),
         ({"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 2.1}}}}, "method.dpo.hyperparameters.beta"),
         ({"method": {"type": "magic"}}, "method.type"),
-        ({"method": {"type": "reinforcement"}}, "method.type"),
+        ({"method": {"type": "reinforcement"}}, "method.reinforcement.grader"),
+        ({"method": {"type": "reinforcement", "reinforcement": {"grader": {"type": "taste"}}}}, f"{GRADER}.type"),
+        (reinforced(grader={**EXACT, "operation": "near"}), f"{GRADER}.operation"),
+        (reinforced(grader={**EXACT, "input": "{{row.text}}"}), GRADER),
+        (reinforced(grader={"type": "python", "name": "p", "source": "def grade(sample, item): return 1"}), GRADER),
+        (reinforced(grader=JUDGE), GRADER),
+        (reinforced(hyperparameters={"compute_multiplier": 0}), f"{REINFORCED}.hyperparameters.compute_multiplier"),
+        (reinforced(hyperparameters={"eval_samples": 11}), f"{REINFORCED}.hyperparameters.eval_samples"),
+        (reinforced(hyperparameters={"reasoning_effort": "great"}), f"{REINFORCED}.hyperparameters.reasoning_effort"),
+        (reinforced(response_format={"type": "json_object"}), f"{REINFORCED}.response_format"),
         ({"metadata": {str(number): "x" for number in range(17)}}, "metadata"),
         ({"metadata": {"key": "x" * 513}}, "metadata.key"),
         ({"integrations": [{"type": "other", "wandb": {"project": "p"}}]}, "integrations[0].type"),
@@ -109,9 +133,28 @@ def test_wrong_requests_name_their_field(client: TestClient, file: str, wrong: d
     assert "Value error" not in error["message"]
 
 
+def test_a_reinforcement_job_is_openais(client: TestClient, file: str) -> None:
+    asked = {"n_epochs": 2, "compute_multiplier": 0.5, "reasoning_effort": "low"}
+    job = made(client, file, **reinforced(hyperparameters=asked))
+    checked = FineTuningJob.model_validate(job, strict=True)
+    assert checked.method is not None
+    method = checked.method.reinforcement
+    assert method is not None
+    assert method.grader.type == "string_check"
+    assert method.hyperparameters is not None
+    found = method.hyperparameters.model_dump()
+    assert found == {
+        **dict.fromkeys(("batch_size", "learning_rate_multiplier", "eval_interval", "eval_samples"), "auto"),
+        **asked,
+    }
+
+
+def test_settings_of_another_method_are_not_looked_at(client: TestClient, file: str) -> None:
+    other = {"type": "supervised", "reinforcement": {"grader": {"type": "taste"}, "response_format": {"type": "x"}}}
+    assert made(client, file, method=other)["method"]["type"] == "supervised"
+
+
 def test_what_is_available_is_said(client: TestClient, file: str) -> None:
-    answer = client.post(JOBS, json={"model": MODEL, "training_file": file, "method": {"type": "reinforcement"}})
-    assert "'supervised'" in answer.json()["error"]["message"]
     answer = client.post(JOBS, json={"model": MODEL, "training_file": file, "hyperparameters": {"n_epochs": 99}})
     said = "Invalid 'hyperparameters.n_epochs': must be a whole number from 1 to 50, or 'auto'."
     assert answer.json()["error"]["message"] == said

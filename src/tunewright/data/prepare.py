@@ -38,7 +38,7 @@ from tunewright.data.formats import Format, choose_format
 from tunewright.data.frame import RESERVED, StepConfig
 from tunewright.data.gate import settle_leaks
 from tunewright.data.held_out import SPLIT_BY, find_homes
-from tunewright.data.leakage import find_leaks
+from tunewright.data.leakage import Leaks, find_leaks
 from tunewright.data.pieces import Chosen, Pieces, coded, write_parquet
 from tunewright.data.readers import check_columns, find_files, short_names
 from tunewright.data.split import HOMES, check_test_rows
@@ -116,12 +116,7 @@ def prepare(
     content |= {"challenger_dropped": barred.height} if barred.height else {}
 
     def write(folder: Path) -> None:
-        for part, chosen in parts.items():
-            shown = leaks[part].ids if part in leaks and recipe.data.leakage == "report" else frozenset()
-            # What is learned needs no further cells; what is measured is looked at by them.
-            pieces = (piece.with_columns(columns=pl.lit("")) if part == "train" else piece for piece in chosen)
-            stored = (_flagged(piece, shown).select(list(schema)) for piece in pieces)
-            write_parquet(stored, folder / f"{part}.parquet", schema=schema)
+        _write_parts(folder, parts, leaks, recipe, schema)
         if general is not None:
             named = [name for name in _STORED if name != "leaked"]
             write_parquet((piece.select(named) for piece in general), folder / f"{GENERAL}.parquet")
@@ -135,6 +130,18 @@ def prepare(
         workspace, recipe, content, write, unit="rows", listener=listener, producer=producer, parents=parents
     )
     return keep_challengers(parts.get(CHALLENGER), dataset, workspace, producer=producer)
+
+
+def _write_parts(
+    folder: Path, parts: Mapping[Part, Chosen], leaks: Mapping[str, Leaks], recipe: Recipe, schema: Mapping[str, Any]
+) -> None:
+    """Writes the examples of each part."""
+    for part, chosen in parts.items():
+        shown = leaks[part].ids if part in leaks and recipe.data.leakage == "report" else frozenset()
+        # What is learned needs no further cells; what is measured is looked at by them.
+        pieces = (piece.with_columns(columns=pl.lit("")) if part == "train" else piece for piece in chosen)
+        stored = (_flagged(piece, shown).select(list(schema)) for piece in pieces)
+        write_parquet(stored, folder / f"{part}.parquet", schema=schema)
 
 
 def _note(

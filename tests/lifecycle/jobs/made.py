@@ -55,6 +55,17 @@ def pair_rows(count: int) -> list[dict[str, Any]]:
     ]
 
 
+def prompt_rows(count: int, start: int = 0) -> list[dict[str, Any]]:
+    """Questions after a colour, and what is right beside them."""
+    return [
+        {
+            "messages": [{"role": "user", "content": f"{COLOURS[row % 3]} cup {row}"}],
+            "right": {"colour": COLOURS[row % 3]},
+        }
+        for row in range(start, start + count)
+    ]
+
+
 def uploaded(workspace: Workspace, rows: Iterable[Any], *, purpose: str = "fine-tune") -> str:
     """The id of a file with these rows; a row that is a text is a line as it stands."""
     lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from tunewright.base.errors import SHOWN_FAULTS, DataError
 from tunewright.data.example import ROLES
 from tunewright.data.formats import ConversationFormat, Format
+from tunewright.evaluate.graders import GraderConfig, GradingError, check_item
+from tunewright.lifecycle.jobs.jobs import REINFORCEMENT
 
 LEAST_EXAMPLES = {"training_file": 10, "validation_file": 1}
 _CALLED = {"training_file": "Training file", "validation_file": "Validation file"}
@@ -48,12 +50,17 @@ class Checked:
 
 def format_of(method: str) -> str:
     """What the rows of a method look like, as a recipe's `data.format` has it."""
-    return "openai_preference" if method == "dpo" else "chat"
+    return {"dpo": "openai_preference", REINFORCEMENT: "prompts"}.get(method, "chat")
 
 
-def check_file(path: Path, method: str, param: Param) -> Checked:
+def check_file(path: Path, method: str, param: Param, grader: GraderConfig | None = None) -> Checked:
     """Looks at each example of a file.
 
+    Args:
+        path: The file.
+        method: How it is learned.
+        param: Which of the job's files it is.
+        grader: What will read the examples' fields, if anything does.
     Raises:
         FileError: If one cannot be used, or there are too few.
     """
@@ -62,7 +69,7 @@ def check_file(path: Path, method: str, param: Param) -> Checked:
     faults: list[tuple[int, str]] = []
     for count, (line, text) in enumerate(_lines(path, param), 1):
         longest = max(longest, len(text))
-        if fault := _fault(text, format, line):
+        if fault := _fault(text, format, line, grader):
             faults.append((count, fault))
     if faults:
         raise FileError(_told(faults), code=f"invalid_{param}", param=param)
@@ -74,11 +81,12 @@ def check_file(path: Path, method: str, param: Param) -> Checked:
 
 
 def _format(method: str) -> Format:
-    if method != "dpo":
-        return ConversationFormat()
     from tunewright.data.completion_rows import OpenAiPreferenceFormat
+    from tunewright.data.prompt_rows import PromptFormat
 
-    return OpenAiPreferenceFormat()
+    if method == "dpo":
+        return OpenAiPreferenceFormat()
+    return PromptFormat() if method == REINFORCEMENT else ConversationFormat()
 
 
 def _lines(path: Path, param: Param) -> Iterator[tuple[int, str]]:
@@ -107,7 +115,7 @@ def _told(faults: list[tuple[int, str]]) -> str:
     return f"{message}. {len(others)} more cannot be used: {shown}{more}"
 
 
-def _fault(text: str, format: Format, line: int) -> str:
+def _fault(text: str, format: Format, line: int, grader: GraderConfig | None) -> str:
     """What is wrong with an example, as it follows "Example 12"; empty if nothing is."""
     try:
         row = json.loads(text)
@@ -125,7 +133,9 @@ def _fault(text: str, format: Format, line: int) -> str:
         cells = format.flatten(row)
         format.messages(cells)
         format.rejected(cells)
-    except DataError as error:
+        if grader:
+            check_item(grader, row)
+    except (DataError, GradingError) as error:
         return f", {error.what}"
     return ""
 

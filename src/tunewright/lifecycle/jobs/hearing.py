@@ -14,6 +14,7 @@ from tunewright.lifecycle.jobs.jobs import EVENT
 from tunewright.lifecycle.preparing import token_tables
 from tunewright.store import Workspace
 from tunewright.store.records import Record
+from tunewright.train.rollouts import REWARD
 from tunewright.train.rows import Rows, order_of
 from tunewright.train.schedule import kept_steps, validation_steps
 
@@ -130,6 +131,8 @@ def step_mark(step: int) -> str:
 
 def metrics_of(step: int, steps: Steps, values: Mapping[str, float]) -> dict[str, Any]:
     """An event's numbers; null where something is not measured at this step, or by this method."""
+    if REWARD in values:
+        return _rewards_of(step, steps, values)
     loss, accuracy = values.get("validation_loss"), values.get("validation_token_accuracy")
     is_end = step in steps.ends
     return {
@@ -144,8 +147,29 @@ def metrics_of(step: int, steps: Steps, values: Mapping[str, float]) -> dict[str
     }
 
 
+def _rewards_of(step: int, steps: Steps, values: Mapping[str, float]) -> dict[str, Any]:
+    """The numbers of a step of reinforcement; validation answers the whole file each time."""
+    train, valid = values[REWARD], values.get(f"validation_{REWARD}")
+    return {
+        "step": step,
+        "total_steps": steps.total,
+        "train_loss": values["loss"],
+        "train_mean_reward": train,
+        "full_valid_mean_reward": valid,
+        "scores": {"train_reward_mean": train, "valid_reward_mean": valid},
+        "completion_tokens_mean": values["answer_tokens"],
+        "mean_unresponsive_rewards": values.get("ungraded", 0.0),
+        "entropy": values["entropy"],
+        "kl": values.get("kl"),
+    }
+
+
 def sentence_of(data: Mapping[str, Any]) -> str:
     """An event's message: "Step 240/240: training loss=0.12, validation loss=0.15"."""
+    if "train_mean_reward" in data:
+        said = f"Step {data['step']}/{data['total_steps']}, train mean reward={data['train_mean_reward']:.2f}"
+        valid = data["full_valid_mean_reward"]
+        return said if valid is None else f"{said}, full validation mean reward={valid:.2f}"
     said = f"Step {data['step']}/{data['total_steps']}: training loss={data['train_loss']:.2f}"
     for name, loss in (("validation loss", "valid_loss"), ("full validation loss", "full_valid_loss")):
         said += f", {name}={data[loss]:.2f}" if data[loss] is not None else ""

@@ -16,6 +16,7 @@ from tunewright.store.records import Record, new_id
 
 JOB, EVENT, CHECKPOINT, PERMISSION = "job", "job_event", "job_checkpoint", "checkpoint_permission"
 TRAINING, CHECKING = "fine_tuning", "validation"  # kinds of tasks
+REINFORCEMENT = "reinforcement"
 ENDED = ("succeeded", "failed", "cancelled")
 OPEN = ("validating_files", "queued", "running")
 
@@ -46,7 +47,8 @@ class Asked:
         training_file: A file's id.
         validation_file: Another one's; None: nothing is validated.
         method: How to learn.
-        hyperparameters: `n_epochs`, `batch_size`, `learning_rate_multiplier`, `beta`: a number, or "auto".
+        grader: What says how much answers are worth, as the API says it; for reinforcement.
+        hyperparameters: `n_epochs`, `batch_size`, `learning_rate_multiplier`, the method's own: numbers, or "auto".
         suffix: Stands in the name of what comes of it.
         seed: None: one is drawn.
         metadata: The client's own.
@@ -56,7 +58,8 @@ class Asked:
     model: str
     training_file: str
     validation_file: str | None = None
-    method: Literal["supervised", "dpo"] = "supervised"
+    method: Literal["supervised", "dpo", "reinforcement"] = "supervised"
+    grader: Mapping[str, Any] | None = None
     hyperparameters: Mapping[str, float | str] = field(default_factory=dict)
     suffix: str | None = None
     seed: int | None = None

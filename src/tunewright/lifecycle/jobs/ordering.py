@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from tunewright.base.errors import ModelError, NoSuchRecordError, UnknownNameError
 from tunewright.base.files import disk_guard
+from tunewright.evaluate.graders import parse_grader
 from tunewright.lifecycle.jobs.checking import Checked, Param, format_of
-from tunewright.lifecycle.jobs.jobs import JOB, Asked, JobError, add_job
+from tunewright.lifecycle.jobs.jobs import JOB, REINFORCEMENT, Asked, JobError, add_job
 from tunewright.lifecycle.serving.names import Served, find_served
 from tunewright.recipe import Recipe, recipe_from_mapping
 from tunewright.store import Workspace
@@ -34,6 +35,12 @@ _EPOCHS, _FEWEST, _MOST_EPOCHS, _MOST = 3, 100, 25, 25_000
 # Steps of an epoch: so many, or as many as there are examples; steps of more examples share more of their prompts.
 _LEAST_STEPS, _LARGEST_BATCH = 16, 16
 _BETA = 0.1
+_SHARED = ("n_epochs", "batch_size", "learning_rate_multiplier")
+_OWN = {"dpo": ("beta",), REINFORCEMENT: ("compute_multiplier", "eval_interval", "eval_samples")}
+# Answers that are drawn to a prompt at a compute multiplier of 1, and the bounds of others; tokens of the longest.
+_ANSWERS, _FEWEST_ANSWERS, _MOST_ANSWERS = 8, 2, 64
+DRAWN_TOKENS = 256
+_EVALUATIONS = 4  # an epoch
 
 
 def order(workspace: Workspace, asked: Asked, *, organization: str, project: str) -> Record:
@@ -43,6 +50,7 @@ def order(workspace: Workspace, asked: Asked, *, organization: str, project: str
         JobError: If the model cannot be fine-tuned, or a file is not there or not for this.
     """
     served = trainable(workspace, asked.model, project=project)
+    _check_judges(workspace, asked.grader, project)
     _file(workspace, asked.training_file, "training_file", project)
     if asked.validation_file is not None:
         _file(workspace, asked.validation_file, "validation_file", project)
@@ -60,7 +68,7 @@ def order(workspace: Workspace, asked: Asked, *, organization: str, project: str
         "organization_id": organization,
         "result_files": [],
         "trained_tokens": None,
-        **_settings(asked.method, asked.hyperparameters),
+        **_settings(asked.method, asked.hyperparameters, asked.grader),
         "integrations": asked.integrations,
         "seed": secrets.randbelow(_SEEDS) if asked.seed is None else asked.seed,
         "metadata": asked.metadata,
@@ -97,9 +105,12 @@ def trainable(workspace: Workspace, model: str, *, project: str) -> Served:
 def resolved(body: Mapping[str, Any], checked: Checked) -> dict[str, Any]:
     """A job's settings with numbers in the place of "auto", once the number of its examples is known."""
     method = body["method"]["type"]
-    asked = body["method"][method]["hyperparameters"]
-    values = {name: _auto(name, checked.examples) if value == AUTO else value for name, value in asked.items()}
-    return _settings(method, values)
+    own = body["method"][method]
+    values = {
+        name: _auto(name, checked.examples) if value == AUTO else value
+        for name, value in own["hyperparameters"].items()
+    }
+    return _settings(method, values, own.get("grader"))
 
 
 def recipe_of(
@@ -116,7 +127,9 @@ def recipe_of(
     """
     body = job.body
     method = body["method"]["type"]
-    asked = body["method"][method]["hyperparameters"]
+    own = body["method"][method]
+    asked = own["hyperparameters"]
+    drawn = DRAWN_TOKENS if method == REINFORCEMENT else _ANSWER
     validation = folder / _file_name("validation_file")
     recipe = recipe_from_mapping(
         {
@@ -133,15 +146,17 @@ def recipe_of(
                 "split": {"validation": 0, "test": 0, "minimum_test_rows": 0},
                 "leakage": "report",
                 "max_unusable_share": 0.0,
-                "max_length": files.context_length - _ANSWER,
-                "too_long": "truncate_right",
+                "max_length": files.context_length - drawn,
+                # Of a question the end is what is asked.
+                "too_long": "truncate_left" if method == REINFORCEMENT else "truncate_right",
             },
             "method": _method(workspace, job),
             "train": {
-                "objective": {"name": "dpo", "beta": asked["beta"]} if method == "dpo" else "sft",
+                "objective": _objective(method, own),
                 "epochs": asked["n_epochs"],
                 "batch_size": asked["batch_size"],
                 "best": "last",
+                **({"validate_every": asked["eval_interval"]} if method == REINFORCEMENT else {}),
                 "keep_epochs": KEPT_EPOCHS,
                 "checkpoint_every_s": checkpoint_every_s,
             },
@@ -186,12 +201,14 @@ def predicted_bytes(workspace: Workspace, job: Record, files: BaseFiles, checked
     from tunewright.recipe.schema import LARGEST_BUDGET
 
     kind, method = job.body["method"]["type"], _method(workspace, job)
-    examples = job.body["method"][kind]["hyperparameters"]["batch_size"] * (2 if kind == "dpo" else 1)
-    longest = min(checked.longest, files.context_length)
+    asked = job.body["method"][kind]["hyperparameters"]
+    examples = asked["batch_size"] * {"dpo": 2, REINFORCEMENT: _answers(asked)}.get(kind, 1)
+    longest = min(checked.longest + (DRAWN_TOKENS if kind == REINFORCEMENT else 0), files.context_length)
     nodes = max(2, longest, min(LARGEST_BUDGET, examples * longest))
     size = model_size(files.folder)
     treatment = treat(size, METHODS.config(method["name"]).model_validate(method), "float32")
-    keeping = replace(ADAMW, best=False, reference=kind == "dpo", learns_on=bool(job.body.get("begins_from")))
+    compares = kind in ("dpo", REINFORCEMENT)
+    keeping = replace(ADAMW, best=False, reference=compares, learns_on=bool(job.body.get("begins_from")))
     return estimate_training_bytes(size, treatment, Piece.of_rows(1, nodes + 1), keeping=keeping).total
 
 
@@ -223,12 +240,16 @@ def _method(workspace: Workspace, job: Record) -> dict[str, Any]:
     return found
 
 
-def _settings(method: str, values: Mapping[str, float | str]) -> dict[str, Any]:
+def _settings(
+    method: str, values: Mapping[str, float | str], grader: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """`method` and `hyperparameters` of a job, every value there."""
-    names = ("n_epochs", "batch_size", "learning_rate_multiplier")
-    shared = {name: values.get(name, AUTO) for name in names}
-    own = {**shared, "beta": values.get("beta", AUTO)} if method == "dpo" else shared
-    return {"method": {"type": method, method: {"hyperparameters": own}}, "hyperparameters": shared}
+    shared = {name: values.get(name, AUTO) for name in _SHARED}
+    own: dict[str, Any] = {"hyperparameters": shared | {name: values.get(name, AUTO) for name in _OWN.get(method, ())}}
+    if grader is not None:
+        own["hyperparameters"]["reasoning_effort"] = values.get("reasoning_effort", "default")
+        own["grader"] = dict(grader)
+    return {"method": {"type": method, method: own}, "hyperparameters": shared}
 
 
 def _auto(name: str, examples: int) -> float:
@@ -238,7 +259,44 @@ def _auto(name: str, examples: int) -> float:
         return _EPOCHS if examples * _EPOCHS <= _MOST else max(1, _MOST // examples)
     if name == "batch_size":
         return max(1, min(_LARGEST_BATCH, examples // _LEAST_STEPS))
-    return _BETA if name == "beta" else 1.0
+    if name == "eval_interval":
+        return max(1, -(-examples // _auto("batch_size", examples) // _EVALUATIONS))
+    return _BETA if name == "beta" else 1
+
+
+def _answers(asked: Mapping[str, Any]) -> int:
+    """Answers that are drawn to each prompt."""
+    return max(_FEWEST_ANSWERS, min(_MOST_ANSWERS, round(_ANSWERS * float(asked["compute_multiplier"]))))
+
+
+def _objective(method: str, own: Mapping[str, Any]) -> str | dict[str, Any]:
+    """What a job's run learns, as a recipe has it."""
+    asked = own["hyperparameters"]
+    if method == "dpo":
+        return {"name": "dpo", "beta": asked["beta"]}
+    if method == REINFORCEMENT:
+        return {
+            "name": "grpo",
+            "grader": own["grader"],
+            "answers": _answers(asked),
+            "max_new_tokens": DRAWN_TOKENS,
+            "validation_answers": asked["eval_samples"],
+        }
+    return "sft"
+
+
+def _check_judges(workspace: Workspace, grader: Mapping[str, Any] | None, project: str) -> None:
+    """Raises a `JobError` if a grader asks a model that is not here."""
+    for judge in parse_grader(grader).judges() if grader else ():
+        try:
+            find_served(workspace, judge, project=project)
+        except (UnknownNameError, ModelError) as error:
+            raise JobError(
+                f"Model {judge}, which the grader asks, does not exist",
+                param=f"method.{REINFORCEMENT}.grader",
+                code="model_not_available",
+                hint="GET /v1/models lists what is here.",
+            ) from error
 
 
 def _file(workspace: Workspace, id: str, param: Param, project: str) -> Record:

@@ -15,7 +15,7 @@ from tunewright.base.files import hash_value
 from tunewright.lifecycle import beginning
 from tunewright.lifecycle.jobs import jobs
 from tunewright.lifecycle.jobs.hearing import step_mark
-from tunewright.lifecycle.jobs.jobs import CHECKPOINT, EVENT
+from tunewright.lifecycle.jobs.jobs import CHECKPOINT, EVENT, REINFORCEMENT
 from tunewright.lifecycle.jobs.ordering import model_name
 from tunewright.lifecycle.preparing import prepare
 from tunewright.lifecycle.release import prompt_template
@@ -38,6 +38,7 @@ _COLUMNS = {
     "valid_loss": "valid_loss",
     "valid_mean_token_accuracy": "valid_mean_token_accuracy",
 }
+_OF_REWARDS = {"train_mean_reward": "train_mean_reward", "valid_mean_reward": "full_valid_mean_reward"}
 _MEASURED = (
     "train_loss",
     "train_mean_token_accuracy",
@@ -45,6 +46,8 @@ _MEASURED = (
     "valid_mean_token_accuracy",
     "full_valid_loss",
     "full_valid_mean_token_accuracy",
+    "train_mean_reward",
+    "full_valid_mean_reward",
 )
 
 
@@ -85,7 +88,7 @@ class Results:
             body = {
                 "fine_tuned_model_checkpoint": name,
                 "fine_tuning_job_id": self.job.id,
-                "metrics": {"step": step, **{key: data[key] for key in _MEASURED}},
+                "metrics": {"step": step, **{key: data[key] for key in _MEASURED if key in data}},
                 "step_number": step,
             }
             _add_once(self._workspace, CHECKPOINT, body, id, self.job)
@@ -174,10 +177,11 @@ def results_file(workspace: Workspace, job: Record) -> str:
 def _table(workspace: Workspace, job: Record) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    columns = _COLUMNS | (_OF_REWARDS if job.body["method"]["type"] == REINFORCEMENT else {})
+    writer.writerow(columns)
     for event in workspace.each_record(EVENT, parent=job.id, where={"type": "metrics"}):
-        data = event.body["data"]
-        writer.writerow(["" if data[name] is None else data[name] for name in _COLUMNS.values()])
+        found = (event.body["data"].get(name) for name in columns.values())
+        writer.writerow(["" if value is None else value for value in found])
     return text.getvalue()
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 
 from tunewright.base.errors import NoSuchRecordError
+from tunewright.evaluate.graders import check_allowed, parse_grader
 from tunewright.lifecycle.jobs import jobs, permissions
-from tunewright.lifecycle.jobs.jobs import CHECKPOINT, EVENT, JOB, Asked, JobError
+from tunewright.lifecycle.jobs.jobs import CHECKPOINT, EVENT, JOB, REINFORCEMENT, Asked, JobError
 from tunewright.server.context import Admin, Here, Reader, Trainer
 from tunewright.server.errors import ApiError, not_found
 from tunewright.server.paging import Wanted, listing, paging
@@ -28,7 +29,8 @@ def create(here: Here, caller: Trainer, wanted: CreateJob) -> dict[str, Any]:
     from tunewright.lifecycle.jobs.ordering import order
 
     with _refusals():
-        made = order(here.workspace, _asked(wanted), organization=caller.organization, project=caller.project)
+        asked = _asked(wanted, runs_python=here.settings.python_graders)
+        made = order(here.workspace, asked, organization=caller.organization, project=caller.project)
     return _job(made)
 
 
@@ -122,16 +124,8 @@ def withdraw(here: Here, caller: Admin, model: str, permission: str) -> dict[str
     return {"id": permission, "object": "checkpoint.permission", "deleted": True}
 
 
-def _asked(wanted: CreateJob) -> Asked:
+def _asked(wanted: CreateJob, *, runs_python: bool) -> Asked:
     method = wanted.method.type if wanted.method else "supervised"
-    if method == "reinforcement":
-        raise ApiError(
-            400,
-            "The method 'reinforcement' is not available here. Ask for 'supervised', with answers to learn, or for "
-            "'dpo', with preferred and non-preferred answers.",
-            param="method.type",
-            code="unsupported_method",
-        )
     own = getattr(wanted.method, method, None) if wanted.method else None
     settings = (own.hyperparameters if own else None) or wanted.hyperparameters
     return Asked(
@@ -139,12 +133,35 @@ def _asked(wanted: CreateJob) -> Asked:
         training_file=wanted.training_file,
         validation_file=wanted.validation_file,
         method=method,
+        grader=_grader(wanted, runs_python=runs_python) if method == REINFORCEMENT else None,
         hyperparameters=settings.given() if settings else {},
         suffix=wanted.suffix,
         seed=wanted.seed,
         metadata=wanted.metadata,
         integrations=[each.model_dump() for each in wanted.integrations] if wanted.integrations else None,
     )
+
+
+def _grader(wanted: CreateJob, *, runs_python: bool) -> dict[str, Any]:
+    """The grader of a job, as it was understood.
+
+    Raises:
+        InputError: If there is none, or none that can be used here.
+        ApiError: If the job asks for what is not there.
+    """
+    asked, where = wanted.method.reinforcement if wanted.method else None, f"method.{REINFORCEMENT}"
+    if asked and asked.response_format and asked.response_format.get("type") != "text":
+        raise ApiError(
+            400,
+            "Answers are drawn freely here, and 'response_format' would hold them to a form. Leave it out, and let the "
+            "grader give points for the form: what asks for {{sample.output_json}} gives none where the answer is no "
+            "JSON.",
+            param=f"{where}.response_format",
+            code="unsupported_parameter",
+        )
+    grader = parse_grader(asked.grader if asked else None, where=f"{where}.grader")
+    check_allowed(grader, runs_python=runs_python, where=f"{where}.grader")
+    return grader.as_json()
 
 
 @contextlib.contextmanager

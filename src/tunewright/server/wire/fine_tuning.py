@@ -52,10 +52,27 @@ class Hyperparameters(BaseModel):
         return {name: value for name, value in values.items() if value != AUTO}
 
 
+class ReinforcementHyperparameters(Hyperparameters):
+    """Those of reinforcement; `reasoning_effort` is kept, and says nothing to models that answer at once."""
+
+    compute_multiplier: _number(0, 10, open_low=True) = AUTO  # type: ignore[valid-type]
+    eval_interval: _number(1, None, whole=True) = AUTO  # type: ignore[valid-type]
+    eval_samples: _number(1, 10, whole=True) = AUTO  # type: ignore[valid-type]
+    reasoning_effort: Literal["default", "low", "medium", "high"] = "default"
+
+
 class MethodSettings(BaseModel):
     """Settings of one method."""
 
     hyperparameters: Hyperparameters | None = None
+
+
+class ReinforcementSettings(BaseModel):
+    """Settings of reinforcement; the grader is read by `evaluate.graders.parse_grader`, where the method is named."""
+
+    hyperparameters: ReinforcementHyperparameters | None = None
+    grader: dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
 
 
 class Method(BaseModel):
@@ -64,6 +81,7 @@ class Method(BaseModel):
     type: Literal["supervised", "dpo", "reinforcement"]
     supervised: MethodSettings | None = None
     dpo: MethodSettings | None = None
+    reinforcement: ReinforcementSettings | None = None
 
 
 class Wandb(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunewright.base.errors import InputError
+from tunewright.evaluate.graders import parse_grader
 from tunewright.lifecycle.jobs import jobs
 from tunewright.lifecycle.jobs.checking import Checked, FileError, Param, check_file
 from tunewright.lifecycle.jobs.jobs import CHECKING, JOB, TRAINING, JobError, checking_task
@@ -61,11 +62,13 @@ def recover(workspace: Workspace) -> None:
 def _check(job: Record, folder: Path, desk: Desk) -> Checked:
     """What is in the training file; the validation file is looked at, too."""
     method = job.body["method"]["type"]
+    raw = job.body["method"][method].get("grader")
+    grader = parse_grader(raw) if raw else None
     found = {}
     for param in _PARAMS:
         desk.check()
         if job.body[param]:
-            found[param] = check_file(folder / param.replace("_file", ".jsonl"), method, param)
+            found[param] = check_file(folder / param.replace("_file", ".jsonl"), method, param, grader)
     return found["training_file"]
 
 
