@@ -45,6 +45,7 @@ def test_any_reader_of_parquet_reads_it(tmp_path: Path) -> None:
         "seconds",
         "read",
         "written",
+        "reward",
     ]
     assert table.filter(system="tuned")["stopped"].to_list() == [True, False]
     assert table.filter(system="bag_of_words")["nats"].to_list() == [None]

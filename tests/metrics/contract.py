@@ -111,5 +111,6 @@ def _answer(row: str, reference: str, prediction: str, draw: random.Random | Non
         seconds=draw.random() if draw else 0.5,
         read=draw.randint(1, 90) if draw else 10,
         written=draw.randint(1, 9) if draw else 2,
+        reward=draw.random() if draw else 1.0,
         columns={"test": "assert x"},
     )

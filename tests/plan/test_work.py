@@ -84,3 +84,50 @@ def test_unknown_rows_are_as_long_as_may_be_and_share_nothing():
 
 def test_an_empty_forest_is_an_empty_piece():
     assert piece_of(build([])) == Piece(0, 0, 0, 0, 0, 0)
+
+
+DRAWING = {"name": "grpo", "answers": 3, "max_new_tokens": 4, "passes": 2}
+# Prompts 1 2 3 and 1 2 5 6; of each row the last token is its answer.
+ASKED = [[1, 2, 3, 9], [1, 2, 5, 6, 9]]
+
+
+def test_answers_that_will_be_drawn_count_as_long_as_they_may_be() -> None:
+    work = work_of_rows(made_recipe(batch_size=2, objective=DRAWING), {"train": made_table(ASKED)}, nodes_of)
+    # Nodes 1 2, then 3 and 5 6, and behind each prompt three answers of four tokens, the last of which is not fed.
+    # From a prompt's end three tokens are predicted, from each answer's other three one.
+    assert (work.worst.nodes, work.worst.sources, work.worst.edges) == (2 + 1 + 9 + 2 + 9, 2 * (1 + 9), 2 * (3 + 9))
+    # Two passes over the one draw; each answer counts with its prompt.
+    assert (work.rows, work.steps, work.tokens) == (2, 2, 2 * 3 * (3 + 4 + 4 + 4))
+    assert work.training.nodes == 2 * 23
+    assert work.sharing == 90 / 46
+
+
+def test_drawing_reads_each_prompt_once_and_counts_beside_validation() -> None:
+    tables = {"train": made_table(ASKED), "validation": made_table([[1, 2, 3, 4]] * 8)}
+    work = work_of_rows(made_recipe(batch_size=2, objective=DRAWING), tables, nodes_of)
+    # A prompt of p tokens: each looks at half of them, and each of twelve tokens at the prompt and half of its answer.
+    pairs = 3**2 / 2 + 12 * (3 + 2) + 4**2 / 2 + 12 * (4 + 2)
+    assert work.validating == Load(nodes=3 + 4 + 2 * 12, sources=2 * 12, pairs=pairs)
+    once = work_of_rows(made_recipe(batch_size=2, objective={**DRAWING, "passes": 1}), tables, nodes_of)
+    assert once.validating == work.validating
+    assert once.training == work.training.times(0.5)
+    # Two rows apart are two draws.
+    apart = work_of_rows(made_recipe(batch_size=1, objective=DRAWING), tables, nodes_of)
+    assert (apart.steps, apart.validating) == (4, work.validating)
+
+
+def test_pieces_may_part_the_answers_to_one_prompt() -> None:
+    recipe = made_recipe(batch_size=2, node_budget=12, objective=DRAWING)
+    pieces = Steps(recipe, {"train": made_table(ASKED)}).pieces(0)
+    # All answers behind 1 2 3; then two behind 1 2 5 6, and the third.
+    assert [(piece.nodes, piece.is_first) for piece in pieces] == [(3 + 9, True), (4 + 6, False), (4 + 3, False)]
+
+
+def test_unknown_rows_are_answered_as_long_as_may_be() -> None:
+    drawing = {"name": "grpo", "answers": 4, "max_new_tokens": 16, "passes": 3}
+    work = work_assumed(made_recipe(batch_size=2, objective=drawing), rows=10)
+    assert work.worst == Piece.of_rows(2 * 4, 64 + 16)
+    assert (work.steps, work.tokens, work.training.nodes) == (3 * 5, 3 * 10 * 4 * 80, 3 * 10 * 4 * 79)
+    assert work.validating == work.training.times(1 / 3)
+    small = work_assumed(made_recipe(batch_size=2, node_budget=200, objective=drawing), rows=10)
+    assert small.worst == Piece.of_rows(2, 80, is_first=False)

@@ -73,6 +73,7 @@ def test_recipe_has_one_front_door() -> None:
         ("forgetting: {ewc: 1}", "forgetting.ewc needs general rows"),
         ("forgetting: {data: chat.jsonl}", "nothing uses forgetting.data: set forgetting.replay or forgetting.ewc"),
         ("forgetting: {data: chat.jsonl, replay: 1}", "'forgetting.replay'"),
+        ("train: {objective: grpo}\nforgetting: {data: chat.jsonl, replay: 0.1}", "mixes in rows that no grader knows"),
         ("train: {schedule: wsd, warmup_share: 0.5, decay_share: 0.6}", "are more than the whole"),
         ("train: {optimiser: adam}", "optimiser 'adam' is unknown. Did you mean 'adamw'?"),
         ("train: {optimiser: {name: adamw, momentum: 1}}", "'train.optimiser.momentum' is unknown"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunewright.train.diagnosis import Curves, diagnose
+from tunewright.train.diagnosis import Curves, Diagnosis, diagnose, diagnose_rewards
 
 
 def curves(train: list[float], validation: list[tuple[int, float]], *, planned: int = 0) -> Curves:
@@ -64,3 +64,55 @@ def test_too_few_validations_tell_nothing(validation: list[tuple[int, float]]) -
     found = diagnose(curves(line(2.0, 0.5), validation))
     assert found.verdict == "unknown"
     assert "train.validate_every" in found.advice
+
+
+def of_rewards(train: list[float], validation: list[tuple[int, float]]) -> Diagnosis:
+    return diagnose_rewards([(step, reward) for step, reward in enumerate(train, start=1)], validation)
+
+
+def test_rewards_that_rise_are_neither() -> None:
+    found = of_rewards(line(0.1, 0.88), [(20, 0.4), (40, 0.7)])
+    assert (found.verdict, found.advice) == ("neither", "")
+    # The first and the last four of 40 steps, 0.02 apart.
+    assert found.evidence == (
+        "The mean reward went from 0.13 over the first tenth of the steps to 0.85 over the last. "
+        "On validation rows it is 0.7 at step 40, at its best 0.7 (step 40)."
+    )
+
+
+def test_rewards_without_validation_are_told_by_the_training_rows_alone() -> None:
+    found = of_rewards(line(0.1, 0.88), [])
+    assert (found.verdict, "validation" in found.evidence) == ("neither", False)
+    assert of_rewards([0.5], []).verdict == "underfitting"
+
+
+@pytest.mark.parametrize("last", [0.3, 0.1])
+def test_rewards_that_do_not_rise_are_underfitting(last: float) -> None:
+    found = of_rewards(line(0.3, last), [(10, 0.3), (20, 0.3), (40, 0.3)])
+    assert found.verdict == "underfitting"
+    assert "`telling` is near 0" in found.advice
+
+
+def test_rewards_that_rise_on_the_training_rows_alone_are_overfitting() -> None:
+    found = of_rewards(line(0.1, 0.88), [(10, 0.3), (20, 0.6), (40, 0.5)])
+    assert found.verdict == "overfitting"
+    assert "0.5 at step 40, at its best 0.6 (step 20)" in found.evidence
+    assert "please the grader alone" in found.advice
+
+
+def test_rewards_that_fall_on_all_rows_are_not_overfitting() -> None:
+    falling = line(0.1, 0.9, 20) + line(0.9, 0.3, 20)
+    assert of_rewards(falling, [(10, 0.3), (20, 0.8), (40, 0.5)]).verdict == "neither"
+
+
+@pytest.mark.parametrize(
+    ("validation", "verdict"),
+    [
+        ([(10, 0.3), (20, 0.6), (40, 0.58)], "neither"),  # 0.02 below: less than 5 % of the best, 0.03
+        ([(10, -9.0), (20, 0.6), (40, 0.5)], "neither"),  # 0.1 below: less than 5 % of the range, 0.48
+        ([(10, -9.0), (20, -2.0), (40, -2.5)], "overfitting"),  # of rewards below 0: 0.5 is more than 0.1 and 0.35
+        ([(20, 0.6), (40, 0.3)], "neither"),  # two validations are too few
+    ],
+)
+def test_a_fall_of_the_reward_within_the_noise_is_none(validation: list[tuple[int, float]], verdict: str) -> None:
+    assert of_rewards(line(0.1, 0.88), validation).verdict == verdict

@@ -122,3 +122,14 @@ def test_the_ends_of_the_last_epochs_are_kept() -> None:
     # The second epoch is cut short: 15 rows are 5 steps.
     assert kept_steps(Order(rows=10, batch_size=3, epochs=1.5, seed=1), 3) == {4, 5}
     assert kept_steps(Order(rows=4, batch_size=16, epochs=3, seed=1), 3) == {1}
+
+
+def test_steps_in_a_row_may_learn_from_the_same_rows() -> None:
+    order, once = (Order(rows=10, batch_size=4, epochs=2, seed=1, repeats=each) for each in (3, 1))
+    assert (order.steps, order.places) == (15, 20)  # five times three, and still each row once an epoch
+    assert [order.draw_of(step) for step in range(order.steps)] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
+    assert [order.of_step(step) for step in range(order.steps)] == [once.of_step(step // 3) for step in range(15)]
+    # An epoch of 2.5 groups of rows is 7.5 steps, and its last rows are learned from until step 9.
+    assert order.steps_an_epoch == 7.5
+    assert sorted(validation_steps(order, 0.5)) == [4, 8, 12, 15]
+    assert kept_steps(order, 2) == {9, 15}

@@ -46,6 +46,9 @@ Processes = Annotated[
         "--processes", metavar="NUMBER", min=1, help="Train in so many processes on this machine (train.processes)."
     ),
 ]
+PythonGraders = Annotated[
+    bool, typer.Option("--python-graders", help="Let the recipe's grader run its own program on this machine.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="TUNEWRIGHT_DEBUG")]
 ServerUrl = Annotated[
     str | None,

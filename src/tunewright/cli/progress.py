@@ -22,7 +22,13 @@ _FEWEST_FOR_PACE = 10
 _SLOWEST = 1e-6
 _LEVEL_STYLE = {"info": "", "warning": "yellow", "error": "bold red"}
 # The one number of a stage's metrics that is worth a place in 80 columns, by preference.
-_SHOWN_METRICS = ("loss", "validation_loss")
+# The first that is there is shown. Where answers are drawn, the loss says nothing.
+_SHOWN_METRICS = {
+    "reward": "reward",
+    "loss": "loss",
+    "validation_reward": "val. reward",
+    "validation_loss": "val. loss",
+}
 
 
 @contextlib.contextmanager
@@ -179,10 +185,7 @@ class _Latest(ProgressColumn):
 
 def shown_metric(values: dict[str, float]) -> str:
     """The metric to show beside a bar, as `loss 0.412`; empty if there is none."""
-    for name in _SHOWN_METRICS:
-        if name in values:
-            return f"{'loss' if name == 'loss' else 'val. loss'} {values[name]:.3f}"
-    return ""
+    return next((f"{said} {values[name]:.3f}" for name, said in _SHOWN_METRICS.items() if name in values), "")
 
 
 def amount(done: int, total: int, unit: str) -> str:

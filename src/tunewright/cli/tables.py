@@ -142,9 +142,8 @@ def preflight_table(found: Preflight) -> list[RenderableType]:
     parts: list[RenderableType] = [table]
     parts += [Text(f"! {warning}", style="yellow") for warning in found.warnings]
     if found.previews:
-        parts.append(
-            Text("Rows as the model reads them; what it learns to write is ⟦green, in brackets⟧:", style="bold")
-        )
+        what = "its answers are drawn" if found.drawn else "what it learns to write is ⟦green, in brackets⟧"
+        parts.append(Text(f"Rows as the model reads them; {what}:", style="bold"))
     for shown in found.previews:
         parts.append(Text(f"{shown.place}", style="dim"))
         parts.append(Text.assemble(*(_span(span.text, learned=span.learned) for span in shown.spans)))
@@ -162,6 +161,8 @@ def show_training(adapter: Adapter, *, run: str, recipe: Path, overrides: Sequen
     curves = adapter.curves
     done, validation = len(curves["train"]), curves["validation"]
     best = f"; best validation loss {min(loss for _, loss in validation):.3f}" if validation else ""
+    if rewards := curves.get("rewards"):
+        best = f"; the mean reward went from {rewards[0][1]:.3f} to {rewards[-1][1]:.3f}"
     early = ", stopped early" if curves["stopped_early"] else ""
     console = _stdout()
     console.print(Text(f"\nTrained for {done:,} of {curves['steps']:,} steps{early}{best}."))
@@ -191,6 +192,7 @@ def _preflight_rows(found: Preflight) -> list[tuple[str, str]]:
     ]
     if found.lengths:
         rows.append(("tokens in one", f"{_quantiles(found.lengths)} (limit {found.max_length:,})"))
+    if found.learned_lengths:
         rows.append(("learned of them", _quantiles(found.learned_lengths)))
     rows.append(("too long", f"{found.too_long:,} ({words.percent(found.too_long / max(1, found.examples))})"))
     if found.truncated:
@@ -198,7 +200,9 @@ def _preflight_rows(found: Preflight) -> list[tuple[str, str]]:
     if found.split:
         rows.append(("split to the limit", f"{found.split:,}, into {found.split_rows:,} rows"))
     rows.append(("nothing to learn", f"{found.no_target:,}"))
-    if found.classes:
+    if found.drawn:
+        rows.append(("answers", f"drawn, of {found.drawn:,} tokens at most"))
+    elif found.classes:
         rows.append(("classes", f"{found.classes:,}"))
     else:
         rows.append(("end token learned", words.percent(found.end_share)))

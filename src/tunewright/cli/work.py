@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tunewright.cli.faults import print_json
-from tunewright.cli.options import FromCheckpoint, JsonOutput, Overrides, Processes, RecipePath, Resume, WorkspacePath
+from tunewright.cli.options import (
+    FromCheckpoint,
+    JsonOutput,
+    Overrides,
+    Processes,
+    PythonGraders,
+    RecipePath,
+    Resume,
+    WorkspacePath,
+)
 from tunewright.cli.processes import loaded_for
 from tunewright.cli.verb import verb
+from tunewright.lifecycle.means import Means
 
 if TYPE_CHECKING:
     from tunewright.recipe import Recipe
@@ -38,6 +48,7 @@ def run(
     resume: Resume = None,
     from_checkpoint: FromCheckpoint = None,
     processes: Processes = None,
+    python_graders: PythonGraders = False,
     workspace: WorkspacePath = None,
     json_output: JsonOutput = False,
 ) -> None:
@@ -47,7 +58,7 @@ def run(
     then it is not released.
     """
     checked = loaded_for(processes, recipe, overrides or ())
-    begin = {"resume": resume, "from_checkpoint": from_checkpoint}
+    begin = {"resume": resume, "from_checkpoint": from_checkpoint, "means": Means(runs_python=python_graders)}
     _run_and_show(checked, begin=begin, workspace=workspace, json_output=json_output)
 
 
@@ -57,6 +68,7 @@ def train(
     resume: Resume = None,
     from_checkpoint: FromCheckpoint = None,
     processes: Processes = None,
+    python_graders: PythonGraders = False,
     workspace: WorkspacePath = None,
     json_output: JsonOutput = False,
 ) -> None:
@@ -67,6 +79,7 @@ def train(
 
     checked = loaded_for(processes, recipe, overrides or ())
     asked: dict[str, Any] = {"workspace": workspace, "resume": resume, "from_checkpoint": from_checkpoint}
+    asked["means"] = Means(runs_python=python_graders)
     with (
         live(json_output) as (listener, stage_done),
         start(checked, **asked, listener=listener, kind="train", stage_done=stage_done) as job,
@@ -92,7 +105,7 @@ def train(
 def _run_and_show(
     recipe: Path | Recipe,
     *,
-    begin: Mapping[str, str | None],
+    begin: Mapping[str, Any],
     workspace: Path | None,
     json_output: bool,
     is_demo: bool = False,

@@ -15,7 +15,7 @@ from tunewright.base.errors import DataError
 from tunewright.data.rows import as_text
 from tunewright.models.tool_calls import OPEN as CALL_OPENS
 
-AnswerKind = Literal["label", "tags", "json", "text", "tool_call", "document"]
+AnswerKind = Literal["label", "tags", "json", "text", "tool_call", "document", "prompt"]
 
 _MOST_LABELS = 200
 _LEAST_USES = 2
@@ -58,7 +58,7 @@ def answer_kind(answers: Iterable[pl.Series], declared: str) -> AnswerKind:
         )
     if kind == "tags" and len(seen.tags) == 1:
         raise DataError("All words have the same tag; there is nothing to tell apart", where="data.train")
-    assert kind in ("label", "tags", "json", "text", "tool_call")
+    assert kind in ("label", "tags", "json", "text", "tool_call", "prompt")
     return kind  # type: ignore[return-value]
 
 

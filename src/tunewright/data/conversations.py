@@ -107,22 +107,24 @@ def _conversation(cells: dict[str, Any], format: Format, declared: str) -> dict[
         "answer": answer,
         "rejected": (rejected := format.rejected(cells)),
         "columns": _other_cells(cells, format, messages, rejected),
-        "item": _item(cells, answer),
+        "item": _item(cells, format, answer),
         "prompt_key": text_key(message.shown for message in messages[:last]),
     }
 
 
-def _item(cells: Mapping[str, Any], answer: str) -> str:
+def _item(cells: Mapping[str, Any], format: Format, answer: str) -> str:
     """What graders read of a row, as a JSON object: its record, texts as they were cleaned, and its `answer`.
 
-    A field of the record that is called `answer` stays as it is. Empty where the record was not kept.
+    A field of the record that is called `answer` is the record's own. Empty where the record was not kept.
     """
     if not cells.get(ITEM):
         return ""
     record: dict[str, Any] = json.loads(cells[ITEM])
+    # A conversation's last answer is flattened under a name that the record may have for something else.
+    others = (*RESERVED, ANSWER) if format.makes(ANSWER) else RESERVED
     for name, value in record.items():
         cleaned = cells.get(name)
-        if isinstance(value, str) and cleaned is not None and name not in RESERVED:
+        if isinstance(value, str) and cleaned is not None and name not in others:
             record[name] = cleaned
     return json.dumps({ANSWER: answer, **record}, ensure_ascii=False)
 

@@ -93,7 +93,10 @@ class Dataset:
 
     @property
     def answer_kind(self) -> AnswerKind:
-        """What an answer is: `label`, `tags`, `json`, `text`, `tool_call`; `document` for plain documents."""
+        """What an answer is: `label`, `tags`, `json`, `text`, `tool_call`.
+
+        `prompt` for questions without answers, `document` for plain documents.
+        """
         kind: AnswerKind = self.manifest["answer_kind"]
         return kind
 

@@ -74,6 +74,12 @@ def read_held(
     """
     listener(Stage("data", "started"))
     format = choose_format(data.model_copy(update={"train": (source,)}))
+    if format.name == "prompts":
+        raise DataError(
+            "Rows that ask and do not answer have nothing to measure answers by",
+            where=source.path,
+            hint="Bring rows with answers, or let the run's own test rows be graded: tunewright eval RELEASE.",
+        )
     files = find_files(source)
     present = list(source.columns) or list(dict.fromkeys(name for file in files for name in columns_of(file)))
     if called:

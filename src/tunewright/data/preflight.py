@@ -76,6 +76,7 @@ class Preflight:
         lost: Cut examples that lost tokens which should have been learned.
         only_read: Learned answers that are only read, since the base learns a conversation's last one.
         classes: What a head of classes tells apart; 0 where tokens are learned. It has no end to learn.
+        drawn: Tokens of the longest answer, where answers are drawn and none of the rows' own is learned; else 0.
     """
 
     rows: int
@@ -98,6 +99,7 @@ class Preflight:
     lost: int = 0
     only_read: int = 0
     classes: int = 0
+    drawn: int = 0
 
     @property
     def usable(self) -> int:
@@ -119,7 +121,7 @@ class Preflight:
             "usable": self.usable,
             "unusable_share": self.unusable_share,
             "truncated_share": (self.too_long + self.truncated + self.split) / max(1, self.examples),
-            "end_trained": self.end_share == 1.0 or bool(self.classes),
+            "end_trained": self.end_share == 1.0 or bool(self.classes or self.drawn),
         }
 
     @classmethod
@@ -180,7 +182,21 @@ def preflight(
         only_read=0 if chat.learns_every_answer else _only_read(dataset, chat, set(tables)),
         classes=len(tables["train"].classes),
     )
+    if recipe.train.draws:
+        found = _asked(found, recipe.train.objective.max_new_tokens)
     return dataclasses.replace(found, warnings=_warnings(found, recipe))
+
+
+def _asked(found: Preflight, longest: int) -> Preflight:
+    """What was found of rows whose own answers are not learned: of these the questions are shown."""
+    previews = tuple(dataclasses.replace(shown, spans=_question(shown.spans), rejected="") for shown in found.previews)
+    return dataclasses.replace(found, drawn=longest, learned_lengths={}, learned_share=0.0, previews=previews)
+
+
+def _question(spans: Sequence[Span]) -> tuple[Span, ...]:
+    """What stands in front of the last answer, nothing of it learned."""
+    last = max((place for place, span in enumerate(spans) if span.learned), default=len(spans))
+    return tuple(Span(span.text, False) for span in spans[:last])
 
 
 def _lengths_before(table: TokenTable) -> NDArray[np.int64]:

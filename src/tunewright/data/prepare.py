@@ -92,7 +92,7 @@ def prepare(
     recipe = _placed(recipe, cache, listener)
     earlier = earlier_parts(recipe.data.parts_of, workspace)
     format = choose_format(recipe.data)
-    if declared := {"tagged": "tags", "prompts": "text"}.get(format.name):
+    if declared := {"tagged": "tags", "prompts": "prompt"}.get(format.name):
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"answer": declared})})
     rows = _examples(recipe.data, format, listener, looked_at(recipe), keeps_items=recipe.train.draws)
     kind = answer_kind(_all_answers(rows), recipe.data.answer)

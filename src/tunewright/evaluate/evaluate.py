@@ -25,7 +25,7 @@ from tunewright.metrics._records import fields_of, read_record, read_references
 
 TUNED, BASE = "tuned", "base"
 
-AnswerKind = Literal["label", "tags", "json", "text", "tool_call", "document"]
+AnswerKind = Literal["label", "tags", "json", "text", "tool_call", "document", "prompt"]
 
 # The number that the whole evaluation turns on, by kind of answer.
 MAIN_METRIC: dict[str, str] = {
@@ -35,6 +35,7 @@ MAIN_METRIC: dict[str, str] = {
     "text": "exact_match",
     "tool_call": "tool_call",
     "document": "bits_per_byte",
+    "prompt": "reward",
 }
 
 _FIELD_METRIC = "field_accuracy"
@@ -196,8 +197,8 @@ def evaluate(
             system: _scores(answers, measures[system], {**drawing, "clusters": together})
             for system, answers in aligned.items()
         },
-        # Bits are not right or wrong: there is nothing to count that the exact test could compare.
-        comparisons=[] if answer_kind == "document" else _compare(measures, _compared(answer_kind, rows)),
+        # Bits and rewards are not right or wrong: there is nothing to count that the exact test could compare.
+        comparisons=[] if answer_kind in ("document", "prompt") else _compare(measures, _compared(answer_kind, rows)),
         confusion=_confusions(aligned, answer_kind),
         leaked=len(leaked_here),
         without_leaked=_without(leaked_here, aligned, configs, drawing, clusters) if leaked_here else {},

@@ -45,6 +45,7 @@ def store_answers(answers: Mapping[str, Answers], folder: Path) -> Path:
             ("seconds", pa.float64()),
             ("read", pa.int64()),
             ("written", pa.int64()),
+            ("reward", pa.float64()),
         ],
         metadata={_SYSTEMS: json.dumps({system: _about(given) for system, given in answers.items()})},
     )

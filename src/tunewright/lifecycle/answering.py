@@ -12,6 +12,7 @@ from tunewright.base.events import Listener, Message, Stage, ignore
 from tunewright.base.seeds import derive
 from tunewright.lifecycle.candidates import candidates_of
 from tunewright.lifecycle.job import Job, within
+from tunewright.lifecycle.rewarding import rewarded
 from tunewright.models.families import head_of
 from tunewright.recipe import Recipe
 
@@ -29,14 +30,14 @@ CLASSIFIED = ("label", "tags", "json")
 def systems(recipe: Recipe, answer_kind: str) -> tuple[str, ...]:
     """Who answers, in order: the base before the tuned model, whose adapter is put on the same weights.
 
-    A classifier gives no free text, and documents ask nothing that worked examples could help with, so they are left
-    out there unless the recipe names them (which is then refused). A base whose head of classes is yet to be trained
-    cannot answer at all.
+    A classifier gives no free text, and neither documents nor questions without answers make worked examples, so they
+    are left out there unless the recipe names them (which is then refused). A base whose head of classes is yet to be
+    trained cannot answer at all.
     """
     asked: tuple[str, ...] = recipe.evaluate.systems
     if head_of(recipe.train.objective):
         asked = tuple(system for system in asked if system not in (BASE, FEW_SHOT))
-    if answer_kind == "document" and "systems" not in recipe.evaluate.model_fields_set:
+    if answer_kind in ("document", "prompt") and "systems" not in recipe.evaluate.model_fields_set:
         asked = (BASE,)
     if answer_kind not in CLASSIFIED and "systems" not in recipe.evaluate.model_fields_set:
         asked = tuple(system for system in asked if system != BAG_OF_WORDS)
@@ -81,7 +82,7 @@ def answer_all(job: Job, dataset: Dataset, adapter: Path, *, challenger: bool = 
     total = len(test_documents(job.recipe, dataset)) if documents else len(rows)
     asked = systems(job.recipe, dataset.answer_kind)
     if skipped := [system for system in job.recipe.evaluate.systems if system not in asked]:
-        job.tell(Message(f"Not measured: {', '.join(skipped)}. {_why_skipped(job.recipe)}"))
+        job.tell(Message(f"Not measured: {', '.join(skipped)}. {_why_skipped(job.recipe, dataset.answer_kind)}"))
     base: Base | None = None
     answers: dict[str, Answers] = {}
     for place, system in enumerate(asked):
@@ -99,7 +100,7 @@ def answer_all(job: Job, dataset: Dataset, adapter: Path, *, challenger: bool = 
             else:
                 base = base or job.load_base()
                 given = _ask(job, base, system, rows, dataset, adapter)
-            store_answers({system: given}, folder)
+            store_answers({system: rewarded(job, dataset, given)}, folder)
             job.tell(Stage(name, "finished", total, total, unit))
         answers |= load_answers(folder)
     job.tell(Stage("evaluate", "progress", len(asked), len(asked), "systems"))
@@ -112,11 +113,13 @@ def _challengers(dataset: Dataset) -> list[Example]:
     return dataset.examples(CHALLENGER)
 
 
-def _why_skipped(recipe: Recipe) -> str:
+def _why_skipped(recipe: Recipe, answer_kind: str) -> str:
     if head_of(recipe.train.objective):
         return "Before it is trained, a head of classes answers at random."
     if recipe.learns_documents:
         return "Documents are read, and ask nothing."
+    if answer_kind == "prompt":
+        return "Questions without answers make no worked examples."
     return "A classifier cannot give free text."
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tunewright.base.quiet import quiet
 from tunewright.data.dataset import CHALLENGER
 from tunewright.lifecycle.job import Job
+from tunewright.lifecycle.rewarding import metrics_of
 
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
@@ -30,7 +31,7 @@ def challenge(job: Job, dataset: Dataset, adapter: Path) -> tuple[dict[str, Answ
         answers,
         answer_kind=dataset.answer_kind,
         seed=job.recipe.seed,
-        metrics=place(asked.metrics, job.workspace.cache),
+        metrics=place(metrics_of(job.recipe, dataset.answer_kind), job.workspace.cache),
         samples=asked.bootstrap_samples,
     )
     return answers, found

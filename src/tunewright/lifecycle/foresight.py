@@ -124,6 +124,12 @@ def check_evaluation(recipe: Recipe, dataset: Dataset) -> None:
             where="evaluate.systems",
             hint="Leave base_few_shot out.",
         )
+    if dataset.answer_kind == "prompt" and FEW_SHOT in asked:
+        raise RecipeError(
+            "Rows without answers make no worked examples",
+            where="evaluate.systems",
+            hint="Leave base_few_shot out.",
+        )
     if FEW_SHOT in asked:
         check_shots(dataset.table("train").height, recipe.evaluate.shots)
     measured = metric_names(recipe, dataset)
@@ -160,18 +166,18 @@ def _check_best(recipe: Recipe, dataset: Dataset, measured: list[str]) -> None:
 
 def metric_names(recipe: Recipe, dataset: Dataset) -> list[str]:
     """The names of what will be measured, found by measuring the reference answers themselves; none without rows."""
-    from tunewright.metrics import Answer, default_metrics, measure_names
+    from tunewright.metrics import Answer, measure_names
 
     if dataset.answer_kind == "document":
         perfect = [Answer("document", "", "", nats=0.0, tokens=1, bytes=1)]
     else:
-        known = Answer("", "", "", nats=0.0, tokens=1, probability=1.0, seconds=0.0, read=1, written=1)
+        known = Answer("", "", "", nats=0.0, tokens=1, probability=1.0, seconds=0.0, read=1, written=1, reward=1.0)
         perfect = [
             replace(known, id=row.id, reference=row.answer, prediction=row.answer) for row in test_rows(recipe, dataset)
         ]
     if not perfect:
         return []
-    configs = list(recipe.evaluate.metrics) or default_metrics(dataset.answer_kind)
+    configs = rewarding.metrics_of(recipe, dataset.answer_kind)
     names: list[str] = []
     for config in configs:
         names += measure_names(config, perfect)

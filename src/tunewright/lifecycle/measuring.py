@@ -14,6 +14,7 @@ from tunewright.lifecycle.champion import champion_answers
 from tunewright.lifecycle.gating import rule
 from tunewright.lifecycle.job import Job
 from tunewright.lifecycle.preparing import prepare
+from tunewright.lifecycle.rewarding import metrics_of
 from tunewright.lifecycle.slicing import slicing_of
 from tunewright.lifecycle.training import train
 
@@ -67,7 +68,7 @@ def evaluate(job: Job) -> Measured:
             answers,
             answer_kind=dataset.answer_kind,
             seed=job.recipe.seed,
-            metrics=place(asked.metrics, job.workspace.cache),
+            metrics=place(metrics_of(job.recipe, dataset.answer_kind), job.workspace.cache),
             samples=asked.bootstrap_samples,
             leaked=dataset.leaked,
             clusters=asked.clusters,

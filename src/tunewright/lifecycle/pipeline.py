@@ -9,6 +9,7 @@ from typing import Any
 
 from tunewright.base.events import Listener, ignore
 from tunewright.lifecycle.job import Job, StageDone, start
+from tunewright.lifecycle.means import Means
 from tunewright.lifecycle.stages import STAGES, evaluate, prepare, release, report, train
 from tunewright.recipe import Recipe, load_recipe
 from tunewright.store import Workspace
@@ -76,6 +77,7 @@ def run(
     resume: str | None = None,
     from_checkpoint: str | None = None,
     stage_done: StageDone = lambda name, result: None,
+    means: Means | None = None,
 ) -> RunResult:
     """Does all that a recipe says: prepare, look, train, evaluate, release, report.
 
@@ -88,6 +90,7 @@ def run(
         from_checkpoint: A run's id or name: the new run begins at its last good checkpoint, such as one that diverged;
             rate, schedule and the like may differ.
         stage_done: Called with each stage's name and result as it ends.
+        means: What the recipe's grader may use; None: no programs.
 
     Raises:
         InputError: If the input is wrong; nothing was trained.
@@ -95,7 +98,7 @@ def run(
     """
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     asked: dict[str, Any] = {"workspace": workspace, "resume": resume, "from_checkpoint": from_checkpoint}
-    with start(loaded, **asked, listener=listener, stage_done=stage_done) as job:
+    with start(loaded, **asked, listener=listener, stage_done=stage_done, means=means) as job:
         for stage in STAGES.values():
             stage(job)
         return result_of(job)

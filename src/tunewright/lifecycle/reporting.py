@@ -22,6 +22,7 @@ from tunewright.lifecycle.preparing import preflight, prepare
 from tunewright.lifecycle.quantising import gap_of
 from tunewright.lifecycle.release import Released, recipe_yaml, release
 from tunewright.lifecycle.report import ReportFacts, render_report
+from tunewright.lifecycle.rewarding import REWARD
 from tunewright.lifecycle.training import train
 from tunewright.store import Lineage, Stored
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 PAGE, FACTS = "report.html", "facts.json"
 _SHOWN_ANSWERS = 10
+_LOSSES = {"train_curve": "train", "validation_curve": "validation"}
 _STAGES = ("prepare", "preflight", "train", "evaluate", "release")
 
 
@@ -107,8 +109,7 @@ def gather(job: Job) -> ReportFacts:
         success=measured.verdicts,
         dataset=dataset.manifest,
         preflight=preflight(job).as_json(),
-        train_curve=[(row[0], row[1]) for row in adapter.curves.get("train", [])],
-        validation_curve=[(row[0], row[1]) for row in adapter.curves.get("validation", [])],
+        **_curves(adapter.curves),
         learning_rates=[(row[0], row[2]) for row in adapter.curves.get("train", [])],
         best_step=adapter.curves.get("best_step"),
         training=_training_words(job, adapter.curves),
@@ -126,6 +127,14 @@ def _tree(job: Job, measured: Measured, released: Released) -> Lineage:
     """What the newest artifact was made of: the release, or the answers where there is none."""
     newest, kind = (released.stored, "release") if released.stored else (measured.answers, "answers")
     return job.workspace.lineage(newest.hash, kind)
+
+
+def _curves(curves: Mapping[str, Any]) -> dict[str, Any]:
+    """What training went by, step by step: the loss, or the mean reward where answers were drawn."""
+    if rewards := curves.get("rewards"):
+        held_out = [(step, scores[REWARD]) for step, scores in curves.get("scores", []) if REWARD in scores]
+        return {"train_curve": rewards, "validation_curve": held_out, "curves_are_rewards": True}
+    return {name: [(row[0], row[1]) for row in curves.get(of, [])] for name, of in _LOSSES.items()}
 
 
 def _training_words(job: Job, curves: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tunewright.base.errors import InputError, RecipeError, TunewrightError, collect
+from tunewright.base.plugins import METRICS, PluginConfig
+from tunewright.data.fitting import PIECE
 from tunewright.evaluate.graders import (
     GraderConfig,
     GradingError,
@@ -23,15 +26,17 @@ from tunewright.evaluate.graders import (
     parse_grader,
     sample_of,
 )
+from tunewright.metrics import default_metrics
 from tunewright.train.ranks.place import place
 from tunewright.train.rollouts import REWARD, Answered, Reward, Rewards
 
 if TYPE_CHECKING:
     from tunewright.data.dataset import Dataset
+    from tunewright.evaluate import Answers
     from tunewright.lifecycle.job import Job
     from tunewright.recipe import Recipe
 
-__all__ = ["REWARD", "check_items", "grader_of", "rewarding"]
+__all__ = ["REWARD", "check_items", "grader_of", "metrics_of", "rewarded", "rewarding"]
 
 _WHERE = "train.objective.grader"
 # What an answer that cannot be graded counts for, as with OpenAI's graders.
@@ -61,9 +66,13 @@ def grader_of(recipe: Recipe, *, runs_python: bool) -> GraderConfig:
         )
     try:
         config = parse_grader(raw, where=_WHERE)
-        check_allowed(config, runs_python=runs_python, where=_WHERE)
     except InputError as error:
         raise RecipeError(error.what, where=error.where, hint=error.hint) from error
+    try:
+        check_allowed(config, runs_python=runs_python, where=_WHERE)
+    except InputError as error:
+        hint = "If you know what it does, allow it: --python-graders."
+        raise RecipeError(error.what, where=error.where, hint=hint) from error
     return config
 
 
@@ -121,10 +130,33 @@ def _elsewhere(answered: Sequence[Answered]) -> list[Reward]:
     raise TunewrightError("The first process alone grades answers")
 
 
+def rewarded(job: Job, dataset: Dataset, answers: Answers) -> Answers:
+    """A system's answers with what each is worth, where the run's objective draws answers; else as they are."""
+    if not job.recipe.train.draws:
+        return answers
+    given = [Answered(each.id, each.prediction, each.stopped) for each in answers.answers]
+    with rewarding(job, dataset) as rewards:
+        assert rewards is not None
+        found = rewards(given)
+    graded = (replace(each, reward=reward.value) for each, reward in zip(answers.answers, found, strict=True))
+    return replace(answers, answers=tuple(graded))
+
+
+def metrics_of(recipe: Recipe, answer_kind: str) -> list[PluginConfig]:
+    """What a recipe's answers are measured by: the metrics that it names, else those that fit, with the reward."""
+    asked = list(recipe.evaluate.metrics)
+    if asked:
+        return asked
+    found = default_metrics(answer_kind)
+    if recipe.train.draws and REWARD not in [config.plugin for config in found]:
+        found.append(METRICS.config(REWARD)())
+    return found
+
+
 def _items(dataset: Dataset) -> dict[str, str]:
-    """Each training and validation row's fields, as JSON, by its id."""
+    """Each row's fields, as JSON, by its id."""
     found: dict[str, str] = {}
-    for part in ("train", "validation"):
+    for part in dataset.manifest["splits"]:
         rows = pl.read_parquet(dataset.path / f"{part}.parquet", columns=["id", "item"])
         found |= dict(rows.iter_rows())
     return found
@@ -152,7 +184,8 @@ class _Grading:
             return list(pool.map(self._reward, answered))
 
     def _reward(self, one: Answered) -> Reward:
-        item: dict[str, Any] = json.loads(self._items[one.id])
+        # A piece of a row that was split is graded by the whole row's fields.
+        item: dict[str, Any] = json.loads(self._items[one.id.partition(PIECE)[0]])
         try:
             return Reward(grade(self._config, Look(item, sample_of(one.text)), self._kit).score)
         except GradingError as error:

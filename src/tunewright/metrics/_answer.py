@@ -30,6 +30,7 @@ class Answer:
         seconds: Time until it was there, in seconds; None where it was not taken.
         read: Tokens of the prompt; None where they were not counted.
         written: Tokens of the answer; None where they were not counted.
+        reward: What a grader found it worth; None where none was asked.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Answer:
     seconds: float | None = None
     read: int | None = None
     written: int | None = None
+    reward: float | None = None
 
 
 def require_answers(metric: str, answers: Sequence[Answer]) -> None:

@@ -12,6 +12,7 @@ _BY_ANSWER = {
     "text": ("exact_match", "perplexity"),
     "tool_call": ("tool_call", "perplexity"),
     "document": ("bits_per_byte", "perplexity"),
+    "prompt": ("reward",),
 }
 
 
@@ -19,7 +20,7 @@ def default_metrics(answer_kind: str) -> list[PluginConfig]:
     """The metrics for answers of a kind, the main one first, with their default settings.
 
     Args:
-        answer_kind: `json`, `label`, `tags`, `text`, `tool_call` or `document`.
+        answer_kind: `json`, `label`, `tags`, `text`, `tool_call`, `document` or `prompt`.
 
     Raises:
         UnknownNameError: If there is no such kind.

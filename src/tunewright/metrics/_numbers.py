@@ -19,6 +19,7 @@ def read_numbers(
     *,
     what: str,
     hint: str,
+    least: float = 0.0,
     largest: float = math.inf,
 ) -> Floats | None:
     """A number of each answer, shape (n,); None where no answer has one.
@@ -27,11 +28,12 @@ def read_numbers(
         get: Reads it off an answer.
         what: What it is, in an error: "a time".
         hint: What to do where it is missing or no number.
-        largest: The largest number that makes sense; the smallest is 0.
+        least: The smallest number that makes sense.
+        largest: The largest.
 
     Raises:
-        InputError: If there are no answers, only some have one, or one is NaN, infinite, negative or too large; names
-            the answers.
+        InputError: If there are no answers, only some have one, or one is NaN, infinite, too small or too large;
+            names the answers.
     """
     require_answers(metric, answers)
     found = [get(answer) for answer in answers]
@@ -40,7 +42,7 @@ def read_numbers(
     broken = [
         answer.id
         for answer, value in zip(answers, found, strict=True)
-        if value is None or not math.isfinite(value) or not 0 <= value <= largest
+        if value is None or not math.isfinite(value) or not least <= value <= largest
     ]
     if broken:
         raise InputError(f"Answers without {what}: {name_ids(broken)}", where=metric, hint=hint)

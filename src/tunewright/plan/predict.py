@@ -183,7 +183,7 @@ def plan(
 
     Raises:
         UnknownNameError: If there is no such device.
-        InputError: If the base is not here and its size is not known, or a step is to be measured for another device.
+        InputError: If the base is not here and its size is not known, or a step is to be measured that cannot be.
         DataError: If the rows are wrong.
     """
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
@@ -193,6 +193,12 @@ def plan(
     if measured and not where.is_here:
         raise InputError(
             "A step can be measured on this machine only", where="--measure", hint="Leave --device out, or --measure."
+        )
+    if measured and loaded.train.draws:
+        raise InputError(
+            f"'{loaded.train.objective.plugin}' draws answers, and what will be drawn is not known before it is",
+            where="--measure",
+            hint="Leave it out: the forecast takes every answer to be as long as it may get.",
         )
     cache = models_cache(workspace)
     size = base_size(loaded.base, cache)

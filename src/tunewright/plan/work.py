@@ -132,12 +132,13 @@ def work_assumed(recipe: Recipe, rows: int) -> Work:
     order = Order(rows, train.batch_size, train.epochs, recipe.seed, repeats=repeats) if rows else None
     places = order.places * repeats * answers if order else 0
     a_row = load_of([Piece.of_rows(1, length)])
+    drawing = a_row.times(places / repeats) if train.draws else Load()
     return Work(
         rows=rows,
         steps=order.steps if order else 0,
         tokens=places * length,
         training=a_row.times(places),
-        validating=Load(),
+        validating=drawing,
         worst=Piece.of_rows(together, length, is_first=is_first),
         worst_step=-1,
         sharing=1.0,

@@ -428,6 +428,11 @@ class Recipe(Section):
                 f"forgetting.replay mixes in rows with one answer, and '{objective.plugin}' learns from pairs: "
                 "set forgetting.replay to 0, or train.objective to sft"
             )
+        if self.forgetting.replay and objective.draws:
+            raise ValueError(
+                f"forgetting.replay mixes in rows that no grader knows, and '{objective.plugin}' learns from graded "
+                "answers: set forgetting.replay to 0, and hold the model to its start by forgetting.l2 or ewc"
+            )
         return self
 
     @model_validator(mode="after")

@@ -73,8 +73,9 @@ def diagnose_rewards(train: Points, validation: Points) -> Diagnosis:
 
     The rule, the first that applies:
 
-    1. overfitting: the last validation reward is more than 5 % (of the validation rewards' range) below the best one,
-       while that of the training rows (the last tenth of the steps) is no lower than around the best validation.
+    1. overfitting: of three validations or more, the last one's reward is below the best by more than 5 % of it, and
+       by more than 5 % of the validation rewards' range, while that of the training rows (the last tenth of the steps)
+       is no lower than around the best validation.
     2. underfitting: the training reward did not rise from its first to its last tenth of steps.
     3. neither.
 

@@ -15,7 +15,7 @@ def chosen_objective(config: Train) -> Objective:
         RecipeError: If it does not go with what else the recipe says of training.
     """
     objective: Objective = OBJECTIVES.call(config.objective.name, "build", config.objective)
-    if objective.needs_reference and config.label_smoothing:
+    if (objective.needs_reference or config.draws) and config.label_smoothing:
         raise RecipeError(
             f"The objective '{config.objective.name}' compares answers, and smoothed ones cannot be compared",
             where="train.label_smoothing",

@@ -157,6 +157,7 @@ class Rollouts:
 
         if not prompts:
             return []
+        self._listener(events.Stage("draw", "started", 0, len(prompts), "questions"))
         with without_noise(self._model) as model:
             found = generate(
                 model,
@@ -169,6 +170,7 @@ class Rollouts:
                 samples=answers,
                 listener=self._listener,
             )
+        self._listener(events.Stage("draw", "finished", len(prompts), len(prompts), "questions"))
         return [[each, *each.further] for each in found]
 
     def _answered(self, id: str, one: Generation) -> Answered:

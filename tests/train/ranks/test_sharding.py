@@ -31,6 +31,7 @@ def two() -> Ranks:
         ("qlora", None, {}, "the method 'qlora'"),
         ("prefix", None, {}, "the method 'prefix'"),
         ("lora", None, {"best": "accuracy"}, "train.best: accuracy"),
+        ("lora", None, {"objective": "grpo"}, "an objective that draws answers"),
         ("lora", _EWC, {}, "an anchor on shared weights"),
         ("full", _L2, {}, "an anchor on shared weights"),
         ("full", None, {"optimiser": "muon"}, "the optimiser 'muon'"),

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -26,7 +27,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All cases, by this process and then by two that torchrun starts."""
     folder = tmp_path_factory.mktemp("ranks")
     for case in cases(folder):
-        if case.name in _EQUAL:
+        if case.name in (*_EQUAL, "grpo"):
             work(case, folder, ALONE)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
@@ -65,6 +66,23 @@ def test_two_processes_give_what_one_gives(trained: Path, name: str) -> None:
         assert step == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
+def test_two_processes_draw_what_one_draws_and_the_first_grades(trained: Path) -> None:
+    one, two = curves(trained, "grpo", 1), curves(trained, "grpo", 2)
+    draws = [[pl.read_parquet(file) for file in sorted((trained / f"grpo-{n}" / "draws").iterdir())] for n in (1, 2)]
+    for alone, shared in zip(*draws, strict=True):
+        assert len(alone) == 3 * 4
+        assert shared.drop("logp").equals(alone.drop("logp"))
+        logps = [[value for answer in each["logp"] for value in answer] for each in (shared, alone)]
+        assert logps[0] == pytest.approx(logps[1], abs=1e-4)
+    assert (two["rewards"], two["scores"]) == (one["rewards"], one["scores"])
+    assert len(one["rewards"]) == len(one["scores"]) == 2
+    for step, expected in zip(two["train"], one["train"], strict=True):
+        assert step[1:] == pytest.approx(expected[1:], rel=1e-4, abs=1e-6)  # loss, rate and gradient's length
+    told = [{name: value for name, value in step.items() if name != "nodes"} for step in (*two["told"], *one["told"])]
+    assert told[1] == pytest.approx(told[3], rel=1e-4, abs=1e-5)
+    assert told[1]["kl"] > 0
+
+
 @pytest.mark.parametrize("name", _EQUAL)
 def test_the_adapters_are_alike(trained: Path, name: str) -> None:
     one, two = (load_file(next((trained / f"{name}-{n}" / "adapter").glob("*.safetensors"))) for n in (1, 2))
@@ -73,7 +91,7 @@ def test_the_adapters_are_alike(trained: Path, name: str) -> None:
     assert away <= 1e-5 * torch.stack([weight.norm() for weight in one.values()]).norm()
 
 
-@pytest.mark.parametrize("name", _EQUAL)
+@pytest.mark.parametrize("name", [*_EQUAL, "grpo"])
 def test_all_processes_know_the_same(trained: Path, name: str) -> None:
     assert curves(trained, name, 2, rank=0) == curves(trained, name, 2, rank=1)
 

@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,17 +25,22 @@ from tunewright.models.base import Base
 from tunewright.recipe import Recipe
 from tunewright.train import Trained, train
 from tunewright.train.ranks.group import Ranks, join, leave
+from tunewright.train.rollouts import Answered, Reward
 
 
 @dataclass
 class Case:
-    """A recipe and its rows; `stopped` is the step at which Ctrl-C comes, to be resumed from."""
+    """A recipe and its rows; `stopped` is the step at which Ctrl-C comes, to be resumed from.
+
+    Answers that are drawn are `graded`.
+    """
 
     name: str
     recipe: Recipe
     tables: dict[str, TokenTable]
     base: Base
     scored: bool = False
+    graded: bool = False
     stopped: int = 0
 
 
@@ -75,6 +80,15 @@ def cases(folder: Path) -> Iterator[Case]:
     full = made_recipe("full", batch_size=5, weight_decay=0.1, **sharing | {"learning_rate": 0.002})
     yield Case("sharded-full", full, tables, base())
     yield Case("sharded-resumed", full, tables, base(), stopped=2)
+    # Three rows a step: one process draws the answers to two of them.
+    drawing = {"objective": {"name": "grpo", "answers": 4, "max_new_tokens": 6, "beta": 0.1}, "epochs": 1}
+    yield Case(
+        "grpo",
+        made_recipe(batch_size=3, validate_every=1, **drawing),
+        few | {"validation": tables["validation"]},
+        base(),
+        graded=True,
+    )
     general = {"data": "unused.jsonl", "replay": 0.2, "l2": 0.01, "ewc": 0.5, "fisher_rows": 4}
     yield Case(
         "replay",
@@ -115,6 +129,7 @@ def work(case: Case, folder: Path, ranks: Ranks) -> None:
             "train": progress.train,
             "validation": progress.validation,
             "scores": progress.scores,
+            "rewards": progress.rewards,
             "best": [progress.best_step, progress.best_loss],
             "stopped": trained.stopped_early,
             "diagnosis": str(trained.diagnosis),
@@ -131,6 +146,10 @@ def _train(case: Case, folder: Path, ranks: Ranks, listener: events.Listener, *,
         assert ranks.is_first
         return {"score": float(next(asked))}
 
+    def grade(answered: Sequence[Answered]) -> list[Reward]:
+        assert ranks.is_first
+        return [Reward(sum(letter.islower() for letter in each.text)) for each in answered]
+
     return train(
         case.base,
         case.tables,
@@ -138,6 +157,7 @@ def _train(case: Case, folder: Path, ranks: Ranks, listener: events.Listener, *,
         folder=folder / f"{case.name}-{ranks.world}",
         resume=resume,
         validate=validate if case.scored else None,
+        rewards=grade if case.graded else None,
         listener=listener,
         ranks=ranks,
     )

@@ -36,10 +36,13 @@ _EPOCHS, _FEWEST, _MOST_EPOCHS, _MOST = 3, 100, 25, 25_000
 _LEAST_STEPS, _LARGEST_BATCH = 16, 16
 _BETA = 0.1
 _SHARED = ("n_epochs", "batch_size", "learning_rate_multiplier")
-_OWN = {"dpo": ("beta",), REINFORCEMENT: ("compute_multiplier", "eval_interval", "eval_samples")}
+_OWN = {
+    "dpo": ("beta",),
+    REINFORCEMENT: ("compute_multiplier", "eval_interval", "eval_samples", "max_completion_tokens"),
+}
 # Answers that are drawn to a prompt at a compute multiplier of 1, and the bounds of others; tokens of the longest.
 _ANSWERS, _FEWEST_ANSWERS, _MOST_ANSWERS = 8, 2, 64
-DRAWN_TOKENS = 256
+_DRAWN_TOKENS = 128
 _EVALUATIONS = 4  # an epoch
 
 
@@ -129,7 +132,8 @@ def recipe_of(
     method = body["method"]["type"]
     own = body["method"][method]
     asked = own["hyperparameters"]
-    drawn = DRAWN_TOKENS if method == REINFORCEMENT else _ANSWER
+    # Half of what the model reads is left for the question.
+    drawn = min(asked["max_completion_tokens"], files.context_length // 2) if method == REINFORCEMENT else _ANSWER
     validation = folder / _file_name("validation_file")
     recipe = recipe_from_mapping(
         {
@@ -152,7 +156,7 @@ def recipe_of(
             },
             "method": _method(workspace, job),
             "train": {
-                "objective": _objective(method, own),
+                "objective": _objective(method, own, drawn),
                 "epochs": asked["n_epochs"],
                 "batch_size": asked["batch_size"],
                 "best": "last",
@@ -202,8 +206,9 @@ def predicted_bytes(workspace: Workspace, job: Record, files: BaseFiles, checked
 
     kind, method = job.body["method"]["type"], _method(workspace, job)
     asked = job.body["method"][kind]["hyperparameters"]
-    examples = asked["batch_size"] * {"dpo": 2, REINFORCEMENT: _answers(asked)}.get(kind, 1)
-    longest = min(checked.longest + (DRAWN_TOKENS if kind == REINFORCEMENT else 0), files.context_length)
+    answers = _answers(asked) if kind == REINFORCEMENT else 2 if kind == "dpo" else 1
+    examples = asked["batch_size"] * answers
+    longest = min(checked.longest + asked.get("max_completion_tokens", 0), files.context_length)
     nodes = max(2, longest, min(LARGEST_BUDGET, examples * longest))
     size = model_size(files.folder)
     treatment = treat(size, METHODS.config(method["name"]).model_validate(method), "float32")
@@ -261,7 +266,7 @@ def _auto(name: str, examples: int) -> float:
         return max(1, min(_LARGEST_BATCH, examples // _LEAST_STEPS))
     if name == "eval_interval":
         return max(1, -(-examples // _auto("batch_size", examples) // _EVALUATIONS))
-    return _BETA if name == "beta" else 1
+    return {"beta": _BETA, "max_completion_tokens": _DRAWN_TOKENS}.get(name, 1)
 
 
 def _answers(asked: Mapping[str, Any]) -> int:
@@ -269,8 +274,8 @@ def _answers(asked: Mapping[str, Any]) -> int:
     return max(_FEWEST_ANSWERS, min(_MOST_ANSWERS, round(_ANSWERS * float(asked["compute_multiplier"]))))
 
 
-def _objective(method: str, own: Mapping[str, Any]) -> str | dict[str, Any]:
-    """What a job's run learns, as a recipe has it."""
+def _objective(method: str, own: Mapping[str, Any], drawn: int) -> str | dict[str, Any]:
+    """What a job's run learns, as a recipe has it; `drawn` are the tokens of the longest answer that is drawn."""
     asked = own["hyperparameters"]
     if method == "dpo":
         return {"name": "dpo", "beta": asked["beta"]}
@@ -279,7 +284,7 @@ def _objective(method: str, own: Mapping[str, Any]) -> str | dict[str, Any]:
             "name": "grpo",
             "grader": own["grader"],
             "answers": _answers(asked),
-            "max_new_tokens": DRAWN_TOKENS,
+            "max_new_tokens": drawn,
             "validation_answers": asked["eval_samples"],
         }
     return "sft"

@@ -44,12 +44,18 @@ class Group:
 
 @dataclass(frozen=True)
 class Curves:
-    """What a training run wrote down, as (step, value)."""
+    """What a training run wrote down, as (step, value); of answers that were drawn the mean reward, else the loss."""
 
     train: Sequence[Point]
     validation: Sequence[Point]
     rates: Sequence[Point] = ()
     best_step: float | None = None
+    rewards: bool = False
+
+    @property
+    def what(self) -> str:
+        """What the values are."""
+        return "Reward" if self.rewards else "Loss"
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ def thin(points: Sequence[Point], most: int = _MOST_POINTS) -> list[Point]:
 
 
 def loss_chart(curves: Curves, *, width: int, name: str) -> Markup:
-    """Loss per step: raw (faint) and smoothed in training, points in validation, the learning rate below.
+    """Loss, or reward, per step: raw (faint) and smoothed in training, points in validation, the learning rate below.
 
     The loss axis is logarithmic where the largest loss is more than twenty times the smallest.
     """
@@ -109,9 +115,9 @@ def loss_chart(curves: Curves, *, width: int, name: str) -> Markup:
     has_rates = len(curves.rates) > 1
     floor = rates_box.bottom if has_rates else box.bottom
     x = svg.linear(0, max(point[0] for point in [*every, *curves.rates]), box.left, box.right)
-    logarithmic = _wants_log([*curves.train, *curves.validation])
+    logarithmic = not curves.rewards and _wants_log([*curves.train, *curves.validation])
     y, ticks = _loss_axis([*curves.train, *every], box, logarithmic=logarithmic)
-    unit = "Loss, nats per token" + (", log scale" if logarithmic else "")
+    unit = "Reward" if curves.rewards else "Loss, nats per token" + (", log scale" if logarithmic else "")
     parts = [_grid_y(ticks, y, box), svg.text(4, 12, unit, "axis-title")]
     parts += _legend(curves, width)
     parts += [svg.path(thin(curves.train), x, y, "line raw s-tuned")] if len(curves.train) > 1 else []
@@ -122,7 +128,9 @@ def loss_chart(curves: Curves, *, width: int, name: str) -> Markup:
     if has_rates:
         parts += _rates(curves.rates, x, rates_box)
     parts += _axis_x(svg.nice_ticks(0, x_end(every), 4 if narrow else 8), x, floor, "Optimiser step", box)
-    return svg.document((width, floor + 44), name, "Loss during training", _describe_curves(curves, smoothed), parts)
+    return svg.document(
+        (width, floor + 44), name, f"{curves.what} during training", _describe_curves(curves, smoothed), parts
+    )
 
 
 def x_end(points: Sequence[Point]) -> float:
@@ -415,8 +423,10 @@ def _clip(share: float) -> float:
 def _describe_curves(curves: Curves, smoothed: Sequence[Point]) -> str:
     words = []
     if smoothed:
-        words.append(f"Training loss, smoothed, goes from {smoothed[0][1]:.3g} to {smoothed[-1][1]:.3g}.")
+        what = curves.what.lower()
+        words.append(f"Training {what}, smoothed, goes from {smoothed[0][1]:.3g} to {smoothed[-1][1]:.3g}.")
     if curves.validation:
-        best = min(curves.validation, key=lambda point: point[1])
-        words.append(f"Validation loss is lowest, {best[1]:.3g}, at step {best[0]:,g}.")
+        best = (max if curves.rewards else min)(curves.validation, key=lambda point: point[1])
+        extreme = "reward is highest" if curves.rewards else "loss is lowest"
+        words.append(f"Validation {extreme}, {best[1]:.3g}, at step {best[0]:,g}.")
     return " ".join(words)

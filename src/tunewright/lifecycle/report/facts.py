@@ -98,6 +98,9 @@ class ReportFacts:
     validation_curve: Sequence[tuple[int, float]] = ()
     """`(step, loss)` at each validation."""
 
+    curves_are_rewards: bool = False
+    """Whether the two curves hold mean rewards in the losses' place, as where answers are drawn."""
+
     learning_rates: Sequence[tuple[int, float]] = ()
     """`(step, rate)`; drawn as a small curve below the losses."""
 

@@ -159,7 +159,9 @@ def preflight(found: Mapping[str, Any]) -> dict[str, Any] | None:
     if words.number(found.get("no_target")) is not None:
         lines.append(("Nothing to learn", words.rows(found["no_target"])))
     end_share = words.number(found.get("end_share"))
-    if end_share is not None and 0 < end_share < 1:
+    if found.get("drawn"):
+        lines.append(("Answers", f"drawn, of {words.count(found['drawn'])} tokens at most"))
+    elif end_share is not None and 0 < end_share < 1:
         lines.append(("End of answer is learned", f"in {words.percent(end_share)} of the examples"))
     elif found.get("end_trained") is not None:
         lines.append(("End of answer is learned", "yes" if found["end_trained"] else "no"))

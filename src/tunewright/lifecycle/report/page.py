@@ -133,6 +133,7 @@ def _loss(facts: ReportFacts) -> dict[str, Markup] | None:
         charts.finite(facts.validation_curve),
         charts.finite(facts.learning_rates),
         facts.best_step,
+        facts.curves_are_rewards,
     )
     if not curves.train and not curves.validation:
         return None
@@ -146,9 +147,10 @@ def _loss_caption(facts: ReportFacts) -> str:
     parts = []
     lost = len(facts.train_curve) - len(charts.finite(facts.train_curve))
     if facts.train_curve:
-        parts.append("The faint line is the loss of each step, the strong one its moving average.")
+        each = "mean reward of the answers drawn in each step" if facts.curves_are_rewards else "loss of each step"
+        parts.append(f"The faint line is the {each}, the strong one its moving average.")
     if not facts.validation_curve:
-        parts.append("No validation loss was measured.")
+        parts.append(f"No validation {'reward' if facts.curves_are_rewards else 'loss'} was measured.")
     if lost:
         parts.append(f"{words.count(lost)} losses were no finite number and are not drawn.")
     return " ".join(parts)

@@ -53,11 +53,15 @@ class Hyperparameters(BaseModel):
 
 
 class ReinforcementHyperparameters(Hyperparameters):
-    """Those of reinforcement; `reasoning_effort` is kept, and says nothing to models that answer at once."""
+    """Those of reinforcement; `reasoning_effort` is kept, and says nothing to models that answer at once.
+
+    `max_completion_tokens` is not OpenAI's: the longest answer that is drawn, on which most of a step's time depends.
+    """
 
     compute_multiplier: _number(0, 10, open_low=True) = AUTO  # type: ignore[valid-type]
     eval_interval: _number(1, None, whole=True) = AUTO  # type: ignore[valid-type]
     eval_samples: _number(1, 10, whole=True) = AUTO  # type: ignore[valid-type]
+    max_completion_tokens: _number(1, 4096, whole=True) = AUTO  # type: ignore[valid-type]
     reasoning_effort: Literal["default", "low", "medium", "high"] = "default"
 
 
