@@ -103,7 +103,7 @@ def test_answers_that_will_be_drawn_count_as_long_as_they_may_be() -> None:
 
 
 def test_drawing_reads_each_prompt_once_and_counts_beside_validation() -> None:
-    tables = {"train": made_table(ASKED), "validation": made_table([[1, 2, 3, 4]] * 8)}
+    tables = {"train": made_table(ASKED)}
     work = work_of_rows(made_recipe(batch_size=2, objective=DRAWING), tables, nodes_of)
     # A prompt of p tokens: each looks at half of them, and each of twelve tokens at the prompt and half of its answer.
     pairs = 3**2 / 2 + 12 * (3 + 2) + 4**2 / 2 + 12 * (4 + 2)
@@ -114,6 +114,17 @@ def test_drawing_reads_each_prompt_once_and_counts_beside_validation() -> None:
     # Two rows apart are two draws.
     apart = work_of_rows(made_recipe(batch_size=1, objective=DRAWING), tables, nodes_of)
     assert (apart.steps, apart.validating) == (4, work.validating)
+
+
+def test_each_validation_draws_answers_too() -> None:
+    recipe = made_recipe(batch_size=2, objective={**DRAWING, "validation_answers": 2})
+    held_out = made_table([[1, 2, 3, 4]] * 8)
+    prompt = len(held_out.row(0).prompt)
+    alone = work_of_rows(recipe, {"train": made_table(ASKED)}, nodes_of).validating
+    both = work_of_rows(recipe, {"train": made_table(ASKED), "validation": held_out}, nodes_of).validating
+    # Two steps, and a validation after each: eight rows, a prompt read once and two answers of four tokens.
+    pairs = prompt**2 / 2 + 2 * 4 * (prompt + 4 / 2)
+    assert both == alone + Load(nodes=2 * 8 * (prompt + 8), sources=2 * 8 * 8, pairs=2 * 8 * pairs)
 
 
 def test_pieces_may_part_the_answers_to_one_prompt() -> None:

@@ -232,7 +232,8 @@ def test_two_passes_learn_twice_from_each_draw(tmp_path: Path) -> None:
     rewards = [each["reward"] for each in steps]
     assert len(list((tmp_path / "run" / FOLDER).iterdir())) == 2
     assert (rewards[0], rewards[2]) == (rewards[1], rewards[3])
-    assert rewards[0] != rewards[2]
+    kept = [pl.read_parquet(place)["answer"].to_list() for place in sorted((tmp_path / "run" / FOLDER).iterdir())]
+    assert kept[0] != kept[1]
     # What was learned the first time shows the second time, and some of it is enough.
     assert steps[0]["loss"] == pytest.approx(0, abs=1e-6)
     assert steps[1]["loss"] < -0.01
@@ -249,7 +250,7 @@ def test_answers_that_cannot_be_graded_are_told_and_count_as_they_are_said_to(tm
 
     run(tmp_path, recipe_of(epochs=0.5), some, listener=heard.append)
     told = [each.text for each in heard if isinstance(each, events.Message) and each.level == "warning"]
-    assert "3 of 32 answers could not be graded, and count for the least: broken" in told
+    assert "3 of 32 answers could not be graded, and earn nothing: broken" in told
     (step,) = [each.values for each in heard if isinstance(each, events.Metrics) and "loss" in each.values]
     assert step["ungraded"] == pytest.approx(3 / 32)
     assert step["reward"] == pytest.approx((29 - 3 * 7) / 32)

@@ -23,9 +23,15 @@ class Attempt:
     reward: float
 
 
-def imagined(answers: int, length: int) -> tuple[Attempt, ...]:
-    """Answers as long as they may get, which share nothing: what a step of them takes at most."""
+def imagined(answers: int, length: int, *, row: int = 0) -> tuple[Attempt, ...]:
+    """Answers as long as they may get, which share nothing: what a step of them takes at most.
+
+    Args:
+        answers: How many.
+        length: Their tokens.
+        row: Rows of one step with different numbers share no answer, even behind the same prompt.
+    """
     return tuple(
         Attempt(np.full(length, number, dtype=np.int32), np.zeros(length, dtype=np.float32), float(number))
-        for number in range(answers)
+        for number in range(row * answers, (row + 1) * answers)
     )

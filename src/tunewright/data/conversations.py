@@ -107,21 +107,25 @@ def _conversation(cells: dict[str, Any], format: Format, declared: str) -> dict[
         "answer": answer,
         "rejected": (rejected := format.rejected(cells)),
         "columns": _other_cells(cells, format, messages, rejected),
-        "item": _item(cells, format, answer),
+        "item": _item(cells, format, messages[:last], answer),
         "prompt_key": text_key(message.shown for message in messages[:last]),
     }
 
 
-def _item(cells: Mapping[str, Any], format: Format, answer: str) -> str:
-    """What graders read of a row, as a JSON object: its record, texts as they were cleaned, and its `answer`.
+def _item(cells: Mapping[str, Any], format: Format, asked: Sequence[Message], answer: str) -> str:
+    """What graders read of a row, as a JSON object: its record, and its `answer`. Empty where no record was kept.
 
-    A field of the record that is called `answer` is the record's own. Empty where the record was not kept.
+    Texts are as they were cleaned, and so is what is asked: in place of the lists that the format takes apart stand
+    its `messages`. A field of the record that is called `answer` is the record's own.
     """
     if not cells.get(ITEM):
         return ""
     record: dict[str, Any] = json.loads(cells[ITEM])
     # A conversation's last answer is flattened under a name that the record may have for something else.
     others = (*RESERVED, ANSWER) if format.makes(ANSWER) else RESERVED
+    if taken_apart := [name for name in format.needed if isinstance(record.get(name), list | dict)]:
+        record = {name: value for name, value in record.items() if name not in taken_apart}
+        record["messages"] = [{"role": message.role, "content": message.content} for message in asked]
     for name, value in record.items():
         cleaned = cells.get(name)
         if isinstance(value, str) and cleaned is not None and name not in others:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tunewright.base.plugins import OBJECTIVES
 from tunewright.base.seeds import derive
-from tunewright.data.attempts import imagined
+from tunewright.data.attempts import Attempt, imagined
 from tunewright.data.dataset import GENERAL
 from tunewright.forest import Forest, build
 from tunewright.forest.backends.segments import bucket, split_segments
@@ -161,7 +161,8 @@ class Steps:
         self._held_out, self._every = tables.get("validation"), train.validate_every
         self._objective = OBJECTIVES.call(train.objective.plugin, "build", train.objective)
         # Answers that will be drawn are taken to be as long as they may get.
-        self._drawn = imagined(train.objective.answers, train.objective.max_new_tokens) if train.draws else ()
+        self._settings = train.objective
+        self._drawn = self._imagined(0) if train.draws else ()
         general = tables.get(GENERAL)
         has_general = general is not None and bool(forgetting.replay or forgetting.ewc)
         self.rows = Rows(tables["train"], general, needs_general=has_general)
@@ -201,7 +202,7 @@ class Steps:
     def pieces(self, step: int) -> list[Piece]:
         """The pieces that a step's forest is cut into."""
         rows = self.order.of_step(step)
-        attempts = [self._drawn] * len(rows) if self._drawn else None
+        attempts = [self._imagined(place) for place in range(len(rows))] if self._drawn else None
         forest = build(self.rows.paths(self._objective, rows, attempts), shared=self._shared)
         found: list[Piece] = []
         largest = 0
@@ -227,16 +228,28 @@ class Steps:
         return looked.times(share * len(validation_steps(self.order, self._every)))
 
     def drawing(self) -> Load:
-        """What draws the answers of all steps: each prompt is read once, and each answer token is a node."""
+        """What draws the answers of all steps and validations: prompts are read once, answer tokens are a node each."""
         if not self._drawn:
             return Load()
         first = range(0, self.order.steps, self.order.repeats)
         rows = [self._row(row) for step in first for row in self.order.of_step(step)]
-        answers = float(sum(len(attempt.tokens) for attempt in self._drawn)) * len(rows)
+        found = self._drawn_for(rows, self._settings.answers)
+        if self._held_out is None or not len(self._held_out):
+            return found
+        held = [self._held_out.row(row) for row in range(len(self._held_out))]
+        validations = len(validation_steps(self.order, self._every))
+        return found + self._drawn_for(held, self._settings.validation_answers).times(validations)
+
+    def _drawn_for(self, rows: Sequence[TokenRow], answers: int) -> Load:
+        """What draws so many answers to each of some rows."""
+        length = self._settings.max_new_tokens
         prompts = [len(row.prompt) for row in rows]
-        length = len(self._drawn[0].tokens)
-        pairs = sum(prompt**2 / 2 + len(self._drawn) * length * (prompt + length / 2) for prompt in prompts)
-        return Load(nodes=sum(prompts) + answers, sources=answers, pairs=pairs)
+        pairs = sum(prompt**2 / 2 + answers * length * (prompt + length / 2) for prompt in prompts)
+        written = float(answers * length * len(rows))
+        return Load(nodes=sum(prompts) + written, sources=written, pairs=pairs)
+
+    def _imagined(self, place: int) -> tuple[Attempt, ...]:
+        return imagined(self._settings.answers, self._settings.max_new_tokens, row=place)
 
 
 def piece_of(forest: Forest, *, is_first: bool = True, outgrows: bool = False) -> Piece:

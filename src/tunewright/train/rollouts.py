@@ -8,6 +8,7 @@ same rewards, even where a grader would not give them twice, and a person can re
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +137,7 @@ class Rollouts:
         rows = range(len(table))
         prompts, ids = [table.row(row).prompt.tolist() for row in rows], [table.ids[row] for row in rows]
         seed = derive(self._recipe.seed, "validation draws")
-        drawn = self._draw(prompts, self._settings.validation_answers, seed)
+        drawn = self._draw_each(prompts, range(len(prompts)), self._settings.validation_answers, seed)
         graded = self._rewards([self._answered(id, one) for id, each in zip(ids, drawn, strict=True) for one in each])
         return {REWARD: statistics.fmean(each.value for each in graded)}
 
@@ -144,20 +145,31 @@ class Rollouts:
         """Draws and grades, and writes a row for each answer."""
         ranks, seed = self._ranks, derive(self._recipe.seed, "draw", number)
         own = range(ranks.rank, len(prompts), ranks.world)
-        drawn = self._draw([prompts[row] for row in own], self._settings.answers, seed)
+        drawn = self._draw_each(prompts, own, self._settings.answers, seed)
         dealt = ranks.gather(dict(zip(own, drawn, strict=True)))
         if ranks.is_first:
             found = {row: each for share in dealt for row, each in share.items()}
             self._write(place, [(ids[row], one) for row in range(len(prompts)) for one in found[row]])
         ranks.after_first(lambda: None)
 
+    def _draw_each(
+        self, prompts: Sequence[Sequence[int]], own: Sequence[int], answers: int, seed: int
+    ) -> list[list[Generation]]:
+        """So many answers to each of one's own prompts; to a prompt that stands there again, other ones."""
+        self._listener(events.Stage("draw", "started", 0, len(own), "questions"))
+        turns = _turns(prompts)
+        found: dict[int, list[Generation]] = {}
+        for turn in sorted({turns[row] for row in own}):
+            rows = [row for row in own if turns[row] == turn]
+            drawn = self._draw([prompts[row] for row in rows], answers, derive(seed, turn))
+            found |= dict(zip(rows, drawn, strict=True))
+        self._listener(events.Stage("draw", "finished", len(own), len(own), "questions"))
+        return [found[row] for row in own]
+
     def _draw(self, prompts: Sequence[Sequence[int]], answers: int, seed: int) -> list[list[Generation]]:
-        """So many answers to each prompt, without dropout."""
+        """So many answers to each prompt, without dropout; what is drawn follows from seed and prompt."""
         from tunewright.generate import generate
 
-        if not prompts:
-            return []
-        self._listener(events.Stage("draw", "started", 0, len(prompts), "questions"))
         with without_noise(self._model) as model:
             found = generate(
                 model,
@@ -170,7 +182,6 @@ class Rollouts:
                 samples=answers,
                 listener=self._listener,
             )
-        self._listener(events.Stage("draw", "finished", len(prompts), len(prompts), "questions"))
         return [[each, *each.further] for each in found]
 
     def _answered(self, id: str, one: Generation) -> Answered:
@@ -218,6 +229,16 @@ class Rollouts:
         return Draw(groups, _figures(table, groups))
 
 
+def _turns(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """For each prompt how many equal ones stand before it."""
+    seen: Counter[tuple[int, ...]] = Counter()
+    turns = []
+    for prompt in map(tuple, prompts):
+        turns.append(seen[prompt])
+        seen[prompt] += 1
+    return turns
+
+
 def _with_end(one: Generation) -> list[int]:
     """An answer's tokens, with the one that ended it."""
     return one.tokens if one.ended_by is None else [*one.tokens, one.ended_by]
@@ -239,6 +260,4 @@ def _figures(table: pl.DataFrame, groups: Sequence[Sequence[Attempt]]) -> dict[s
 
 
 def _ungraded(problems: Sequence[str], of: int) -> events.Message:
-    return events.Message(
-        f"{len(problems)} of {of} answers could not be graded, and count for the least: {problems[0]}", "warning"
-    )
+    return events.Message(f"{len(problems)} of {of} answers could not be graded, and earn nothing: {problems[0]}", "warning")
