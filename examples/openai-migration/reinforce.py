@@ -10,27 +10,13 @@ client = OpenAI()  # OPENAI_API_KEY and OPENAI_BASE_URL from the environment
 MODEL = "gpt-4o-mini-2024-07-18"
 questions = Path(__file__).with_name("questions.jsonl")
 
-# The category alone is worth a point; a category among other words, a part of one.
+# How like the answer is to the category: 1 for the word alone, a little for a sentence around it.
 grader = {
-    "type": "multi",
+    "type": "text_similarity",
     "name": "sorted",
-    "graders": {
-        "exact": {
-            "type": "string_check",
-            "name": "exact",
-            "operation": "eq",
-            "input": "{{sample.output_text}}",
-            "reference": "{{item.category}}",
-        },
-        "named": {
-            "type": "string_check",
-            "name": "named",
-            "operation": "ilike",
-            "input": "{{sample.output_text}}",
-            "reference": "{{item.category}}",
-        },
-    },
-    "calculate_output": "0.7 * exact + 0.3 * named",
+    "evaluation_metric": "fuzzy_match",
+    "input": "{{sample.output_text}}",
+    "reference": "{{item.category}}",
 }
 
 training_file = client.files.create(file=questions.open("rb"), purpose="fine-tune")
@@ -43,7 +29,13 @@ job = client.fine_tuning.jobs.create(
         "type": "reinforcement",
         "reinforcement": {
             "grader": grader,
-            "hyperparameters": {"n_epochs": 10, "batch_size": 12, "learning_rate_multiplier": float(sys.argv[1]) if len(sys.argv) > 1 else 1.0, "max_completion_tokens": 8},
+            # One word is asked for: what is longer than eight tokens need not be written to its end.
+            "hyperparameters": {
+                "n_epochs": 10,
+                "batch_size": 12,
+                "learning_rate_multiplier": 5.0,
+                "max_completion_tokens": 8,  # not OpenAI's: leave it out there
+            },
         },
     },
 )

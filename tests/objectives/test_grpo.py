@@ -189,9 +189,9 @@ def test_each_answer_is_a_group_so_that_pieces_may_part_siblings() -> None:
     assert {path.row for path in pieces[0].paths} == {path.row for path in pieces[3].paths} == {0, 1}
 
 
-def test_its_own_learning_rate_is_a_twentieth_of_the_methods() -> None:
+def test_its_own_learning_rate_is_a_fifth_of_the_methods() -> None:
     recipe = {"name": "r", "goal": "g", "data": {"train": "rows.jsonl"}, "train": {"objective": "grpo"}}
-    assert recipe_from_mapping(recipe).learning_rate == pytest.approx(lora.LEARNING_RATE / 20)
+    assert recipe_from_mapping(recipe).learning_rate == pytest.approx(lora.LEARNING_RATE / 5)
 
 
 @pytest.fixture(scope="module")

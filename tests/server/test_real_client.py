@@ -127,6 +127,22 @@ def test_a_job_says_all_that_came_of_it(running: Running, trained: Trained) -> N
     assert [line.split(",")[0] for line in table[1:]] == [str(step) for step in steps]
 
 
+def test_a_script_for_reinforcement_runs_as_it_is(running: Running) -> None:
+    environment = {**os.environ, "OPENAI_BASE_URL": f"{running.url}/v1", "OPENAI_API_KEY": "none"}
+    script = [sys.executable, str(EXAMPLE / "reinforce.py")]
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    name = re.search(r"Created (ftjob-\w+)", done.stdout)
+    assert name is not None
+    job = running.client.fine_tuning.jobs.retrieve(name[1])
+    assert job.status == "succeeded"
+    assert job.method is not None
+    assert job.method.reinforcement is not None
+    assert job.method.reinforcement.grader.type == "text_similarity"
+    told = [event.message for event in running.client.fine_tuning.jobs.list_events(job.id, limit=100).data]
+    assert sum(bool(re.fullmatch(r"Step \d+/20, train mean reward=\d\.\d\d", message)) for message in told) == 20
+
+
 def test_what_was_trained_answers_whole_and_in_pieces(running: Running, trained: Trained) -> None:
     client = running.client
     asked: Any = {"messages": [{"role": "user", "content": "Where is my parcel?"}], "max_tokens": 8, "temperature": 0}
