@@ -41,8 +41,8 @@ class Config(ObjectiveConfig):
     """Settings of GRPO."""
 
     draws = True
-    # TRL's defaults take a twentieth of their supervised rate (1e-6 of 2e-5). With LoRA on a small model that hardly moves
-    # in the few dozen steps of a short run, where a fifth and more rise steadily (docs/training.md).
+    # TRL's defaults take a twentieth of their supervised rate (1e-6 of 2e-5). With LoRA on a small model that hardly
+    # moves in the few dozen steps of a short run, where a fifth and more rise steadily (docs/training.md).
     rate_share = 0.2
 
     name: Literal["grpo"] = "grpo"

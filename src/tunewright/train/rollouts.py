@@ -260,4 +260,6 @@ def _figures(table: pl.DataFrame, groups: Sequence[Sequence[Attempt]]) -> dict[s
 
 
 def _ungraded(problems: Sequence[str], of: int) -> events.Message:
-    return events.Message(f"{len(problems)} of {of} answers could not be graded, and earn nothing: {problems[0]}", "warning")
+    return events.Message(
+        f"{len(problems)} of {of} answers could not be graded, and earn nothing: {problems[0]}", "warning"
+    )
