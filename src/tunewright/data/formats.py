@@ -293,7 +293,7 @@ def choose_format(data: Data) -> Format:
                 f"data.format is '{data.format}', and yet there is a data.template",
                 hint="Take one of them out; with a template the format is 'template'.",
             )
-        return _formats()[data.format]
+        return format_called(data.format)
     source = data.train[0]
     file = find_files(source)[0]
     columns = list(source.columns) or columns_of(file, sheet=source.sheet)
@@ -310,6 +310,11 @@ def choose_format(data: Data) -> Format:
         "prompt with chosen and rejected (preference), text and label (labelled), tokens and tags (tagged), OpenAI's "
         "input with preferred and non-preferred output.",
     )
+
+
+def format_called(name: str) -> Format:
+    """The format that `data.format` calls so; that of a template needs the template (`choose_format`)."""
+    return _formats()[name]
 
 
 def _formats() -> dict[str, Format]:

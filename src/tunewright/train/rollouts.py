@@ -78,11 +78,6 @@ class Draw:
     attempts: list[tuple[Attempt, ...]]
     told: dict[str, float]
 
-    @property
-    def reward(self) -> float:
-        """The mean reward."""
-        return self.told[REWARD]
-
 
 class Rollouts:
     """The answers of a run.

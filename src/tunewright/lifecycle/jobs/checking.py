@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tunewright.base.errors import SHOWN_FAULTS, DataError
 from tunewright.data.example import ROLES
-from tunewright.data.formats import ConversationFormat, Format
+from tunewright.data.formats import Format, format_called
 from tunewright.evaluate.graders import GraderConfig, GradingError, check_item
 from tunewright.lifecycle.jobs.jobs import REINFORCEMENT
 
@@ -64,7 +64,7 @@ def check_file(path: Path, method: str, param: Param, grader: GraderConfig | Non
     Raises:
         FileError: If one cannot be used, or there are too few.
     """
-    format = _format(method)
+    format = format_called(format_of(method))
     count, longest = 0, 0
     faults: list[tuple[int, str]] = []
     for count, (line, text) in enumerate(_lines(path, param), 1):
@@ -78,15 +78,6 @@ def check_file(path: Path, method: str, param: Param, grader: GraderConfig | Non
         message = f"{_CALLED[param]} has {count} example(s), but must have at least {least} examples"
         raise FileError(message, code="invalid_n_examples", param=param)
     return Checked(count, longest)
-
-
-def _format(method: str) -> Format:
-    from tunewright.data.completion_rows import OpenAiPreferenceFormat
-    from tunewright.data.prompt_rows import PromptFormat
-
-    if method == "dpo":
-        return OpenAiPreferenceFormat()
-    return PromptFormat() if method == REINFORCEMENT else ConversationFormat()
 
 
 def _lines(path: Path, param: Param) -> Iterator[tuple[int, str]]:
