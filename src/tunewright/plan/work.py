@@ -180,16 +180,9 @@ class Steps:
 
     def lengths(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """Tokens of each step, shape (steps,)."""
-        tokens = [self._tokens(row) for row in range(self.rows.own + self.rows.general)]
+        tokens = [self.rows.tokens(row, self._drawn) for row in range(self.rows.own + self.rows.general)]
         sums = (sum(tokens[row] for row in self.order.of_step(step)) for step in range(self.order.steps))
         return np.fromiter(sums, dtype=np.int64, count=self.order.steps)
-
-    def _tokens(self, row: int) -> int:
-        """Tokens of a row with all its answers."""
-        if not self._drawn:
-            return self.rows.tokens(row)
-        prompt = len(self._row(row).prompt)
-        return sum(prompt + len(attempt.tokens) for attempt in self._drawn)
 
     def _row(self, row: int) -> TokenRow:
         table, at = self._learned[row]

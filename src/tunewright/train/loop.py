@@ -306,7 +306,9 @@ class _Session:
         self._optimiser.step(rate)
         progress.step += 1
         progress.train.append((progress.step, loss, rate, norm))
-        tokens = sum(len(path.tokens) for path in self._paths(progress.step - 1))
+        draw = self._rollouts.of_step(progress.step - 1) if self._rollouts else None
+        attempts = draw.attempts if draw else [()] * len(rows)
+        tokens = sum(map(self._rows.tokens, rows, attempts))
         progress.tokens += tokens
         seconds = time.monotonic() - started
         self._compilation.took(seconds)
@@ -320,9 +322,9 @@ class _Session:
             **{name: total / sums.weight for name, total in sums.reported.items()},
             **added.reported(),
         }
-        if self._rollouts:
-            values |= (told := self._rollouts.of_step(progress.step - 1).told)
-            progress.rewards.append((progress.step, told[REWARD]))
+        if draw:
+            values |= draw.told
+            progress.rewards.append((progress.step, draw.told[REWARD]))
         if self._order.replayed:
             values["replayed"] = float(sum(row >= self._rows.own for row in rows))
         if self._anchor.is_set:

@@ -99,10 +99,13 @@ class Rows:
         rows = [table.row(at) for table, at, _ in found]
         return [Path(row.tokens, row.weights, group, group) for group, row in enumerate(rows)]
 
-    def tokens(self, row: int) -> int:
-        """Tokens of a row, with all its answers."""
+    def tokens(self, row: int, attempts: Sequence[Attempt] = ()) -> int:
+        """Tokens of a row, with all its answers; where answers were drawn, with these in place of its own."""
         table, at, _ = self._at(row)
-        return sum(len(sequence.tokens) for sequence in table.row(at).sequences)
+        example = table.row(at)
+        if attempts:
+            return sum(len(example.prompt) + len(attempt.tokens) for attempt in attempts)
+        return sum(len(sequence.tokens) for sequence in example.sequences)
 
     def names(self, rows: Sequence[int]) -> str:
         """The first few rows' ids, for an error."""
