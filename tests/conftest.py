@@ -19,11 +19,11 @@ settings.load_profile("seeded")
 
 @pytest.fixture(scope="session", autouse=True)
 def same_numbers_everywhere() -> Iterator[None]:
-    """`auto` is float32 also on processors that compute in bfloat16: values worked by hand are held to many digits."""
-    from tunewright.models import base
+    """The same on every processor. Processes that are not forked off this one have to see to it themselves."""
+    from tests.processor import without_bfloat16
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base.processor_flags, "__defaults__", (Path("/no/such/processor"),))
+        without_bfloat16(patch)
         yield
 
 

@@ -20,6 +20,25 @@ print(worker.pid, flush=True)
 time.sleep(60)
 """
 
+# A worker that is asked to end while it starts, in the middle of a finaliser.
+ASKED_EARLY = """
+import os, signal, sys
+from tunewright.server import worker_process
+from tunewright.store import Workspace
+
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+real = Workspace.open
+def opened(root):
+    Dying()
+    return real(root)
+Workspace.open = opened
+order = worker_process.Order(os.getppid(), sys.argv[1], 1 << 30, False, "json")
+worker_process.main(order.command()[-1])
+"""
+
 
 def is_gone(process: int) -> bool:
     try:
@@ -49,3 +68,11 @@ def test_it_works_and_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:
         assert time.monotonic() < deadline, "it has outlived its server"
         time.sleep(0.02)
     assert "the worker has ended" in log.read_text()
+
+
+def test_asked_to_end_while_it_starts_it_ends(tmp_path: Path) -> None:
+    outcome = subprocess.run(
+        [sys.executable, "-c", ASKED_EARLY, tmp_path / "ws"], capture_output=True, text=True, timeout=60
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert "the worker has ended" in outcome.stderr

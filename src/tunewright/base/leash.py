@@ -13,10 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from types import FrameType
+
+from tunewright.base.asked import Asked
 
 GRACE_S = 10.0
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 0.2
 
 
 def leashed(command: Sequence[str]) -> list[str]:
@@ -24,26 +25,15 @@ def leashed(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "tunewright.base.leash", str(os.getpid()), *command]
 
 
-class _Asked(Exception):  # noqa: N818 - no error of anybody's
-    """This process was asked to end."""
-
-
 def main(parent: int, command: Sequence[str]) -> int:
     """Runs a program; gives its exit code."""
-    signal.signal(signal.SIGTERM, _ask)
+    asked = Asked(signal.SIGTERM)
     program = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - what our own caller has put together
-    try:
-        while os.getppid() == parent:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return program.wait(_LOOK_EVERY_S)
-    except _Asked:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while os.getppid() == parent and not asked.to_end:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return program.wait(_LOOK_EVERY_S)
     _end(program)
     return program.wait()
-
-
-def _ask(_number: int, _frame: FrameType | None) -> None:
-    raise _Asked
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:

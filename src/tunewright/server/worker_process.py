@@ -10,9 +10,9 @@ import os
 import signal
 import sys
 from dataclasses import asdict, dataclass
-from types import FrameType
 from typing import TYPE_CHECKING
 
+from tunewright.base.asked import Asked
 from tunewright.server import logs
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Order:
 
 def main(text: str) -> None:
     """Works until it is asked to end, or its server is gone."""
+    asked = Asked(signal.SIGTERM)
     from tunewright.base.memory import return_freed_pages
     from tunewright.lifecycle.jobs.desk import Setup
     from tunewright.lifecycle.jobs.worker import work
@@ -55,21 +56,18 @@ def main(text: str) -> None:
     if os.getppid() != order.server:  # it was gone before anybody looked
         return
     logs.set_up(order.log)
-    signal.signal(signal.SIGTERM, _end)
     # Read by the tokenizers library at its first use, before anything can fork.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     return_freed_pages()
     setup = Setup(python_graders=order.python_graders, memory_bytes=order.memory_bytes)
-    try:
-        work(Workspace.open(order.workspace), memory_bytes=order.memory_bytes, setup=setup, listener=_tell)
-    except KeyboardInterrupt:
-        logs.said("the worker has ended")
-
-
-def _end(_number: int, _frame: FrameType | None) -> None:
-    # Once: asking again must not cut short what the first asking has begun.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    work(
+        Workspace.open(order.workspace),
+        memory_bytes=order.memory_bytes,
+        setup=setup,
+        until=lambda worker: asked.to_end,
+        listener=_tell,
+    )
+    logs.said("the worker has ended")
 
 
 def _tell(said: Said) -> None:

@@ -11,8 +11,8 @@ import os
 import signal
 import sys
 import traceback
-from types import FrameType
 
+from tunewright.base.asked import Asked
 from tunewright.base.memory import return_freed_pages
 from tunewright.lifecycle.jobs.desk import Desk, Later, Reason, Setup, Stopped, handle, reason_of
 from tunewright.store import Workspace
@@ -22,21 +22,9 @@ from tunewright.train.ranks.ending import end_with_parent
 DONE, STOPPED, LATER, FAILED = 0, 75, 76, 1
 
 
-class Signals:
-    """Notes that this process was asked to end. Training notes it itself, and keeps a checkpoint first."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._note)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-
-
 def main(task_id: str, root: str, setup: str, worker: str) -> int:
     """Works on a task for the worker with this process id; gives the exit code."""
-    signals = Signals()
+    asked = Asked(signal.SIGTERM, signal.SIGINT)  # training notes it itself, and keeps a checkpoint first
     end_with_parent()
     if os.getppid() != int(worker):  # it was gone before anybody looked
         return STOPPED
@@ -46,10 +34,10 @@ def main(task_id: str, root: str, setup: str, worker: str) -> int:
     workspace = Workspace.open(root, create=False)
     task = workspace.task(task_id)
 
-    def asked() -> Reason | None:
-        return reason_of(workspace.task(task_id)) if signals.asked else None
+    def reason() -> Reason | None:
+        return reason_of(workspace.task(task_id)) if asked.to_end else None
 
-    return work(task, Desk(workspace, Setup.from_text(setup), asked))
+    return work(task, Desk(workspace, Setup.from_text(setup), reason))
 
 
 def work(task: Task, desk: Desk) -> int:
