@@ -51,6 +51,23 @@ def test_gradients_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda x, weight: _Norm.apply(x, weight, 1e-2), (x, weight))
 
 
+def test_in_bfloat16_gradients_are_rounded_once() -> None:
+    """Against the norm in float64 of the same numbers; a bfloat16 has 8 significant bits."""
+    wide = {
+        "x": drawn(64, 48, dtype=torch.bfloat16).double(),
+        "weight": drawn(48, dtype=torch.bfloat16, seed=1).double(),
+    }
+    grad = drawn(64, 48, dtype=torch.bfloat16, seed=2)
+    found = []
+    for dtype in (torch.float64, torch.bfloat16):
+        x, weight = (each.to(dtype).detach().requires_grad_() for each in wide.values())
+        gradients = torch.autograd.grad(_Norm.apply(x, weight, 1e-5), (x, weight), grad.to(dtype))
+        assert {each.dtype for each in gradients} == {dtype}
+        found.append([each.double() for each in gradients])
+    for expected, given in zip(*found, strict=True):
+        assert (given - expected).norm() <= 2**-8 * expected.norm()
+
+
 def test_a_frozen_weight_has_no_gradient_and_costs_none() -> None:
     _, ours = both()
     ours.weight.requires_grad_(False)

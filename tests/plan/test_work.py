@@ -18,15 +18,16 @@ def test_a_piece_worked_by_hand():
     (piece,) = steps.pieces(0)
     # Nodes 1 2 3 and 4 (behind which 5 is predicted); 6 is predicted at 3.
     assert (piece.nodes, piece.sources, piece.edges) == (4, 2, 2)
-    # One stretch of four nodes without a branch: each query sees at most four keys.
-    assert (piece.queries, piece.keys, piece.pairs) == (4, 4, 16)
+    # One segment of four nodes; keys come in multiples of sixteen.
+    assert (piece.queries, piece.keys, piece.pairs) == (4, 16, 64)
 
 
-def test_a_branch_reads_its_prefix_again():
-    steps = Steps(made_recipe(), {"train": made_table([[1, 2, 3, 4, 5], [1, 2, 6, 7, 8]])})
-    (piece,) = steps.pieces(0)
-    # Stretches 1 2, then 3 4 and 6 7 behind them, all padded to two queries and four keys.
-    assert (piece.nodes, piece.queries, piece.keys, piece.pairs) == (6, 6, 12, 24)
+def test_a_segment_reads_its_root_path_again():
+    rows = [[*range(1, 91), 91 + row, *range(1, 9)] for row in range(2)]
+    (piece,) = Steps(made_recipe(), {"train": made_table(rows)}).pieces(0)
+    # 90 nodes and two branches of 8 behind them: 106, which 53 cuts evenly. The second segment sees the first one's 53
+    # nodes, and its own: 106 keys, which makes 112 for both.
+    assert (piece.nodes, piece.queries, piece.keys, piece.pairs) == (106, 106, 2 * 112, 106 * 112)
 
 
 def test_work_of_few_steps_is_exact():

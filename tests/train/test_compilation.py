@@ -77,12 +77,11 @@ def test_auto_compiles_tells_the_figures_and_resumes_to_the_same_bytes(tmp_path:
     )
     kept = read_json(tmp_path / "whole" / RECORD)
     assert (kept["compiled"], kept["step"]) == (True, WATCHED_STEPS)
-    # Steps before the choice are those of a run that never compiles; those behind it are not.
+    # Steps before the choice are those of a run that never compiles; those behind it may be rounded otherwise.
     never = work(tmp_path, tmp_path / "never", asked="off")
-    assert [row == other for row, other in zip(whole.progress.train, never.progress.train, strict=True)][:5] == [
-        *(True,) * WATCHED_STEPS,
-        False,
-    ]
+    assert whole.progress.train[:WATCHED_STEPS] == never.progress.train[:WATCHED_STEPS]
+    for row, other in zip(whole.progress.train, never.progress.train, strict=True):
+        assert row == pytest.approx(other, rel=1e-4)
 
     def part(folder: Path, **options: Any) -> Trained:
         return work(tmp_path, folder, **options)

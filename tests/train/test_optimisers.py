@@ -15,6 +15,7 @@ from tests.train.made import general_table, interrupted_and_resumed, made_base, 
 from tunewright.base.errors import MissingExtraError
 from tunewright.base.files import hash_folder
 from tunewright.base.plugins import OPTIMISERS
+from tunewright.models.stored import StoredWeights
 from tunewright.train import train
 from tunewright.train.optimiser import Optimiser
 
@@ -170,6 +171,21 @@ def test_steps_too_small_for_bfloat16_add_up() -> None:
     assert alone.w.tolist() == [1.0, -2.0]
     assert optimiser.weights["w"].tolist() == pytest.approx([0.99, -2.01], abs=1e-4)
     assert ours.w.tolist() == [0.98828125, -2.015625]
+
+
+def test_masters_begin_with_what_the_files_hold(root: Path) -> None:
+    """A step too small to be seen from the rounded number is seen, on average, from the one that was rounded."""
+    wide, rounded = (made_base(root / "tiny", dtype) for dtype in ("float32", "bfloat16"))
+    model = rounded.model.requires_grad_()
+    weights = dict(model.named_parameters())
+    stored = StoredWeights(rounded.files.folder, model.base_model_prefix).wider
+    optimiser = Optimiser(weights, [torch.optim.SGD(model.parameters(), lr=1.0)], stored=stored)
+    for name, weight in wide.model.named_parameters():
+        assert torch.equal(optimiser.weights[name], weight)
+    # Weights that have learned since are no longer what the files hold.
+    name = next(iter(weights))
+    assert stored(name, weights[name].detach() * 2) is None
+    assert stored("no.such.weight", weights[name]) is None
 
 
 def test_gradients_of_pieces_add_up_in_float32() -> None:

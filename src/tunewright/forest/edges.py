@@ -13,6 +13,7 @@ from tunewright.base.errors import TunewrightError
 from tunewright.forest.forest import Forest
 
 CHUNK = 256  # sources whose logits are in memory at once
+_ROWS = 16  # of these in float32, so that a cache holds them (`models.memory` counts on it)
 
 
 class ShapeError(TunewrightError):
@@ -108,12 +109,12 @@ class _FrozenHead(torch.autograd.Function):
         gradient_eD = hidden_MD.new_empty(len(row_e), hidden_MD.shape[1])
         for turn in range(int(turn_e.max()) + 1 if len(turn_e) else 0):
             chosen = torch.nonzero(turn_e == turn).view(-1)
+            leaf = hidden_MD.detach().index_select(0, row_e[chosen]).requires_grad_()
             with torch.enable_grad():
-                leaf = hidden_MD.detach().index_select(0, row_e[chosen]).requires_grad_()
-                rows = torch.arange(len(chosen), device=leaf.device)
-                logp, hit = _score(leaf, head, rows, target_e[chosen], smoothing)
-                (gradient,) = torch.autograd.grad(logp.sum(), leaf)
-            logp_e[chosen], hit_e[chosen], gradient_eD[chosen] = logp.detach(), hit, gradient
+                logits_mV = head(leaf)
+            slope_mV = torch.empty_like(logits_mV)
+            logp_e[chosen], hit_e[chosen] = _slopes(logits_mV.detach(), target_e[chosen], smoothing, slope_mV)
+            (gradient_eD[chosen],) = torch.autograd.grad(logits_mV, leaf, slope_mV)
         ctx.save_for_backward(row_e, gradient_eD)
         ctx.rows = len(hidden_MD)
         ctx.mark_non_differentiable(hit_e)
@@ -128,6 +129,33 @@ class _FrozenHead(torch.autograd.Function):
         total_MD: Tensor = weighted_eD.new_zeros(ctx.rows, weighted_eD.shape[1])
         total_MD.index_add_(0, row_e, weighted_eD)
         return total_MD, None, None, None, None
+
+
+def _slopes(logits_mV: Tensor, target_m: Tensor, smoothing: float, slope_mV: Tensor) -> tuple[Tensor, Tensor]:
+    """Each row's log-probability of its target and whether that is the most probable, shapes (m,).
+
+    Writes the derivatives of the log-probabilities by the logits into `slope_mV`. A few rows at a time are in float32.
+    """
+    logp_m, hit_m = (
+        logits_mV.new_empty(len(logits_mV), dtype=torch.float32),
+        torch.empty_like(target_m, dtype=torch.bool),
+    )
+    for start in range(0, len(logits_mV), _ROWS):
+        span = slice(start, start + _ROWS)
+        wide_rV, target_r1 = logits_mV[span].float(), target_m[span, None]
+        greatest_r, best_r = wide_rV.max(-1)
+        logit_r = wide_rV.gather(1, target_r1)[:, 0]
+        if smoothing:
+            logit_r = (1.0 - smoothing) * logit_r + smoothing * wide_rV.mean(-1)
+        sum_r = wide_rV.sub_(greatest_r[:, None]).exp_().sum(-1)
+        logp_m[span], hit_m[span] = logit_r - greatest_r - sum_r.log(), best_r == target_r1[:, 0]
+        # The target's share of one, less each token's probability.
+        slope_rV = wide_rV.div_(-sum_r[:, None])
+        if smoothing:
+            slope_rV.add_(smoothing / slope_rV.shape[1])
+        slope_rV.scatter_(1, target_r1, slope_rV.gather(1, target_r1) + (1.0 - smoothing))
+        slope_mV[span] = slope_rV
+    return logp_m, hit_m
 
 
 def _turns(row_e: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Paths merged into tries: `build`, `cut` under a budget, and `plant` behind virtual tokens."""
+"""Paths merged into tries: `build`, `cut` under a budget, `plant` behind virtual tokens, and `fill` up with padding."""
 
 from __future__ import annotations
 
@@ -252,6 +252,25 @@ def plant(forest: Forest, virtual: int) -> Forest:
         end=np.concatenate([np.full(virtual, forest.nodes + virtual), forest.end + virtual]),
         count=np.concatenate([np.full(virtual, len(forest.paths)), forest.count]),
         source=forest.source + virtual,
+    )
+
+
+def fill(forest: Forest, nodes: int) -> Forest:
+    """The forest with padding behind its last node, up to so many nodes in all, so that many forests have one shape.
+
+    A padding node sees itself only; no path goes through it, and it predicts nothing.
+    """
+    padding = np.arange(forest.nodes, nodes)
+    zeros = np.zeros_like(padding)
+    return replace(
+        forest,
+        token=np.concatenate([forest.token, zeros]),
+        depth=np.concatenate([forest.depth, zeros]),
+        parent=np.concatenate([forest.parent, zeros - 1]),
+        begin=np.concatenate([forest.begin, padding]),
+        end=np.concatenate([forest.end, padding + 1]),
+        count=np.concatenate([forest.count, zeros]),
+        types=None if forest.types is None else np.concatenate([forest.types, zeros]),
     )
 
 

@@ -22,9 +22,10 @@ GIB = 1 << 30
 PROCESS_BYTES = 490_000_000
 # The head runs on so many sources at a time (`forest.edges.CHUNK`).
 HEAD_ROWS = 256
-# Logits of a chunk, in float32, that are alive at once when its gradient is taken: the logits, the gradient of the
-# targets' entries, and of the log-sum-exp the difference, its exponential and their product with the incoming one.
-_HEAD_COPIES = 5
+# Logits of a chunk, in float32, that are alive at once when the gradient of a trained head is taken: the logits, the
+# gradient of the targets' entries, and of the log-sum-exp the difference, its exponential and their product with the
+# incoming one. Of a frozen head only a few rows are in float32 at a time (`forest.edges`).
+_HEAD_COPIES, _WIDE_ROWS = 5, 16
 # torch asks glibc for aligned blocks, for which it looks for somewhat more, so that the hole which a tensor leaves is
 # too small for the next of its size. Measured: of what passes through the forward pass and is freed again, two thirds
 # stay holes until the step's end (0.59 to 0.73 on four shapes).
@@ -359,14 +360,15 @@ def kept_for_backward(size: ModelSize, treatment: Treatment, piece: Piece, dtype
     """What the blocks keep for the backward pass, in bytes: outside attention, and in it.
 
     With b bytes a number, N nodes, H the hidden width, A the queries', G the keys', I the feed-forward's and R the
-    rank, a block keeps: for its two norms their inputs and scales, in float32 whatever b is, 8 (H + 1) N; the inputs of
-    its linear layers, which the projections share, (2 H + A + I) N b; the gate, its activation and the other
-    projection, 3 I N b; each adapter's narrow product, 4 R N; in attention queries and answers at their places, keys
-    and values at theirs, and the log-sum-exp of each head's queries in float32. The layout is there once for all.
+    rank, a block keeps: for its two norms their inputs, and scales in float32, 2 (H b + 4) N; the inputs of its linear
+    layers, which the projections share, (2 H + A + I) N b; the gate, its activation and the other projection, 3 I N b;
+    each adapter's narrow product, R N b, or 4 R N where its inputs are widened; in attention queries at their places,
+    keys and values at theirs, and in float32 also answers and the log-sum-exp of each head's queries, which narrower
+    numbers compute again. The layout is there once for all.
     """
     number, float32 = BYTES[dtype], BYTES["float32"]
     nodes, layers = piece.nodes, treatment.layers
-    norms = 2 * (size.hidden + 1) * float32
+    norms = 2 * (size.hidden * number + float32)
     linear_inputs = {
         "shared": (2 * size.hidden + size.query_width + size.intermediate) * number,
         "cast": size.linear_inputs // size.layers * float32,
@@ -374,12 +376,11 @@ def kept_for_backward(size: ModelSize, treatment: Treatment, piece: Piece, dtype
         "none": 0,
     }[treatment.inputs]
     feed_forward = (3 if size.gated else 1) * size.intermediate * number
-    narrow = treatment.rank * (size.linears // size.layers) * float32
-    # A trained scale needs what it scales; our norms (`models/norm.py`) compute it again.
-    normed = 2 * size.hidden * number if treatment.is_own and dtype != "float32" else 0
-    a_node = norms + linear_inputs + feed_forward + narrow + normed + treatment.beside
-    a_layer = 2 * (piece.queries * size.query_width + piece.keys * size.key_width) * number
-    a_layer += piece.queries * size.heads * float32
+    narrow = treatment.rank * (size.linears // size.layers) * (number if treatment.inputs == "shared" else float32)
+    a_node = norms + linear_inputs + feed_forward + narrow + treatment.beside
+    a_layer = (piece.queries * size.query_width + 2 * piece.keys * size.key_width) * number
+    if number == float32:
+        a_layer += piece.queries * (size.query_width + size.heads) * float32
     outside = turns(size, piece, dtype) + treatment.cast_bytes
     return layers * nodes * a_node + outside, layers * a_layer + layout_bytes(piece, dtype)
 
@@ -402,14 +403,13 @@ def passing_in_a_layer(size: ModelSize, treatment: Treatment, piece: Piece, dtyp
 def freed_in_forward(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:
     """What the blocks' forward pass allocates from the heap and frees again, in bytes.
 
-    In widths of a node: the norms' squares and, unless their scales train, scaled inputs, two each (not in float32,
-    where `models/norm.py` has neither); the outputs of the last projections of attention and feed-forward; queries as
-    projected, turned (four and a half times their width) and laid out; keys and values likewise, side by side;
-    attention's answers, joined. Where an adapter's product is added to its layer's in steps of its own, also both of
-    them and the scaled one.
+    In widths of a node: what the norms widen, two each (nothing in float32); the outputs of the last projections of
+    attention and feed-forward; queries as projected, turned (four and a half times their width) and laid out; keys and
+    values likewise, side by side; attention's answers, joined. Where an adapter's product is added to its layer's in
+    steps of its own, also both of them and the scaled one.
     """
     number = BYTES[dtype]
-    hidden = (2 if dtype == "float32" else 4 if treatment.is_own else 6) * size.hidden
+    hidden = (2 if dtype == "float32" else 6) * size.hidden
     outputs = (size.linear_widths - size.linear_inputs) // size.layers if treatment.adds_apart else 0
     a_node = hidden + 6.5 * size.query_width + 10.5 * size.key_width + 3 * outputs
     return round(treatment.layers * (piece.nodes * a_node + piece.queries * size.query_width) * number)
@@ -434,10 +434,12 @@ def heap_holes(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str, 
 
 def head_workspace(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:
     """What the head takes, in bytes: one chunk's logits with their gradients, and what is kept of each edge."""
-    number = BYTES[dtype]
-    copies = _HEAD_COPIES * BYTES["float32"] + (0 if number == 4 else number)
-    logits = min(piece.sources, HEAD_ROWS) * size.vocabulary * copies
-    return logits + piece.edges * size.hidden * number
+    number, rows = BYTES[dtype], min(piece.sources, HEAD_ROWS)
+    if treatment.trains_head:
+        logits = rows * (_HEAD_COPIES * BYTES["float32"] + (0 if number == 4 else number))
+    else:  # all logits and their gradients; some rows' and a product of these
+        logits = 2 * rows * number + 2 * min(rows, _WIDE_ROWS) * BYTES["float32"]
+    return logits * size.vocabulary + piece.edges * size.hidden * number
 
 
 def _pages(size: ModelSize, treatment: Treatment, dtype: str) -> tuple[int, int]:

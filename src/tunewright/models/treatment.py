@@ -41,6 +41,7 @@ class Treatment:
         beside: Bytes that what the method adds keeps of each node in each block, beyond narrow products of this rank.
         cast_bytes: Bytes of weights' copies in another dtype that wait for the backward pass.
         virtual: Virtual tokens in front of every path.
+        trains_head: Whether the output layer trains.
     """
 
     trained: int
@@ -55,6 +56,7 @@ class Treatment:
     beside: int = 0
     cast_bytes: int = 0
     virtual: int = 0
+    trains_head: bool = False
 
 
 def treat(size: ModelSize, method: PluginConfig, dtype: str) -> Treatment:
@@ -74,8 +76,8 @@ def treat(size: ModelSize, method: PluginConfig, dtype: str) -> Treatment:
         inputs = "none"
     elif not is_own and settings.get("dropout"):
         inputs = "dropped"
-    elif not is_own and number != BYTES["float32"]:
-        inputs = "cast"  # PEFT keeps adapters in float32
+    elif not is_own and number != BYTES["float32"] and name not in _FUSED:
+        inputs = "cast"  # PEFT keeps adapters in float32, and widens what they read
     only_last = name == "layers" and not settings["names"]
     trained = METHODS.call(name, "trainable", size, method)
     return Treatment(
@@ -91,6 +93,7 @@ def treat(size: ModelSize, method: PluginConfig, dtype: str) -> Treatment:
         beside=_beside(size, name, settings, number),
         cast_bytes=_cast_bytes(size, name, settings, trained, number),
         virtual=virtual_tokens(method),
+        trains_head=is_own and not only_last,
     )
 
 
@@ -105,7 +108,7 @@ def _cast_bytes(size: ModelSize, name: str, settings: Mapping[str, Any], trained
         return 0
     if name == "dora" and settings["dropout"]:  # PEFT computes the frozen product of dropped inputs anew, in float32
         return size.linear_parameters * BYTES["float32"]
-    return trained * number if name in _CASTING else 0
+    return trained * number if name in _CASTING or (name in _FUSED and not settings["dropout"]) else 0
 
 
 def _beside(size: ModelSize, name: str, settings: Mapping[str, Any], number: int) -> int:

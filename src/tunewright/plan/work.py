@@ -13,7 +13,7 @@ from tunewright.base.seeds import derive
 from tunewright.data.attempts import Attempt, imagined
 from tunewright.data.dataset import GENERAL
 from tunewright.forest import Forest, build
-from tunewright.forest.backends.segments import bucket, split_segments
+from tunewright.forest.backends.segments import arrange, shown
 from tunewright.forest.coupled import pieces_of
 from tunewright.forest.forest import plant
 from tunewright.models.memory import Piece
@@ -248,12 +248,11 @@ class Steps:
 def piece_of(forest: Forest, *, is_first: bool = True, outgrows: bool = False) -> Piece:
     """What a forest takes in memory, its attention as the backend `segments` arranges it."""
     queries = keys = pairs = 0
-    for members in bucket(split_segments(forest)) if forest.nodes else []:
-        longest = max(end - start for start, end in members)
-        line = max(int(forest.depth[end - 1]) + 1 for _, end in members)
-        queries += len(members) * longest
-        keys += len(members) * line
-        pairs += len(members) * longest * line
+    for members in arrange(forest):
+        query_SQ, key_SK = shown(members)
+        queries += query_SQ.size
+        keys += key_SK.size
+        pairs += query_SQ.size * key_SK.shape[1]
     sources = len(np.unique(forest.source))
     return Piece(forest.nodes, sources, len(forest.source), queries, keys, pairs, is_first, outgrows)
 

@@ -29,6 +29,7 @@ from tunewright.forest.virtual import virtual_count
 from tunewright.models import heads
 from tunewright.models.adapters import adapted, save_adapter
 from tunewright.models.families import check_family, head_of
+from tunewright.models.stored import StoredWeights
 from tunewright.recipe.schema import Recipe
 from tunewright.train import checkpoint
 from tunewright.train.anchor import Anchor, fisher_information
@@ -158,7 +159,9 @@ class _Session:
         decay = config.weight_decay
         parts = OPTIMISERS.call(config.optimiser.name, "build", self._model, config.optimiser, weight_decay=decay)
         self._trained = {name: w for name, w in self._model.named_parameters() if w.requires_grad}
-        self._optimiser = Optimiser(self._trained, split_groups(parts), offloaded=config.offload == "optimiser")
+        stored = StoredWeights(base.files.folder, base.model.base_model_prefix).wider
+        aside = config.offload == "optimiser"
+        self._optimiser = Optimiser(self._trained, split_groups(parts), offloaded=aside, stored=stored)
         self._weights = self._optimiser.weights
         self._anchor = Anchor(self._weights, l2=forgetting.l2, ewc=forgetting.ewc)
         self._progress = Progress()

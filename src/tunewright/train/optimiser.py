@@ -3,7 +3,9 @@
 Weights narrower than float32 are not moved themselves: most steps would be rounded away (bfloat16 keeps 8 significant
 bits, so that a step below 1/512 of a weight is lost). A float32 copy of each, its master, is moved in its place and
 rounded into the model after each step (Micikevicius et al. 2018, arXiv:1710.03740). Gradients are added up in float32
-as well, so that cutting a step into more pieces rounds no more.
+as well, so that cutting a step into more pieces rounds no more. A master begins as the base's files hold the weight,
+where they hold it in full: one that began at the rounded number would have to come half the way to the next before the
+model moves at all, which at usual rates takes several steps.
 
 Off-loaded, every weight has a master, and these lie in main memory while a card holds the model: a gradient leaves the
 card as soon as it is there, and the processor moves the masters (ZeRO-Offload, Ren et al. 2021, arXiv:2101.06840).
@@ -11,11 +13,16 @@ card as soon as it is there, and the processor moves the masters (ZeRO-Offload, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from tunewright.train.ranks.sharding import like, whole_of
+
+# Gives a weight in full, by its name and what the model holds of it; None where nobody knows more than the model.
+Stored = Callable[[str, Tensor], Tensor | None]
 
 
 class Optimiser:
@@ -25,6 +32,7 @@ class Optimiser:
         weights: All trained weights, by name.
         parts: Torch's optimisers, fresh; each weight belongs to one of them.
         offloaded: Whether masters, gradients and the optimisers' state lie in main memory.
+        stored: Gives what masters begin with.
 
     Attributes:
         weights: What is moved, by the weights' names, in float32 at least: the weight itself, or its master. Gradients
@@ -32,11 +40,21 @@ class Optimiser:
     """
 
     def __init__(
-        self, weights: Mapping[str, nn.Parameter], parts: Sequence[Optimizer], *, offloaded: bool = False
+        self,
+        weights: Mapping[str, nn.Parameter],
+        parts: Sequence[Optimizer],
+        *,
+        offloaded: bool = False,
+        stored: Stored = lambda name, rounded: None,
     ) -> None:
         self._parts = parts
         narrow = {name: weight for name, weight in weights.items() if offloaded or weight.dtype.itemsize < 4}
         masters = {name: _master(weight, offloaded) for name, weight in narrow.items()}
+        with torch.no_grad():
+            for name, master in masters.items():
+                rounded = whole_of(narrow[name].detach())
+                if rounded.dtype.itemsize < 4 and (wide := stored(name, rounded)) is not None:
+                    master.copy_(like({name: wide}, narrow)[name])
         self._rounded = [(weight, masters[name]) for name, weight in narrow.items()]
         self.weights = {**weights, **masters}
         self._names = {id(weight): name for name, weight in self.weights.items()}

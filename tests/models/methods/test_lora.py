@@ -74,6 +74,19 @@ def test_gradients_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda *args: _Product.apply(*args, 1.7), tuple(made.values()))
 
 
+def test_on_a_base_in_bfloat16_it_is_as_near_to_float32_as_peft(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The adapter stays in float32 for both; PEFT widens the layer's inputs, ours narrows the adapter's products."""
+    narrow = both(monkeypatch, torch.bfloat16)
+    wide, _ = both(monkeypatch, torch.float32)
+    wide.load_state_dict({name: value.float() for name, value in narrow[0].state_dict().items()})
+    layer = next(module for module in narrow[0].modules() if isinstance(module, LoraLinear))
+    assert layer._plain_adapter(layer.weight) == "default"
+    expected = gradients(wide)
+    ours, peft = (float((gradients(model) - expected).norm() / expected.norm()) for model in narrow)
+    assert {w.grad.dtype for w in narrow[0].parameters() if w.requires_grad} == {torch.float32}
+    assert 0.0 < ours <= 1.25 * peft < 0.15
+
+
 def test_dropout_takes_pefts_way_in_training_and_ours_in_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, peft = both(monkeypatch, torch.float32, dropout=0.5)
     outputs = []

@@ -1,14 +1,16 @@
-"""Each unbranched stretch of the forest attends to its own root path: cost follows path lengths, not nodes squared.
+"""Each segment of the forest attends to its own root path: cost follows path lengths, not nodes squared.
 
-A segment is a run of nodes without a branch. Its queries see the segment's ancestors and, causally, itself. Keys and
-values of that root path are gathered; segments of like size are padded to one shape and computed together. A row that
-is read both ways is one segment, all of which is seen.
+A segment is a run of nodes that stand one behind the other, branches or not. What its nodes see lies in the segment
+itself or on the root path of its first node; these keys and values are gathered, and a mask says who sees which.
+Segments that see like numbers of keys are padded to one shape and computed together. Of rows that are read both ways,
+a segment sees those that it has a part of.
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tunewright.forest.layout import Layout
+
+
+_SHORTEST, _LONGEST = 64, 512  # nodes of a segment
+_KEYS = 16  # keys come in multiples of this: few shapes, for which products are made ready once
 
 
 class Config(PluginConfig):
@@ -40,73 +46,80 @@ def build(forest: Forest, device: torch.device) -> Layout:
     return _Segments(forest, device)
 
 
-@dataclass(frozen=True)
-class _Bucket:
-    """Segments of like size, padded to one shape (S segments, Q queries, K keys)."""
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of nodes.
 
-    shape: tuple[int, int, int]
-    visible_SQK: Tensor
-    distance_SQK: Tensor  # how far the key lies from the query, for windows
-    masks: dict[tuple[int, torch.dtype], Tensor] = field(default_factory=dict)  # made once, for all layers
+    Args:
+        start: Its first node.
+        end: One past its last.
+        keys: The nodes that any of its nodes sees, in order, its own among them.
+    """
 
-    def mask(self, window: int, dtype: torch.dtype) -> Tensor:
-        """What is added to the products of queries and keys: 0 where seen, -inf elsewhere, shape (S, 1, Q, K)."""
-        if (window, dtype) not in self.masks:
-            visible_SQK = self.visible_SQK & (self.distance_SQK < window) if window else self.visible_SQK
-            zero_SQK = self.visible_SQK.new_zeros(self.shape, dtype=dtype)
-            self.masks[window, dtype] = zero_SQK.masked_fill_(~visible_SQK, float("-inf"))[:, None]
-        return self.masks[window, dtype]
+    start: int
+    end: int
+    keys: Ints
+
+
+def arrange(forest: Forest) -> list[list[Segment]]:
+    """The forest's segments, each node in one; those that are computed together, together, in preorder."""
+    length = _length(forest)
+    segments = [_segment(forest, start, length) for start in range(0, forest.nodes, length)]
+    groups = bucket([len(segment.keys) for segment in segments], short=3 * length)
+    return [[segments[number] for number in sorted(group)] for group in groups]
+
+
+def _length(forest: Forest) -> int:
+    """How many nodes a segment has.
+
+    Short ones multiply little that is masked, long ones gather a path for more nodes at once: half of the usual depth
+    is between the two. Where some number near it cuts the forest into equal segments, no query is padded.
+    """
+    usual = int(forest.depth.mean()) // 2 if forest.nodes else 0
+    most = min(_LONGEST, max(_SHORTEST, 1 << max(0, usual.bit_length() - 1)))
+    return next((length for length in range(most, most // 2, -1) if forest.nodes % length == 0), most)
+
+
+def _segment(forest: Forest, start: int, length: int) -> Segment:
+    end = min(start + length, forest.nodes)
+    if forest.both_ways:
+        return Segment(start, end, np.arange(forest.begin[start], forest.end[end - 1]))
+    return Segment(start, end, np.concatenate([forest.ancestors(start)[:-1], np.arange(start, end)]))
 
 
 class _Segments:
     def __init__(self, forest: Forest, device: torch.device) -> None:
         import torch
 
-        self._buckets, queries, keys = [], [], []
-        for members in bucket(split_segments(forest)):
-            query_SQ, key_SK, at_SQ = _padded(forest, members)
-            distance_SQK = at_SQ[:, :, None] - np.arange(key_SK.shape[1])
-            visible_SQK = distance_SQK >= 0
-            if forest.both_ways:  # all of the row is seen, and its last place tells how long it is
-                visible_SQK = (at_SQ >= 0)[:, :, None] & (np.arange(key_SK.shape[1]) <= at_SQ.max(1)[:, None, None])
+        from tunewright.forest.backends._rows import Bucket, Rows
+
+        buckets, queries, keys = [], [], []
+        for members in arrange(forest):
+            query_SQ, key_SK = shown(members)
+            query_SQ1, key_S1K = query_SQ[:, :, None], key_SK[:, None]
+            seen_SQK = (forest.begin[key_S1K] <= query_SQ1) & (query_SQ1 < forest.end[key_S1K]) & (key_S1K >= 0)
+            far_SQK = np.abs(forest.depth[query_SQ1] - forest.depth[key_S1K])
             # Padding queries see the first key, so that no softmax is over nothing; their answers are never read.
-            padding_SQK = (at_SQ < 0)[:, :, None] & (np.arange(key_SK.shape[1]) == 0)
-            shape = (*query_SQ.shape, key_SK.shape[1])
-            seen_SQK = torch.tensor(visible_SQK | padding_SQK, device=device)
-            self._buckets.append(_Bucket(shape, seen_SQK, torch.tensor(np.abs(distance_SQK), device=device)))
-            queries.append(np.where(at_SQ < 0, -1, query_SQ).reshape(-1))
+            padding_SQK = (query_SQ1 < 0) & (np.arange(key_SK.shape[1]) == 0)
+            seen_SQK, far_SQK = seen_SQK | padding_SQK, np.where(padding_SQK, 0, far_SQK)
+            buckets.append(Bucket(torch.tensor(seen_SQK, device=device), torch.tensor(far_SQK, device=device)))
+            queries.append(query_SQ.reshape(-1))
             keys.append(key_SK.reshape(-1))
-        self._query_rows, self._key_rows = list(map(len, queries)), list(map(len, keys))
+        self._rows = Rows(buckets)
         self._queries = Gather(np.concatenate(queries), forest.nodes, device)
         self._keys = Gather(np.concatenate(keys), forest.nodes, device)
 
     def attend(self, layer: int, q_HND: Tensor, k_GND: Tensor, v_GND: Tensor, scaling: float, window: int) -> Tensor:
         import torch
-        from torch.nn.functional import scaled_dot_product_attention
 
-        (heads, nodes, width), groups = q_HND.shape[1:], k_GND.shape[1]
+        from tunewright.forest.backends._rows import Sizes
+
+        (heads, nodes), (groups, _, width) = q_HND.shape[1:3], k_GND.shape[1:]
         q_row = self._queries.spread(q_HND[0].transpose(0, 1).reshape(nodes, -1))
         kv_NX = torch.cat([x[0].transpose(0, 1).reshape(nodes, -1) for x in (k_GND, v_GND)], dim=1)
-        kv_row = self._keys.spread(kv_NX)
-        widths, answers = [groups * width, kv_NX.shape[1] - groups * width], []
-        # Split, not sliced: a slice's gradient is a whole array of zeros, one for each bucket, to be added up.
-        split_q, split_kv = torch.split(q_row, self._query_rows), torch.split(kv_row, self._key_rows)
-        for part, q_rows, kv_rows in zip(self._buckets, split_q, split_kv, strict=True):
-            segments, queries, keys = part.shape
-            q_SHQD = q_rows.view(segments, queries, heads, width).transpose(1, 2)
-            k_SGKD, v_SGKD = (
-                x.reshape(segments, keys, groups, -1).transpose(1, 2) for x in torch.split(kv_rows, widths, dim=1)
-            )
-            out_SHQD = scaled_dot_product_attention(
-                q_SHQD,
-                k_SGKD,
-                v_SGKD,
-                attn_mask=part.mask(window, q_row.dtype),
-                scale=scaling,
-                enable_gqa=heads != groups,
-            )
-            answers.append(out_SHQD.transpose(1, 2).reshape(segments * queries, -1))
-        return self._queries.collect(torch.cat(answers)).view(1, nodes, heads, -1)
+        sizes = Sizes(heads, groups, groups * width)
+        out_row = self._rows.attend(q_row, self._keys.spread(kv_NX), sizes, scaling, window)
+        return self._queries.collect(out_row).view(1, nodes, heads, -1)
 
 
 class Gather:
@@ -128,17 +141,22 @@ class Gather:
         uses = np.bincount(node[real], minlength=nodes)
         self.node_R = torch.tensor(np.maximum(node, 0), device=device)
         self.padding_R = torch.tensor(node < 0, device=device) if len(real) < len(node) else None
-        # One place for each node: the sum back is a copy.
+        # One place for each node: the sum back is a copy, or nothing at all.
         self.place_N = torch.tensor(order, device=device) if (uses == 1).all() else None
+        self.is_plain = len(node) == nodes and bool((node == np.arange(nodes)).all())
         self._starts, self._order, self._shape = np.cumsum([0, *uses]), order, (nodes, len(node))
         self._sums: dict[torch.dtype, Tensor] = {}
 
     def spread(self, row_NX: Tensor) -> Tensor:
         """Nodes' rows at their places, shape (R, X). Padding shows node 0."""
+        if self.is_plain:
+            return row_NX
         return _functions()[0].apply(row_NX, self)  # type: ignore[no-any-return]
 
     def collect(self, row_RX: Tensor) -> Tensor:
         """Sum of the places' rows of each node, shape (N, X). Padding is left out."""
+        if self.is_plain:
+            return row_RX
         return _functions()[1].apply(row_RX, self)  # type: ignore[no-any-return]
 
     def sums(self, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -194,37 +212,30 @@ def _functions() -> tuple[Any, Any]:
     return Spread, Collect
 
 
-def _padded(forest: Forest, members: list[tuple[int, int]]) -> tuple[Ints, Ints, Ints]:
-    """Nodes of a bucket's queries and keys, padded with node 0, and the queries' depths, padded with -1."""
-    queries = max(end - start for start, end in members)
-    keys = max(int(forest.depth[end - 1]) + 1 for _, end in members)
-    query_SQ = np.zeros((len(members), queries), dtype=np.int64)
-    key_SK = np.zeros((len(members), keys), dtype=np.int64)
-    at_SQ = np.full((len(members), queries), -1, dtype=np.int64)
-    for s, (start, end) in enumerate(members):
-        query_SQ[s, : end - start] = np.arange(start, end)
-        at_SQ[s, : end - start] = forest.depth[start:end]
-        line = forest.ancestors(end - 1)
-        key_SK[s, : len(line)] = line
-    return query_SQ, key_SK, at_SQ
+def shown(members: Sequence[Segment]) -> tuple[Ints, Ints]:
+    """Nodes that segments' queries and keys show, padded with -1 to one shape (S, Q) and (S, K)."""
+    query_SQ = np.full((len(members), max(each.end - each.start for each in members)), -1, dtype=np.int64)
+    longest = max(len(each.keys) for each in members)
+    key_SK = np.full((len(members), -(-longest // _KEYS) * _KEYS), -1, dtype=np.int64)
+    for s, each in enumerate(members):
+        query_SQ[s, : each.end - each.start] = np.arange(each.start, each.end)
+        key_SK[s, : len(each.keys)] = each.keys
+    return query_SQ, key_SK
 
 
-def split_segments(forest: Forest) -> list[tuple[int, int]]:
-    """The forest's unbranched stretches as (first node, one past the last), in preorder."""
-    node = np.arange(forest.nodes)
-    children: Ints = np.bincount(forest.parent[forest.parent >= 0], minlength=forest.nodes)
-    follows = (forest.parent == node - 1) & (forest.parent >= 0)
-    starts = np.flatnonzero(~follows | (children[np.maximum(forest.parent, 0)] > 1))
-    return list(zip(starts.tolist(), [*starts[1:].tolist(), forest.nodes], strict=True))
+def bucket(lengths: Sequence[int], *, slack: float = 1.5, short: int = 16) -> list[list[int]]:
+    """Groups things by their lengths, which differ by no more than `slack` in a group, longest first.
 
-
-def bucket(segments: list[tuple[int, int]], slack: float = 1.5) -> list[list[tuple[int, int]]]:
-    """Groups segments whose lengths differ by no more than `slack`, longest first; short ones go together."""
-    groups: list[list[tuple[int, int]]] = []
-    for segment in sorted(segments, key=lambda s: (s[0] - s[1], s[0])):
-        length = segment[1] - segment[0]
-        longest = groups[-1][0][1] - groups[-1][0][0] if groups else 0
-        if not groups or longest > max(slack * length, 16):
+    Args:
+        lengths: Of each thing.
+        slack: The longest's over the shortest's.
+        short: Whatever is no longer than this goes together.
+    Returns:
+        Places in `lengths`.
+    """
+    groups: list[list[int]] = []
+    for place in sorted(range(len(lengths)), key=lambda each: (-lengths[each], each)):
+        if not groups or lengths[groups[-1][0]] > max(slack * lengths[place], short):
             groups.append([])
-        groups[-1].append(segment)
+        groups[-1].append(place)
     return groups

@@ -65,8 +65,8 @@ def padded_rows(forest: Forest) -> tuple[list[Ints], Ints]:
     spans = [(leaf - int(forest.depth[leaf]), leaf + 1) for leaf in leaves.tolist()]
     groups, start = [], 0
     place_N = np.full(forest.nodes, -1, dtype=np.int64)
-    for members in bucket(spans):
-        lines = [forest.ancestors(end - 1) for _, end in members]
+    for members in bucket([end - start for start, end in spans]):
+        lines = [forest.ancestors(spans[member][1] - 1) for member in members]
         node_BT = np.full((len(lines), max(map(len, lines))), -1, dtype=np.int64)
         for row, line in enumerate(lines):
             node_BT[row, : len(line)] = line

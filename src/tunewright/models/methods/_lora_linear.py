@@ -15,7 +15,11 @@ from torch.nn import functional
 
 
 class LoraLinear(Linear):
-    """PEFT's own layer, with a shorter way for the plain case: one active adapter, no dropout, no variant."""
+    """PEFT's own layer, with a shorter way for the plain case: one active adapter, no dropout, no variant.
+
+    On a base in bfloat16 the adapter's own weights stay in float32, and are rounded for each product; where PEFT widens
+    the layer's input instead, and multiplies in float32.
+    """
 
     #: The base's own weights, while the update is added into them (`models.folding`); None otherwise.
     _unfolded: Tensor | None = None
@@ -38,7 +42,8 @@ class LoraLinear(Linear):
         """Adds the update into the base's weights, where an update with nothing else is all there is to add."""
         base: Any = self.base_layer
         name = self._plain_adapter(base.weight[:0])
-        if name is None or self._unfolded is not None:
+        # A narrow sum would round the update away.
+        if name is None or self._unfolded is not None or self.lora_A[name].weight.dtype != base.weight.dtype:
             return
         self._unfolded = base.weight.data
         down: Any = self.lora_A[name].weight
@@ -61,30 +66,36 @@ class LoraLinear(Linear):
         drops = self.training and not isinstance(self.lora_dropout[name], torch.nn.Identity)
         if drops or name in self.lora_variant or self.lora_bias[name] or self.base_layer.weight.requires_grad:
             return None
-        same = x.dtype == self.base_layer.weight.dtype == self.lora_A[name].weight.dtype
-        return name if same and not torch.is_autocast_enabled(x.device.type) else None
+        same = x.dtype == self.base_layer.weight.dtype
+        fits = same and self.lora_A[name].weight.dtype in (x.dtype, torch.float32)
+        return name if fits and not torch.is_autocast_enabled(x.device.type) else None
 
 
 class _Product(torch.autograd.Function):
-    """`x Wᵀ + b + s (x Aᵀ) Bᵀ`, differentiable in x, A and B; shapes (N, I), (O, I), (O,), (R, I), (O, R)."""
+    """`x Wᵀ + b + s (x Aᵀ) Bᵀ`, differentiable in x, A and B; shapes (N, I), (O, I), (O,), (R, I), (O, R).
+
+    Computed in x's dtype, also where A and B are wider; B is scaled beforehand, as the smallest of what could be.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, x_NI: Tensor, weight_OI: Tensor, bias_O: Tensor | None, down_RI: Tensor, up_OR: Tensor, scale: float
     ) -> Tensor:
+        ctx.scale, ctx.dtype = scale, down_RI.dtype
+        down_RI, up_OR = down_RI.to(x_NI.dtype), (scale * up_OR).to(x_NI.dtype)
         low_NR = x_NI @ down_RI.t()
         ctx.save_for_backward(x_NI, low_NR, weight_OI, down_RI, up_OR)
-        ctx.scale = scale
-        return functional.linear(x_NI, weight_OI, bias_O).addmm_(low_NR, up_OR.t(), alpha=scale)
+        return functional.linear(x_NI, weight_OI, bias_O).addmm_(low_NR, up_OR.t())
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, None, Tensor, Tensor, None]:
         (grad_NO,) = grads
         x_NI, low_NR, weight_OI, down_RI, up_OR = ctx.saved_tensors
-        low_grad_NR = (grad_NO @ up_OR).mul_(ctx.scale)
+        low_grad_NR = grad_NO @ up_OR
         x_grad_NI = None
         if ctx.needs_input_grad[0]:
             x_grad_NI = (grad_NO @ weight_OI).addmm_(low_grad_NR, down_RI)
         # Transposed, the narrow product has long rows, and runs in under two thirds of the time.
         up_grad_RO = (low_NR.t() @ grad_NO).mul_(ctx.scale)
-        return x_grad_NI, None, None, low_grad_NR.t() @ x_NI, up_grad_RO.t(), None
+        down_grad_RI = low_grad_NR.t() @ x_NI
+        return x_grad_NI, None, None, down_grad_RI.to(ctx.dtype), up_grad_RO.t().to(ctx.dtype), None
