@@ -2,8 +2,8 @@
 
 A segment is a run of nodes that stand one behind the other, branches or not. What its nodes see lies in the segment
 itself or on the root path of its first node; these keys and values are gathered, and a mask says who sees which.
-Segments that see like numbers of keys are padded to one shape and computed together. Of rows that are read both ways,
-a segment sees those that it has a part of.
+Segments that see like numbers of keys are padded to one shape and computed together. A row that is read both ways is
+one segment.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -63,9 +64,16 @@ class Segment:
 
 def arrange(forest: Forest) -> list[list[Segment]]:
     """The forest's segments, each node in one; those that are computed together, together, in preorder."""
-    length = _length(forest)
-    segments = [_segment(forest, start, length) for start in range(0, forest.nodes, length)]
-    groups = bucket([len(segment.keys) for segment in segments], short=3 * length)
+    if forest.both_ways:
+        starts, short = np.flatnonzero(forest.parent < 0).tolist(), 16
+    else:
+        length = _length(forest)
+        starts, short = list(range(0, forest.nodes, length)), 3 * length
+    segments = [
+        Segment(start, end, np.concatenate([forest.ancestors(start)[:-1], np.arange(start, end)]))
+        for start, end in pairwise([*starts, forest.nodes])
+    ]
+    groups = bucket([len(segment.keys) for segment in segments], short=short)
     return [[segments[number] for number in sorted(group)] for group in groups]
 
 
@@ -78,13 +86,6 @@ def _length(forest: Forest) -> int:
     usual = int(forest.depth.mean()) // 2 if forest.nodes else 0
     most = min(_LONGEST, max(_SHORTEST, 1 << max(0, usual.bit_length() - 1)))
     return next((length for length in range(most, most // 2, -1) if forest.nodes % length == 0), most)
-
-
-def _segment(forest: Forest, start: int, length: int) -> Segment:
-    end = min(start + length, forest.nodes)
-    if forest.both_ways:
-        return Segment(start, end, np.arange(forest.begin[start], forest.end[end - 1]))
-    return Segment(start, end, np.concatenate([forest.ancestors(start)[:-1], np.arange(start, end)]))
 
 
 class _Segments:
