@@ -148,7 +148,7 @@ class Piece:
         sources: Those from which something is predicted.
         edges: What is predicted; a source may have several targets.
         queries: Places of queries in the attention, padding included.
-        keys: Places of keys; where a prefix is shared, its keys stand once for each stretch that sees them.
+        keys: Places of keys; where a prefix is shared, its keys stand once for each segment that sees them.
         pairs: Products of a query and a key.
         is_first: Whether no other piece of its step has left gradients yet.
         outgrows: Whether there were such pieces, and all of them were smaller.
@@ -242,7 +242,7 @@ class Estimate:
         optimiser: What it keeps for each trained weight.
         copies: Of the trained weights: the best ones so far, and where they started.
         activations: What the blocks keep for the backward pass, outside attention.
-        attention: What attention keeps, its masks, and its keys once for each stretch that sees them.
+        attention: What attention keeps, its masks, and its keys once for each segment that sees them.
         head: A chunk's logits and their gradient, and the gradients kept for the sources.
         allocator: Freed memory that the heap could not use again.
     """

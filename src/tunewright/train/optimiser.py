@@ -49,12 +49,7 @@ class Optimiser:
     ) -> None:
         self._parts = parts
         narrow = {name: weight for name, weight in weights.items() if offloaded or weight.dtype.itemsize < 4}
-        masters = {name: _master(weight, offloaded) for name, weight in narrow.items()}
-        with torch.no_grad():
-            for name, master in masters.items():
-                rounded = whole_of(narrow[name].detach())
-                if rounded.dtype.itemsize < 4 and (wide := stored(name, rounded)) is not None:
-                    master.copy_(like({name: wide}, narrow)[name])
+        masters = {name: _master(weight, offloaded, _in_full(name, weight, stored)) for name, weight in narrow.items()}
         self._rounded = [(weight, masters[name]) for name, weight in narrow.items()]
         self.weights = {**weights, **masters}
         self._names = {id(weight): name for name, weight in self.weights.items()}
@@ -126,10 +121,17 @@ class Optimiser:
             weight.copy_(master)
 
 
-def _master(weight: nn.Parameter, offloaded: bool) -> nn.Parameter:
+def _in_full(name: str, weight: nn.Parameter, stored: Stored) -> Tensor:
+    """A weight as it was before the model rounded it, or the weight itself."""
+    if weight.dtype.itemsize < 4 and (wide := stored(name, whole_of(weight.detach()))) is not None:
+        return like({name: wide}, {name: weight})[name]
+    return weight.detach()
+
+
+def _master(weight: nn.Parameter, offloaded: bool, begins: Tensor) -> nn.Parameter:
     """A weight in float32 at least, to which its gradients go from now on."""
     wide = torch.promote_types(weight.dtype, torch.float32)
-    copy = weight.detach().to("cpu" if offloaded else weight.device, wide, copy=True)
+    copy = begins.to("cpu" if offloaded else weight.device, wide, copy=True)
     # Pinned memory is read by a card at full speed.
     master = nn.Parameter(copy.pin_memory() if offloaded and weight.device.type == "cuda" else copy)
 
