@@ -10,7 +10,8 @@ from tests.tiny import tiny_folder, tiny_model
 from tunewright.base.plugins import METHODS
 from tunewright.forest import Path, build, edges, layout
 from tunewright.forest.forest import fill, plant
-from tunewright.forest.score import _few_sizes, run
+from tunewright.forest.score import run
+from tunewright.forest.sizes import few_sizes
 from tunewright.forest.virtual import virtual_count
 from tunewright.models.memory import (
     HEAD_ROWS,
@@ -84,7 +85,7 @@ def kept_by_autograd(method, dtype, layers=3):
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         run(attached, forest)
-    filled = fill(forest, _few_sizes(forest.nodes)) if dtype == "bfloat16" else forest
+    filled = fill(forest, few_sizes(forest.nodes)) if dtype == "bfloat16" else forest
     return sum(saved.values()), piece_of(plant(filled, virtual_count(attached))), size
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tunewright.base.errors import TunewrightError
 from tunewright.forest.forest import Forest
+from tunewright.forest.sizes import fill_rows
 
 CHUNK = 256  # sources whose logits are in memory at once
 _ROWS = 16  # of these in float32, so that a cache holds them (`models.memory` counts on it)
@@ -83,7 +84,7 @@ def _score(
     hidden_MD: Tensor, head: nn.Module, row_e: Tensor, target_e: Tensor, smoothing: float
 ) -> tuple[Tensor, Tensor]:
     """Scores of the edges that leave some nodes: row `row_e[i]` must predict `target_e[i]`."""
-    logits_MV = head(hidden_MD).float()
+    logits_MV = head(fill_rows(hidden_MD)).float()
     lse_M = logits_MV.logsumexp(-1)
     logit_e = logits_MV.view(-1).index_select(0, row_e * logits_MV.shape[1] + target_e)
     if smoothing:
@@ -111,10 +112,13 @@ class _FrozenHead(torch.autograd.Function):
             chosen = torch.nonzero(turn_e == turn).view(-1)
             leaf = hidden_MD.detach().index_select(0, row_e[chosen]).requires_grad_()
             with torch.enable_grad():
-                logits_mV = head(leaf)
-            slope_mV = torch.empty_like(logits_mV)
-            logp_e[chosen], hit_e[chosen] = _slopes(logits_mV.detach(), target_e[chosen], smoothing, slope_mV)
-            (gradient_eD[chosen],) = torch.autograd.grad(logits_mV, leaf, slope_mV)
+                logits_MV = head(fill_rows(leaf))
+            slope_MV, real = torch.empty_like(logits_MV), slice(len(chosen))
+            slope_MV[len(chosen) :] = 0.0
+            logp_e[chosen], hit_e[chosen] = _slopes(
+                logits_MV.detach()[real], target_e[chosen], smoothing, slope_MV[real]
+            )
+            (gradient_eD[chosen],) = torch.autograd.grad(logits_MV, leaf, slope_MV)
         ctx.save_for_backward(row_e, gradient_eD)
         ctx.rows = len(hidden_MD)
         ctx.mark_non_differentiable(hit_e)
@@ -189,7 +193,7 @@ def target_logp(
     bounds = torch.searchsorted(row_E, starts).tolist()
     for number, (first, last) in enumerate(itertools.pairwise(bounds)):
         span = slice(number * CHUNK, (number + 1) * CHUNK)
-        logits_mV = head(hidden_MD[span]).float()
+        logits_mV = head(fill_rows(hidden_MD[span]))[: len(hidden_MD[span])].float()
         if best_M is not None:
             best_M[span] = logits_mV.argmax(-1)
         greatest_m = logits_mV.amax(-1)

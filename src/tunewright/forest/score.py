@@ -16,6 +16,7 @@ from tunewright.forest import layout as layouts
 from tunewright.forest import seq2seq
 from tunewright.forest.edges import EdgeScores, edge_scores
 from tunewright.forest.forest import Floats, Forest, Path, build, cut, fill, plant
+from tunewright.forest.sizes import few_sizes, prepares_products
 from tunewright.forest.virtual import virtual_count
 
 
@@ -43,21 +44,10 @@ def run(model: nn.Module, forest: Forest, backend: str | None = None) -> Tensor:
         states: Tensor = BACKENDS.call(name, "states", model, forest)
         return states
     weight = next(model.parameters())
-    filled = fill(forest, _few_sizes(forest.nodes)) if _prepares_products(weight) else forest
+    filled = fill(forest, few_sizes(forest.nodes)) if prepares_products(weight) else forest
     layout: layouts.Layout = BACKENDS.call(name, "build", plant(filled, virtual_count(model)), weight.device)
     token_N, depth_N = (layouts.to_tensor(array, weight.device) for array in (filled.token, filled.depth))
     return layouts.hidden_states(model, token_N, depth_N, layout, filled.types)[: forest.nodes]
-
-
-def _prepares_products(weight: Tensor) -> bool:
-    """Whether matrix products are made ready anew for each shape: on a processor in bfloat16, milliseconds for each."""
-    return weight.device.type == "cpu" and weight.dtype == torch.bfloat16
-
-
-def _few_sizes(nodes: int) -> int:
-    """The next of few numbers: eight between a power of two and the next, so that an eighth at most is added."""
-    step = max(8, 1 << max(0, nodes.bit_length() - 4))
-    return -(-nodes // step) * step
 
 
 def score(model: nn.Module, forest: Forest, backend: str | None = None, *, smoothing: float = 0.0) -> EdgeScores:

@@ -17,7 +17,8 @@ from tunewright.forest.backends import _rows, segments
 from tunewright.forest.backends.segments import build as lay_out
 from tunewright.forest.forest import Forest, fill
 from tunewright.forest.layout import adopt
-from tunewright.forest.score import _few_sizes, run, score
+from tunewright.forest.score import run, score
+from tunewright.forest.sizes import few_sizes
 
 HEADS, GROUPS, WIDTH = 6, 2, 8
 CPU = torch.device("cpu")
@@ -112,9 +113,9 @@ def test_padding_changes_nothing(backend: str) -> None:
     assert torch.equal(score(model, filled, backend).hit, score(model, forest, backend).hit)
 
 
-def test_a_model_in_bfloat16_meets_few_sizes() -> None:
-    assert [_few_sizes(nodes) for nodes in (1, 8, 9, 127, 128, 129, 449, 1000)] == [8, 8, 16, 128, 128, 144, 480, 1024]
-    assert len({_few_sizes(nodes) for nodes in range(256, 4097)}) == 33
+def test_a_model_in_bfloat16_meetsfew_sizes() -> None:
+    assert [few_sizes(nodes) for nodes in (1, 8, 9, 127, 128, 129, 449, 1000)] == [8, 8, 16, 128, 128, 144, 480, 1024]
+    assert len({few_sizes(nodes) for nodes in range(256, 4097)}) == 33
     wide: Any = tiny_model()
     narrow: Any = tiny_model().bfloat16()
     met = []
@@ -124,6 +125,6 @@ def test_a_model_in_bfloat16_meets_few_sizes() -> None:
         adopt(model)
     met.clear()
     expected, found = (run(model, forest) for model in (wide, narrow))
-    assert met == [_few_sizes(forest.nodes)]
+    assert met == [few_sizes(forest.nodes)]
     assert len(found) == forest.nodes
     assert (found.float() - expected).norm() <= 3e-2 * expected.norm()
