@@ -44,7 +44,7 @@ def as_traced(plain: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.fixture
 def eager_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any run is long enough, and the trial finds compiled steps at half the time."""
-    monkeypatch.setattr(compilation, "is_worth_trying", lambda step_s, left, device: True)
+    monkeypatch.setattr(compilation, "is_worth_trying", lambda *told, **more: True)
     monkeypatch.setattr(Ways, "seconds", lambda ways, steps, done: ([2.0, 2.2, 2.1], [1.0, 1.1, 1.05]))
     monkeypatch.setattr(blocks, "_compile", as_traced)
     monkeypatch.setattr(compilation, "unfit", lambda model, recipe: "")
@@ -54,6 +54,8 @@ def test_a_run_is_worth_a_trial_when_a_plausible_saving_wins_it_back() -> None:
     # Steps of 2 s: 50 s of compiling and eight gradients, 66 s, are 5 % of 1,320 s: 660 steps.
     assert not is_worth_trying(2.0, 660, "cpu")
     assert is_worth_trying(2.0, 661, "cpu")
+    assert not is_worth_trying(2.0, 330, "cpu", narrow=True)
+    assert is_worth_trying(2.0, 331, "cpu", narrow=True)
     assert is_worth_trying(2.0, 260, "cuda")
     assert not is_worth_trying(2.0, 250, "cuda")
 
@@ -185,6 +187,6 @@ def test_what_does_not_fit_is_refused_by_on_and_told_by_auto_where_it_would_have
     heard: list[events.Event] = []
     work(tmp_path, tmp_path / "short", listener=heard.append)
     assert told(heard) == ""
-    monkeypatch.setattr(compilation, "is_worth_trying", lambda step_s, left, device: True)
+    monkeypatch.setattr(compilation, "is_worth_trying", lambda *told, **more: True)
     work(tmp_path, tmp_path / "long", listener=heard.append)
     assert told(heard) == "The steps are not compiled: this one has no blocks."

@@ -32,12 +32,14 @@ WATCHED_STEPS = 4  # of these the first is left out, which meets cold caches
 TURNS = 3
 # A way that is faster by less than this is as fast: three turns do not tell them apart.
 _LEAST_SAVING = 0.01
-# What compiling plausibly saves of a step, and what it takes, in seconds, however many blocks there are; measured on a
-# processor (docs/decisions/024-compilation.md). On CUDA small launches weigh more; those two are guesses.
-_SAVING = {"cpu": 0.05, "cuda": 0.15}
+# What compiling plausibly saves of a step, by device and whether numbers are narrower than float32, and what it takes,
+# in seconds, however many blocks there are; measured on processors (docs/decisions/024-compilation.md). On CUDA small
+# launches weigh more; those are guesses.
+_SAVING = {("cpu", False): 0.05, ("cpu", True): 0.1, ("cuda", False): 0.15, ("cuda", True): 0.15}
 _COMPILING_S = {"cpu": 50.0, "cuda": 60.0}
-# Largest difference of the compiled gradient, over its length, that rounding explains.
-_BOUND, _NARROW_BOUND = 1e-3, 5e-2
+# Largest difference of the compiled gradient, over its length, that rounding explains. In bfloat16 either way lies some
+# 0.05 from float32's, and 0.04 from the other.
+_BOUND, _NARROW_BOUND = 1e-3, 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +57,15 @@ class Choice:
     reason: str
 
 
-def is_worth_trying(step_s: float, steps_left: int, device: str) -> bool:
+def is_worth_trying(step_s: float, steps_left: int, device: str, *, narrow: bool = False) -> bool:
     """Whether a plausible saving on the steps that are left would win back compiling and the trial.
 
     Args:
         step_s: What a step takes, in seconds.
         device: `cpu` or `cuda`.
+        narrow: Whether it computes in fewer bits than float32 has.
     """
-    return _SAVING[device] * step_s * steps_left > _COMPILING_S[device] + 2 * (TURNS + 1) * step_s
+    return _SAVING[device, narrow] * step_s * steps_left > _COMPILING_S[device] + 2 * (TURNS + 1) * step_s
 
 
 class Compilation:
@@ -99,6 +102,7 @@ class Compilation:
         ranks: Ranks = ALONE,
     ) -> None:
         self._model, self._asked, self._place = model, recipe.train.compile, folder / RECORD
+        self._narrow = next(iter(model.parameters())).dtype in (torch.bfloat16, torch.float16)
         self._ways = Ways(gradient, weights, self._switch)
         self._listener, self._ranks = listener, ranks
         self._recipe, self._fault = recipe, ""
@@ -157,7 +161,7 @@ class Compilation:
         seconds = self._seconds if len(self._seconds) > 1 else self._ways.own_seconds([step, step])
         step_s = statistics.median(seconds[1:])
         device = next(iter(self._model.parameters())).device.type
-        if not self._ranks.tell(is_worth_trying(step_s, steps_left, device)):
+        if not self._ranks.tell(is_worth_trying(step_s, steps_left, device, narrow=self._narrow)):
             return f"{steps_left} steps of {step_s:.2g} s are too few to win compiling back"
         if fault := unfit(self._model, self._recipe):
             self._tell(f"The steps are not compiled: {fault}")
@@ -182,8 +186,7 @@ class Compilation:
     def _tried(self, made: Compiled, step: int, steps: int) -> tuple[bool, str]:
         """Whether compiled blocks are to be used, and why: they give the same and, if that is asked, are faster."""
         difference = max(self._ranks.gather(self._ways.difference(step)))
-        narrow = next(iter(self._model.parameters())).dtype in (torch.bfloat16, torch.float16)
-        if not difference <= (_NARROW_BOUND if narrow else _BOUND):
+        if not difference <= (_NARROW_BOUND if self._narrow else _BOUND):
             return False, f"{made}, whose gradient differs by {difference:.1e} of its length"
         if self._asked == "on":
             return True, f"{made}, with a gradient that is equal to {difference:.0e} of its length"
