@@ -1,6 +1,6 @@
 """Our side: the product's own training loop on the case's rows. A process of bench/sft.py.
 
-python -m speed.ours CASE.json OUT_PREFIX
+python -m speed.ours CASE.json OUT_PREFIX COMPILE
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ def main() -> None:
     case = read_json(file)
     torch.set_num_threads(case["threads"])
     device = torch.device(case["device"])
-    recipe = recipe_from_mapping(WORKS[case["work"]].recipe(case))
+    told = WORKS[case["work"]].recipe(case)
+    recipe = recipe_from_mapping({**told, "train": {**told["train"], "compile": sys.argv[3]}})
     initial = file.parent / "initial"
     with quiet():
         dtype = pick_dtype(recipe.train.dtype, case["device"])

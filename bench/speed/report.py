@@ -133,7 +133,7 @@ def row(
 
     Args:
         work: What was done.
-        ours: Our run.
+        ours: Our fastest run.
         peers: The peer's full runs.
         plain: That of them in our order, whose losses are compared.
         facts: Anything else to be kept beside the figures.
@@ -171,7 +171,7 @@ def text(work: Work, found: Mapping[str, Any]) -> str:
         f"{found['threads']} threads, {found['machine']}"
     )
     lines = [f"{work.name}: {work.what}", f"  {facts}"]
-    for run in [found["ours"], *found["peers"], *found["probes"]]:
+    for run in [*found["our_runs"], *found["peers"], *found["probes"]]:
         lines.append(
             f"  {run['label']:<34} {run['examples_per_s']:8.2f} examples/s {run['peak_memory_bytes'] / 1e9:8.2f} GB"
             f"   {run['steps']} steps in {run['train_s']:.1f} s, whole process {run['whole_s']:.1f} s"
