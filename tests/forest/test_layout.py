@@ -167,3 +167,11 @@ def test_a_finished_head_scales_and_then_caps() -> None:
     torch.testing.assert_close(found, torch.tensor([[2.6852478, -4.1682730]]))
     assert finished(layer, SimpleNamespace()) is layer
     assert finished(layer, SimpleNamespace(logit_scale=1.0, final_logit_softcapping=None)) is layer
+
+
+def test_trials_leave_out_the_tokens_that_a_vocabulary_begins_with() -> None:
+    model: Any = tiny_model()
+    size = model.get_input_embeddings().weight.shape[0]
+    assert layout.ordinary(model, [5, 3, 8]) == [size // 3 + token for token in (5, 3, 8)]
+    model.resize_token_embeddings(9)  # too few to leave any out
+    assert layout.ordinary(model, [5, 3, 8]) == [5, 3, 8]

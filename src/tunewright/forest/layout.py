@@ -9,7 +9,7 @@ rows and cut branches from their prefix.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from tunewright.forest.positions import fix_positions
 from tunewright.forest.virtual import inputs
 from tunewright.models import heads
 from tunewright.models.norm import quicken_norms
+from tunewright.models.rotary import quicken_rotations
 
 IMPLEMENTATION = "tunewright"
 AUTO = "auto"
@@ -188,7 +189,8 @@ def _choose(base: Any, wanted: str) -> Choice:
     _check_head(base)
     expected = _plain_probe(base)
     base.reads_both_ways = _reads_both_ways(expected)
-    quicken_norms(base)  # after the stock states are known: the trials below hold for these as well
+    quicken_norms(base)  # after the stock states are known: the trials below hold for what is quick as well
+    quicken_rotations(base)
     if wanted != UNSHARED:
         fault = _fault_of_sharing(base, expected)
         if not fault:
@@ -283,13 +285,24 @@ def _untold_window(config: Any, windows: Mapping[int, int]) -> str:
     return f"layouts are not told of the window in layer {untold[0]}" if untold else ""
 
 
-# Two rows with three tokens in common; small ids, which every vocabulary has. Of two lengths, so that one is padded.
+# Two rows with three tokens in common, as `ordinary` counts them. Of two lengths, so that one is padded.
 _PROBE = ([5, 3, 8, 4, 9, 6, 2], [5, 3, 8, 7, 4, 9, 2, 6, 8])
-_SHARED = 3
+_SHARED, _LARGEST = 3, 9
 # The same with another beginning of the first row's own part, and the second row where it was.
 _OTHER_PROBE = ([5, 3, 8, 6, 2, 4, 9], _PROBE[1])
 # Equal but for other rows' tokens: computed in the same order, so that rounding explains far less.
 _LEAK_SHARE = 1e-2
+
+
+def ordinary(base: Any, row: Sequence[int]) -> list[int]:
+    """A row of small numbers as tokens that a model has learned, in the same order.
+
+    A vocabulary often begins with tokens that nothing was trained on, whose embeddings are all but equal: states of
+    such rows follow how numbers are rounded, and no trial could tell that from another computation.
+    """
+    size = base.get_input_embeddings().weight.shape[0]
+    first = size // 3 if size // 3 + _LARGEST < size else 0
+    return [first + token for token in row]
 
 
 @torch.no_grad()
@@ -297,7 +310,8 @@ def _plain_probe(base: Any) -> Tensor:
     """States of both rows, one at a time, through the stock model: shape (14, D), last tokens left out."""
     with _evaluation(base):
         rows = [
-            backbone(base)(input_ids=torch.tensor([row[:-1]], device=base.device), use_cache=False) for row in _PROBE
+            backbone(base)(input_ids=torch.tensor([ordinary(base, row[:-1])], device=base.device), use_cache=False)
+            for row in _PROBE
         ]
         return torch.cat([row.last_hidden_state[0] for row in rows])
 
@@ -307,7 +321,8 @@ def _forest_probe(
     base: Any, backend: str, windows: dict[int, int] | None = None, rows: tuple[list[int], list[int]] = _PROBE
 ) -> Tensor:
     """The same of both rows merged into a forest; notes in `windows` what the layers tell of theirs."""
-    forest = build([_probe_path(row, n, both_ways=base.reads_both_ways) for n, row in enumerate(rows)])
+    tokens = [ordinary(base, row) for row in rows]
+    forest = build([_probe_path(row, n, both_ways=base.reads_both_ways) for n, row in enumerate(tokens)])
     with _evaluation(base):
         if backend == UNSHARED:
             hidden_ND: Tensor = BACKENDS.call(backend, "states", base, forest)
@@ -355,7 +370,7 @@ def _check_head(base: Any) -> None:
     if base.get_output_embeddings() is None:
         return
     with _evaluation(base):
-        tokens = torch.tensor([_PROBE[0]], device=base.device)
+        tokens = torch.tensor([ordinary(base, _PROBE[0])], device=base.device)
         expected = base(input_ids=tokens, use_cache=False).logits
         found = head(base)(backbone(base)(input_ids=tokens, use_cache=False).last_hidden_state)
     if not _difference(found, expected) <= _bound(expected):

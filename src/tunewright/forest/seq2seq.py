@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from tunewright.base.errors import DataError, ModelError
 from tunewright.forest.forest import Forest, Ints, Path, build
-from tunewright.forest.layout import head, unwrap
+from tunewright.forest.layout import head, ordinary, unwrap
 from tunewright.models.text_format import ANSWER_START
 
 # Sources are read side by side as long as padding adds no more than this share of their tokens.
@@ -165,7 +165,7 @@ def check(model: nn.Module) -> None:
     base.eval()
     try:
         start, paths, expected = start_token(base), [], []
-        for number, (source, answer) in enumerate(_PROBE):
+        for number, (source, answer) in enumerate((ordinary(base, x), ordinary(base, y)) for x, y in _PROBE):
             tokens, read = torch.tensor([source], device=device), torch.tensor([[start, *answer]], device=device)
             expected.append(base(input_ids=tokens, decoder_input_ids=read, use_cache=False).logits[0, -1])
             row = np.array([*source, ANSWER_START, *answer, 2], dtype=np.int32)
