@@ -375,19 +375,21 @@ class _Session:
         return score(self._model, forest, smoothing=smoothing)
 
     def _scale_gradients(self, weight: float) -> tuple[float, float]:
-        """Divides the summed gradients by the step's weight, once, adds the anchor's pull, and clips them.
+        """Divides the summed gradients by the step's weight, adds the anchor's pull, and clips them, in as few passes.
 
         Returns:
             The anchor's part of the loss, and the gradients' length before they were clipped.
         """
         gradients = [w.grad for w in self._weights.values() if w.grad is not None]
-        for gradient in gradients:
-            gradient.div_(weight)
-        penalty = self._anchor.pull()
-        norm = total_norm(gradients)
-        if norm > self._config.clip_norm:
+        penalty = 0.0
+        if self._anchor.is_set:  # what it adds is not part of the sum
             for gradient in gradients:
-                gradient.mul_(self._config.clip_norm / norm)
+                gradient.div_(weight)
+            penalty, weight = self._anchor.pull(), 1.0
+        norm, most = total_norm(gradients) / weight, self._config.clip_norm
+        factor = (most / norm if norm > most else 1.0) / weight
+        for gradient in gradients:
+            gradient.mul_(factor)
         return penalty, norm
 
     def _validate(self) -> None:
