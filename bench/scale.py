@@ -98,11 +98,13 @@ def write_rows(path: Path, rows: int) -> None:
 def measured(folder: Path, rows: int, steps: int) -> dict[str, Any]:
     """From the file to the adapter, by stage; memory in bytes, time in seconds."""
     from tunewright.base.events import Event, Metrics
+    from tunewright.base.memory import return_freed_pages
     from tunewright.lifecycle.job import start
     from tunewright.lifecycle.stages import preflight, prepare, train
     from tunewright.plan.step import peak_bytes
     from tunewright.recipe import recipe_from_mapping
 
+    return_freed_pages()  # as the command line does
     batches = steps + WARM_UP
     recipe = recipe_from_mapping(
         {

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import mmap
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,3 +78,11 @@ def test_a_table_without_rejected_answers_has_no_files_for_them(tmp_path: Path) 
     assert table.rejected is None
     assert table.row(1).rejected is None
     assert {file.name for file in table.folder.iterdir()} == {"tokens.bin", "weights.bin", "starts.npy", "table.json"}
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="pages cannot be let go of here")
+def test_rows_that_were_let_go_of_are_read_again(tmp_path: Path) -> None:
+    table = tokenize(made_examples(5), ChatFormat(tiny_tokenizer()), key="k", cache=tmp_path, max_length=256)
+    before = [(table.tokens(row).tolist(), table.weights(row).tolist()) for row in range(len(table))]
+    table.let_go()
+    assert [(table.tokens(row).tolist(), table.weights(row).tolist()) for row in range(len(table))] == before

@@ -40,6 +40,8 @@ def give_back(*, beyond: int = 0) -> None:
         _left = min(_left, held)
         return
     gc.collect()
+    if (arrow := sys.modules.get("pyarrow")) is not None:  # it has blocks of its own
+        arrow.default_memory_pool().release_unused()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -181,6 +182,14 @@ class TokenTable:
         """The rows' own tokens and, where there are such, those with rejected answers."""
         own = Sequences(self.starts, self._tokens, self._weights)
         return (own,) if self.rejected is None else (own, self.rejected)
+
+    def let_go(self) -> None:
+        """Behind a pass over all rows: what it read of the files is no longer held, and is read again when needed."""
+        for each in self.sequences:
+            for numbers in (each.tokens, each.weights):
+                mapped = getattr(numbers, "_mmap", None)
+                if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+                    mapped.madvise(mmap.MADV_DONTNEED)
 
     def tokens(self, index: int) -> NDArray[np.int32]:
         """Token ids of one example, shape (T,)."""

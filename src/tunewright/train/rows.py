@@ -78,6 +78,9 @@ class Rows:
         Args:
             attempts: The answers that were drawn for each of them, where the objective learns from such.
         """
+        for table in (self._own, self._general):
+            if table is not None:
+                table.let_go()  # what earlier steps have read: a page brings its neighbours with it
         found: list[Path] = []
         for group, row in enumerate(rows):
             table, at, number = self._at(row)
