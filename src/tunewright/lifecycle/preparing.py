@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunewright.base.events import Message
+from tunewright.base.memory import LITTLE, give_back
 from tunewright.base.quiet import quiet
 from tunewright.lifecycle.job import Job, within
 
@@ -70,6 +71,7 @@ def preflight(job: Job) -> Preflight:
             check_champion(job, dataset)
             check_fits(job)
             found = look(dataset, token_tables(job), job.chat(), job.recipe)
+        give_back(beyond=LITTLE)  # what is kept now is kept beside the training
         for warning in found.warnings:
             job.run.emit(Message(warning, "warning"))  # kept with the run; who watches sees them in the table
         return found, {"preflight": found.as_json()}
