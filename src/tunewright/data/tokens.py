@@ -184,12 +184,14 @@ class TokenTable:
         return (own,) if self.rejected is None else (own, self.rejected)
 
     def let_go(self) -> None:
-        """Behind a pass over all rows: what it read of the files is no longer held, and is read again when needed."""
-        for each in self.sequences:
-            for numbers in (each.tokens, each.weights):
-                mapped = getattr(numbers, "_mmap", None)
-                if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-                    mapped.madvise(mmap.MADV_DONTNEED)
+        """What was read of the files is no longer held in memory, and is read again when it is needed."""
+        held: list[NDArray[Any]] = [numbers for each in self.sequences for numbers in (each.tokens, each.weights)]
+        if self.learned_classes is not None:
+            held += [self.learned_classes.targets, self.learned_classes.types]
+        for numbers in held:
+            mapped = getattr(numbers, "_mmap", None)
+            if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+                mapped.madvise(mmap.MADV_DONTNEED)
 
     def tokens(self, index: int) -> NDArray[np.int32]:
         """Token ids of one example, shape (T,)."""
