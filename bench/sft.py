@@ -153,7 +153,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     bench.start("products", arguments, name="products", python=Path(sys.executable))
     best = json.loads(products.read_text())
     # By itself a run is compiled where it is long enough to win that back.
-    ours = [bench.ours(compiled) for compiled in ("auto", *(["on"] if bench.options.all else []))]
+    ours = [bench.ours(compiled) for compiled in (("auto", "on") if bench.options.all else ("auto",))]
     probes, dtype = choose_dtype(bench, len(planned))
     plain = Variant(dtype, len(planned))
     variants = [plain, replace(plain, grouped=True)]

@@ -113,7 +113,7 @@ def test_padding_changes_nothing(backend: str) -> None:
     assert torch.equal(score(model, filled, backend).hit, score(model, forest, backend).hit)
 
 
-def test_a_model_in_bfloat16_meetsfew_sizes() -> None:
+def test_a_model_in_bfloat16_meets_few_sizes() -> None:
     assert [few_sizes(nodes) for nodes in (1, 8, 9, 127, 128, 129, 449, 1000)] == [8, 8, 16, 128, 128, 144, 480, 1024]
     assert len({few_sizes(nodes) for nodes in range(256, 4097)}) == 33
     wide: Any = tiny_model()
