@@ -15,6 +15,7 @@ from torch import Tensor
 from tunewright.base import events
 from tunewright.base.errors import RecipeError, UnknownNameError
 from tunewright.base.files import atomic_directory, hash_value
+from tunewright.base.large_pages import large_pages
 from tunewright.base.plugins import OPTIMISERS
 from tunewright.base.seeds import derive
 from tunewright.data.dataset import GENERAL
@@ -103,7 +104,7 @@ def train(
         RankLostError: If another process is gone.
         KeyboardInterrupt: After Ctrl-C, once the step is done and a checkpoint is written.
     """
-    with deterministic(), ranks.watched(), Interrupt() as interrupt:
+    with deterministic(), large_pages(), ranks.watched(), Interrupt() as interrupt:
         around = _Around(validate, rewards, listener, ranks)
         session = _Session(base, tables, recipe, folder, adapter, around)
         if resume or origin:
