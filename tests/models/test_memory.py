@@ -15,6 +15,8 @@ from tunewright.forest.sizes import few_sizes
 from tunewright.forest.virtual import virtual_count
 from tunewright.models.memory import (
     HEAD_ROWS,
+    HEAP_HOLES,
+    HEAP_HOLES_LARGE_PAGES,
     PROCESS_BYTES,
     Keeping,
     Machine,
@@ -223,6 +225,16 @@ def test_weights_being_read_may_be_the_peak():
     treatment = treat(size, lora.Config(rank=1), "bfloat16")
     estimate = estimate_training_bytes(size, treatment, Piece.of_rows(1, 9), dtype="bfloat16")
     assert estimate.total == PROCESS_BYTES + 6 * SMOLLM2.parameters
+
+
+def test_on_large_pages_the_heap_keeps_fewer_holes():
+    treatment, piece = treat(SMOLLM2, lora.Config(rank=16), "float32"), Piece.of_rows(8, 64)
+    pages, large = (
+        estimate_training_bytes(SMOLLM2, treatment, piece, machine=Machine(has_large_pages=has)).allocator
+        for has in (False, True)
+    )
+    assert large == pytest.approx(pages * HEAP_HOLES_LARGE_PAGES / HEAP_HOLES, rel=1e-6)
+    assert 0 < large < pages
 
 
 def test_the_heads_chunk_is_the_forests():

@@ -33,10 +33,10 @@ def large_pages() -> Iterator[None]:
     Blocks of less than 32 MB lie in one heap, which keeps what it freed until this closes. It is for a whole process:
     where two are open at once, the first that closes ends both.
     """
-    libc = _glibc()
-    if libc is None or not are_offered():
+    if not are_offered():
         yield
         return
+    libc = _glibc()
     libc.mallopt(_MMAP_THRESHOLD, _MAPPED_FROM)
     libc.mallopt(_TRIM_THRESHOLD, -1)
     _widen(libc)
@@ -49,6 +49,8 @@ def large_pages() -> Iterator[None]:
 
 def are_offered() -> bool:
     """Whether a process may ask for large pages, and for addresses that it does not come to use."""
+    if _glibc() is None:
+        return False
     try:
         offered, committing = _OFFERED.read_text(encoding="ascii"), _COMMITTING.read_text(encoding="ascii")
     except OSError:  # another system, or one that hides them

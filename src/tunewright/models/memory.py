@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tunewright.base.large_pages import are_offered
 from tunewright.models.files import read_config, tensor_shapes, weight_files
 from tunewright.models.treatment import BYTES, Treatment
 
@@ -28,8 +29,9 @@ HEAD_ROWS = 256
 _HEAD_COPIES, _WIDE_ROWS = 5, 16
 # torch asks glibc for aligned blocks, for which it looks for somewhat more, so that the hole which a tensor leaves is
 # too small for the next of its size. Measured: of what passes through the forward pass and is freed again, two thirds
-# stay holes until the step's end (0.59 to 0.73 on four shapes).
-HEAP_HOLES = 0.66
+# stay holes until the step's end (0.59 to 0.73 on four shapes). On large pages (`base.large_pages`), where the heap
+# holds blocks of all these sizes from the start, it is half (0.37 to 0.62 on five shapes).
+HEAP_HOLES, HEAP_HOLES_LARGE_PAGES = 0.66, 0.48
 # The same where blocks are computed again, as a share of what all of them free (measured: 0.44 to 0.82 on five shapes).
 HEAP_HOLES_AGAIN = 0.55
 # Larger blocks (DEFAULT_MMAP_THRESHOLD_MAX) do not come from the heap, and leave no holes.
@@ -221,14 +223,16 @@ class Machine:
         process_bytes: Of the interpreter with its libraries, or of a card's context.
         has_heap: Whether tensors come from glibc's heap, and leave holes there.
         maps_files: Whether weights are pages of their files as long as nothing changes them.
+        has_large_pages: Whether that heap is on large pages while a run trains.
     """
 
     process_bytes: int = PROCESS_BYTES
     has_heap: bool = True
     maps_files: bool = True
+    has_large_pages: bool = False
 
 
-THIS_MACHINE = Machine()
+THIS_MACHINE = Machine(has_large_pages=are_offered())
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +322,8 @@ def estimate_training_bytes(
     if treatment.is_own and treatment.layers == size.layers:
         table = size.vocabulary * size.hidden * treatment.trained_bytes
         early, passing = max(early, table), passing + table  # it comes in parts: one more is added to those before
-    holes = heap_holes(size, treatment, piece, dtype, sparing) if machine.has_heap else 0
+    share = HEAP_HOLES_LARGE_PAGES if machine.has_large_pages else HEAP_HOLES
+    holes = heap_holes(size, treatment, piece, dtype, sparing, share=share) if machine.has_heap else 0
     moments = [
         Estimate(process=process, weights=treatment.base_bytes + read),
         replace(
@@ -415,12 +420,17 @@ def freed_in_forward(size: ModelSize, treatment: Treatment, piece: Piece, dtype:
     return round(treatment.layers * (piece.nodes * a_node + piece.queries * size.query_width) * number)
 
 
-def heap_holes(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str, sparing: Sparing = AS_IT_IS) -> int:
+def heap_holes(
+    size: ModelSize, treatment: Treatment, piece: Piece, dtype: str, sparing: Sparing, *, share: float
+) -> int:
     """Bytes that the heap holds and cannot use when the forward pass has ended.
 
     Beside what the pass itself freed: gradients that smaller pieces of the step have left stand where their activations
     were, two for each adapted layer, and each leaves half a block on average that no block fits into. After a larger
     piece the blocks fit where its own were.
+
+    Args:
+        share: Of what the pass freed, where blocks are not computed again.
     """
     block = piece.nodes * (size.hidden + size.intermediate) // 2 * BYTES[dtype]
     if block > _HEAP_BLOCK_BYTES:
@@ -429,7 +439,7 @@ def heap_holes(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str, 
         return round(HEAP_HOLES_AGAIN * freed_in_forward(size, treatment, piece, dtype))
     pins = 2 * size.linears * bool(treatment.rank) if piece.outgrows else 0
     kept = sum(kept_for_backward(size, treatment, piece, dtype))
-    return round(HEAP_HOLES * freed_in_forward(size, treatment, piece, dtype)) + min(kept, pins * block // 2)
+    return round(share * freed_in_forward(size, treatment, piece, dtype)) + min(kept, pins * block // 2)
 
 
 def head_workspace(size: ModelSize, treatment: Treatment, piece: Piece, dtype: str) -> int:

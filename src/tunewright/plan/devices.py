@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -67,7 +68,9 @@ class Device(BaseModel):
     @property
     def machine(self) -> memory.Machine:
         """What it takes and loses by itself."""
-        return memory.Machine(self.process_bytes, has_heap=self.is_here, maps_files=self.is_here)
+        if self.is_here:
+            return replace(memory.THIS_MACHINE, process_bytes=self.process_bytes)
+        return memory.Machine(self.process_bytes, has_heap=False, maps_files=False)
 
 
 @functools.cache
