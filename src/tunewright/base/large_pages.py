@@ -8,12 +8,12 @@ need a hundredth of the faults.
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tunewright.base.memory import glibc
 
 # Of <malloc.h> and <sys/mman.h>.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
@@ -21,7 +21,7 @@ _MADV_HUGEPAGE = 14
 # How many blocks glibc takes from the system one by one, to begin with; the sizes from which it does so, and gives what
 # is free at the heap's end back, once it has freed a block as large.
 _MOST_MAPPED, _MAPPED_FROM, _TRIMMED_FROM = 65_536, 32 << 20, 64 << 20
-_PAGE = 2 << 20  # bytes: a large page, or a multiple of it, or a part
+_PAGE = 2 << 20  # bytes; of other sizes the system takes what fits
 _OFFERED = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _COMMITTING = Path("/proc/sys/vm/overcommit_memory")
 
@@ -36,7 +36,7 @@ def large_pages() -> Iterator[None]:
     if not are_offered():
         yield
         return
-    libc = _glibc()
+    libc = glibc()
     libc.mallopt(_MMAP_THRESHOLD, _MAPPED_FROM)
     libc.mallopt(_TRIM_THRESHOLD, -1)
     _widen(libc)
@@ -49,26 +49,13 @@ def large_pages() -> Iterator[None]:
 
 def are_offered() -> bool:
     """Whether a process may ask for large pages, and for addresses that it does not come to use."""
-    if _glibc() is None:
+    if glibc() is None:
         return False
     try:
         offered, committing = _OFFERED.read_text(encoding="ascii"), _COMMITTING.read_text(encoding="ascii")
     except OSError:  # another system, or one that hides them
         return False
     return "[never]" not in offered and committing.strip() != "2"
-
-
-def _glibc() -> Any:
-    """The C library, if it is glibc."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None)
-    if not hasattr(libc, "gnu_get_libc_version"):
-        return None
-    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
-    libc.free.argtypes = (ctypes.c_void_p,)
-    libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    return libc
 
 
 def _widen(libc: Any) -> None:

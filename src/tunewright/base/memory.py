@@ -6,6 +6,7 @@ import ctypes
 import gc
 import os
 import sys
+from typing import Any
 
 
 def return_freed_pages() -> None:
@@ -42,8 +43,19 @@ def give_back(*, beyond: int = 0) -> None:
     gc.collect()
     if (arrow := sys.modules.get("pyarrow")) is not None:  # it has blocks of its own
         arrow.default_memory_pool().release_unused()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
+    if (libc := glibc()) is not None:
+        libc.malloc_trim(0)
     _left = process.memory_info().rss
+
+
+def glibc() -> Any:
+    """The C library, if it is glibc, whose allocator takes advice; else None."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "gnu_get_libc_version"):
+        return None
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
+    libc.free.argtypes = (ctypes.c_void_p,)
+    libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    return libc
